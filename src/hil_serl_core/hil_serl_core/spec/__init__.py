@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task specification: one YAML file per task, validated into a frozen object with a hash."""
+
+from hil_serl_core.spec.load import TaskFileError, list_tasks, load_task, task_from_dict, task_to_yaml
+from hil_serl_core.spec.model import (
+    ActionSpec,
+    CameraSpec,
+    ControlSpec,
+    EpisodeSpec,
+    InterventionSpec,
+    LearnerSpec,
+    ResetSpec,
+    RewardSpec,
+    SimSpec,
+    TaskSpec,
+    WorkspaceSpec,
+)
+
+__all__ = [
+    "ActionSpec",
+    "CameraSpec",
+    "ControlSpec",
+    "EpisodeSpec",
+    "InterventionSpec",
+    "LearnerSpec",
+    "ResetSpec",
+    "RewardSpec",
+    "SimSpec",
+    "TaskFileError",
+    "TaskSpec",
+    "WorkspaceSpec",
+    "list_tasks",
+    "load_task",
+    "task_from_dict",
+    "task_to_yaml",
+]

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading task files, with errors that name the key, the allowed range and the nearest valid name."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hil_serl_core.spec.model import TaskSpec
+
+
+class TaskFileError(ValueError):
+    """A task file that cannot be used; the message names file, key and remedy."""
+
+
+def list_tasks(folders: Iterable[Path]) -> dict[str, Path]:
+    """Task name (file stem) to file, over all ``*.yaml`` in ``folders``; the first folder wins."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def load_task(task: str | Path, folders: Iterable[Path] = ()) -> TaskSpec:
+    """Load a task by file path or by name.
+
+    Args:
+        task: Path of a YAML file, or the name of a task in ``folders``.
+        folders: Where named tasks are looked for.
+
+    Raises:
+        TaskFileError: No such task, not YAML, or a key that is unknown, missing or out of range.
+    """
+    path = Path(task)
+    if path.suffix not in (".yaml", ".yml"):
+        tasks = list_tasks(folders)
+        if str(task) not in tasks:
+            near = difflib.get_close_matches(str(task), tasks, n=1, cutoff=0.4)
+            hint = f"did you mean '{near[0]}'?" if near else f"known tasks: {', '.join(tasks) or 'none'}"
+            raise TaskFileError(f"no task named '{task}'; {hint}")
+        path = tasks[str(task)]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TaskFileError(f"cannot read task file {path}: {error.strerror}") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise TaskFileError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise TaskFileError(f"{path} must hold a mapping of task settings, not {type(content).__name__}")
+    return task_from_dict(content, source=str(path))
+
+
+def task_from_dict(content: Mapping[str, Any], source: str = "task") -> TaskSpec:
+    """Validate ``content`` into a TaskSpec.
+
+    Raises:
+        TaskFileError: Lists every key that is unknown (with the nearest valid one), missing or out of range.
+    """
+    try:
+        return TaskSpec.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{source} cannot be used:"]
+        lines += [f"  {_explain(entry)}" for entry in error.errors()]
+        raise TaskFileError("\n".join(lines)) from error
+
+
+def task_to_yaml(spec: TaskSpec) -> str:
+    """YAML text that loads to an equal spec (kept in each run folder)."""
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, width=120)
+
+
+def _explain(entry: Any) -> str:
+    location = [str(part) for part in entry["loc"]]
+    key = ".".join(location)
+    if entry["type"] == "extra_forbidden":
+        valid = _valid_keys(entry["loc"][:-1])
+        near = difflib.get_close_matches(location[-1], valid, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"valid keys here: {', '.join(valid)}"
+        return f"unknown key '{key}'; {hint}"
+    if entry["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    if not key:
+        return message
+    return f"'{key}' = {entry['input']!r}: {message}"
+
+
+def _valid_keys(location: tuple[Any, ...]) -> list[str]:
+    model: Any = TaskSpec
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        if field is None:
+            return []
+        model = _model_in(field.annotation)
+    return list(model.model_fields) if model is not None else []
+
+
+def _model_in(annotation: Any) -> Any:
+    """The pydantic model inside ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (tuple, list, typing.Union, types.UnionType):
+        for argument in typing.get_args(annotation):
+            found = _model_in(argument)
+            if found is not None:
+                return found
+    return None
