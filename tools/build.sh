@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the workspace, or only the packages named:  tools/build.sh [package ...]
+# Python packages are linked, not copied: an edit needs no second build (a new entry point or data file does).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# The overlay itself must not be on the path while it is being built.
+HIL_SERL_NO_OVERLAY=1 source tools/env.sh
+python="$PWD/.venv/bin/python"
+
+select=()
+[ $# -eq 0 ] || select=(--packages-select "$@")
+exec "$python" -m colcon --log-base log build \
+  --symlink-install --executor sequential --metas colcon.meta "${select[@]}" \
+  --event-handlers console_direct- console_cohesion- console_start_end+ \
+  --cmake-args -DPython3_EXECUTABLE="$python" -DCMAKE_BUILD_TYPE=Release
