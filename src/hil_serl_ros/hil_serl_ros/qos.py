@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One QoS profile per kind of topic.
+
+Sensor data and operator input: only the newest sample counts, so best effort with depth 1; readers judge staleness by
+the stamp. Commands: reliable, newest only. Steps: reliable with a window, on top of which the actor re-sends by
+sequence number. Latched values (weights, who drives): transient local, so that a late joiner gets the last one.
+"""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+STEP_DEPTH = 200
+
+
+def _profile(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+ARM_STATE = _profile(1, reliable=False)
+CAMERA = _profile(1, reliable=False)
+OPERATOR = _profile(1, reliable=False)
+TARGET = _profile(1, reliable=True)
+GRIPPER_COMMAND = _profile(1, reliable=True)
+STEP = _profile(STEP_DEPTH, reliable=True)
+POLICY_WEIGHTS = _profile(1, reliable=True, latched=True)
+LEARNER_STATUS = _profile(10, reliable=True)
+INTERVENTION = _profile(1, reliable=True, latched=True)
+EPISODE = _profile(10, reliable=True)
+MARKERS = _profile(10, reliable=True)
+DIAGNOSTICS = _profile(10, reliable=True)
+SCENE_TRUTH = _profile(1, reliable=True)
+CLOCK = _profile(1, reliable=False)  # what rclpy's time source subscribes with
