@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Episode logic: observation and outcome in, executed action and Step out. Knows nothing of topics or devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from hil_serl_core.arbiter import Arbitration, InterventionArbiter, OperatorInput
+from hil_serl_core.observation import Observation
+from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.step import Source, Step
+
+
+class Mode(StrEnum):
+    """What episodes are run for."""
+
+    RECORD_DEMOS = "record_demos"
+    TRAIN = "train"
+    EVAL = "eval"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Verdict on the present state, from the reward model or from the operator's label."""
+
+    success: bool = False
+    failure: bool = False
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The policy's action, (A,) float32 in [-1, 1], and the version of its weights."""
+
+    action: np.ndarray
+    version: int
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """Mirrors ``hil_serl_msgs/EpisodeSummary``."""
+
+    episode: int
+    success: bool
+    truncated: bool
+    aborted: bool
+    reason: str
+    steps: int
+    intervened_steps: int
+    interventions: int
+    duration: float
+    episode_return: float
+    policy_version: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one control tick decided.
+
+    Attributes:
+        step: The record of this tick.
+        action: (A,) action to execute, None when the episode is over.
+        arbitration: Who drives.
+        result: Set on the last tick of the episode.
+    """
+
+    step: Step
+    action: np.ndarray | None
+    arbitration: Arbitration
+    result: EpisodeResult | None
+
+
+class EpisodeRunner:
+    """Runs one episode after another and numbers their records without gaps."""
+
+    def __init__(self, spec: TaskSpec, actor_id: str, mode: Mode, next_sequence: int = 0, next_episode: int = 0) -> None:
+        self._spec = spec
+        self._hash = spec.hash
+        self._actor_id = actor_id
+        self._mode = mode
+        self._arbiter = InterventionArbiter(spec.intervention)
+        self._sequence = next_sequence
+        self._episode = next_episode - 1
+        self._running = False
+        self._seed = -1
+        self._zero_counters()
+
+    def _zero_counters(self) -> None:
+        self._index = 0
+        self._intervened = 0
+        self._segments = 0
+        self._return = 0.0
+        self._was_active = False
+        self._start: float | None = None
+        self._last_stamp = 0.0
+        self._version = -1
+
+    @property
+    def running(self) -> bool:
+        """An episode is under way."""
+        return self._running
+
+    @property
+    def episode(self) -> int:
+        """Number of the present or last episode, -1 before the first."""
+        return self._episode
+
+    @property
+    def step_index(self) -> int:
+        """Index of the next record."""
+        return self._index
+
+    @property
+    def intervened_steps(self) -> int:
+        """Intervened steps of the present episode."""
+        return self._intervened
+
+    def begin(self, seed: int = -1) -> None:
+        """Start the next episode; its first tick makes the record with ``is_first``."""
+        self._episode += 1
+        self._running = True
+        self._seed = seed
+        self._zero_counters()
+        self._arbiter.reset()
+
+    def tick(
+        self,
+        observation: Observation,
+        outcome: Outcome,
+        operator: OperatorInput | None,
+        propose: Callable[[Observation], Proposal] | None,
+    ) -> Tick:
+        """One control tick.
+
+        Args:
+            observation: o_t.
+            outcome: Verdict on the state of o_t.
+            operator: Latest input of the operator's device.
+            propose: The policy; None when there is none (demonstrations).
+
+        Returns:
+            The record of this tick and what to execute. Terminal states are those of the task; the time limit only
+            truncates.
+        """
+        if not self._running:
+            raise RuntimeError("tick() without begin()")
+        if self._start is None:
+            self._start = observation.stamp
+        self._last_stamp = observation.stamp
+        terminal = outcome.success or outcome.failure
+        truncated = not terminal and self._index >= self._spec.episode.max_steps
+        reward = self._spec.reward.success_reward if outcome.success and self._index > 0 else 0.0
+        self._return += reward
+        arbitration = self._arbiter.update(observation.stamp, operator)
+        if terminal or truncated:
+            step = self._record(observation, None, None, Source.NONE, reward, True, terminal)
+            reason = "success" if outcome.success else "failure" if outcome.failure else "time_limit"
+            result = self._finish(outcome.success, truncated, False, reason)
+            return Tick(step, None, arbitration, result)
+        proposal = propose(observation) if propose is not None else None
+        human = arbitration.active or proposal is None
+        if proposal is not None:
+            self._version = proposal.version
+        action = arbitration.action if human or proposal is None else proposal.action
+        action = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)
+        source = Source.HUMAN if human else Source.POLICY
+        step = self._record(observation, action, proposal, source, reward, False, False)
+        if arbitration.active:
+            self._intervened += 1
+            self._segments += not self._was_active
+        self._was_active = arbitration.active
+        self._index += 1
+        return Tick(step, action, arbitration, None)
+
+    def abort(self, reason: str) -> EpisodeResult:
+        """End the episode without a last record: its last step starts no transition, nothing false is learnt."""
+        if not self._running:
+            raise RuntimeError("abort() without an episode under way")
+        return self._finish(False, True, True, reason)
+
+    def _record(
+        self,
+        observation: Observation,
+        action: np.ndarray | None,
+        proposal: Proposal | None,
+        source: Source,
+        reward: float,
+        is_last: bool,
+        is_terminal: bool,
+    ) -> Step:
+        step = Step(
+            stamp=observation.stamp,
+            actor_id=self._actor_id,
+            sequence=self._sequence,
+            episode=self._episode,
+            step_index=self._index,
+            frames=observation.frames,
+            state=observation.state,
+            tcp_pose=observation.tcp_pose,
+            action=action,
+            policy_action=None if proposal is None else np.asarray(proposal.action, dtype=np.float32),
+            source=source,
+            reward=reward,
+            grasp_penalty=0.0,
+            is_first=self._index == 0,
+            is_last=is_last,
+            is_terminal=is_terminal,
+            policy_version=-1 if proposal is None else proposal.version,
+            spec_hash=self._hash,
+        )
+        self._sequence += 1
+        return step
+
+    def _finish(self, success: bool, truncated: bool, aborted: bool, reason: str) -> EpisodeResult:
+        self._running = False
+        start = self._start if self._start is not None else self._last_stamp
+        return EpisodeResult(
+            episode=self._episode,
+            success=success,
+            truncated=truncated,
+            aborted=aborted,
+            reason=reason,
+            steps=self._index,
+            intervened_steps=self._intervened,
+            interventions=self._segments,
+            duration=self._last_stamp - start,
+            episode_return=self._return,
+            policy_version=self._version,
+            seed=self._seed,
+        )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hil_serl_core.arbiter import OperatorInput
+from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
+from hil_serl_core.observation import Observation
+from hil_serl_core.step import Source
+
+POLICY = np.full(6, 0.25, dtype=np.float32)
+
+
+def observe(index):
+    return Observation(
+        0.1 * index,
+        {"wrist_1": np.full((16, 16, 3), index, np.uint8)},
+        {"tcp_pose": np.zeros(6, np.float32)},
+        np.array([0, 0, 0, 0, 0, 0, 1.0]),
+    )
+
+
+def propose(_):
+    return Proposal(POLICY, 7)
+
+
+def hand(index, x):
+    return OperatorInput(0.1 * index, np.array([x, 0, 0, 0, 0, 0.0]))
+
+
+def run(spec, runner, success_at=None, pushes=(), policy=propose):
+    ticks = []
+    for i in range(spec.episode.max_steps + 1):
+        outcome = Outcome(success=success_at is not None and i >= success_at)
+        tick = runner.tick(observe(i), outcome, hand(i, 1.0 if i in pushes else 0.0), policy)
+        ticks.append(tick)
+        if tick.result is not None:
+            break
+    return ticks
+
+
+def test_success_is_terminal_and_rewarded_on_arrival(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin(seed=3)
+    ticks = run(spec, runner, success_at=2)
+    steps = [t.step for t in ticks]
+    assert [s.reward for s in steps] == [0, 0, 1]
+    assert [s.is_first for s in steps] == [True, False, False]
+    assert [(s.is_last, s.is_terminal) for s in steps] == [(False, False), (False, False), (True, True)]
+    assert steps[-1].action is None and steps[-1].source is Source.NONE and ticks[-1].action is None
+    result = ticks[-1].result
+    assert result.success and not result.truncated and result.steps == 2 and result.seed == 3
+    assert result.duration == pytest.approx(0.2) and result.policy_version == 7
+
+
+def test_time_limit_truncates_but_is_not_terminal(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    ticks = run(spec, runner)
+    assert len(ticks) == spec.episode.max_steps + 1
+    last = ticks[-1]
+    assert last.step.is_last and not last.step.is_terminal and last.result.truncated and last.result.reason == "time_limit"
+
+
+def test_success_on_the_very_last_step_counts(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    last = run(spec, runner, success_at=spec.episode.max_steps)[-1]
+    assert last.result.success and last.step.is_terminal and last.step.reward == 1.0
+
+
+def test_numbers_run_on_over_episodes_and_aborts(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN, next_sequence=100, next_episode=8)
+    runner.begin()
+    first = run(spec, runner, success_at=2)
+    runner.begin()
+    partial = runner.tick(observe(0), Outcome(), None, propose)
+    aborted = runner.abort("camera/wrist_1 lost")
+    runner.begin()
+    second = run(spec, runner, success_at=1)
+    steps = [t.step for t in first] + [partial.step] + [t.step for t in second]
+    assert [s.sequence for s in steps] == list(range(100, 100 + len(steps)))
+    assert [s.episode for s in steps] == [8, 8, 8, 9, 10, 10]
+    assert aborted.aborted and aborted.reason == "camera/wrist_1 lost" and not aborted.success
+
+
+def test_no_transition_leads_across_an_abort(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    cut = runner.tick(observe(0), Outcome(), None, propose).step
+    runner.abort("x")
+    runner.begin()
+    first, second = (t.step for t in run(spec, runner, success_at=1))
+    assert not first.follows(cut) and second.follows(first) and not cut.follows(second)
+
+
+def test_executed_action_is_the_operators_when_intervening(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    ticks = run(spec, runner, pushes={1, 2})
+    sources = [t.step.source for t in ticks]
+    assert sources == [Source.POLICY, Source.HUMAN, Source.HUMAN, Source.HUMAN, Source.POLICY, Source.NONE]
+    assert ticks[1].step.action[0] == 1.0 and np.array_equal(ticks[1].step.policy_action, POLICY)
+    assert np.array_equal(ticks[0].step.action, POLICY)
+    assert not ticks[3].step.action.any(), "on release the arm stands still for the hysteresis"
+    result = ticks[-1].result
+    assert result.intervened_steps == 3 and result.interventions == 1
+
+
+def test_demonstrations_are_human_throughout(spec):
+    runner = EpisodeRunner(spec, "a", Mode.RECORD_DEMOS)
+    runner.begin()
+    ticks = run(spec, runner, success_at=3, pushes={1}, policy=None)
+    assert [t.step.source for t in ticks[:-1]] == [Source.HUMAN] * 3
+    assert all(t.step.policy_action is None and t.step.policy_version == -1 for t in ticks)
+    assert not ticks[0].step.action.any()
+
+
+def test_tick_without_begin_is_a_programming_error(spec):
+    with pytest.raises(RuntimeError):
+        EpisodeRunner(spec, "a", Mode.TRAIN).tick(observe(0), Outcome(), None, None)

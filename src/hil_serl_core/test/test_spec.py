@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hil_serl_core.spec import TaskFileError, load_task, task_from_dict, task_to_yaml
+
+TASKS = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks"
+
+
+@pytest.mark.parametrize("path", sorted(TASKS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_task_files_load_and_carry_their_file_name(path):
+    assert load_task(path).name == path.stem
+
+
+def test_round_trip_through_yaml_keeps_the_spec(spec):
+    assert task_from_dict(yaml.safe_load(task_to_yaml(spec))) == spec
+
+
+def test_unknown_key_is_named_with_the_nearest_valid_one(task_dict):
+    task_dict["control"]["translational_stifness"] = task_dict["control"].pop("translational_stiffness")
+    with pytest.raises(TaskFileError) as error:
+        task_from_dict(task_dict, source="unit.yaml")
+    text = str(error.value)
+    assert "unit.yaml" in text
+    assert "unknown key 'control.translational_stifness'; did you mean 'translational_stiffness'?" in text
+    assert "key 'control.translational_stiffness' is missing" in text
+
+
+def test_unknown_key_inside_a_camera_is_explained(task_dict):
+    task_dict["cameras"][0]["szie"] = 16
+    with pytest.raises(TaskFileError, match="unknown key 'cameras.0.szie'; did you mean 'size'"):
+        task_from_dict(task_dict)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("learner", "discount", 1.0), ("action", "translation_scale", -0.1), ("episode", "max_steps", 0), ("control", "frequency", 0.0)],
+)
+def test_out_of_range_value_is_named(task_dict, section, key, value):
+    task_dict.setdefault(section, {})[key] = value
+    with pytest.raises(TaskFileError, match=f"'{section}.{key}' = "):
+        task_from_dict(task_dict)
+
+
+def test_nan_is_refused(task_dict):
+    task_dict["action"]["rotation_scale"] = float("nan")
+    with pytest.raises(TaskFileError, match="action.rotation_scale"):
+        task_from_dict(task_dict)
+
+
+def test_crop_outside_the_image_is_refused(task_dict):
+    task_dict["cameras"][0]["crop"] = [20, 0, 32, 32]
+    with pytest.raises(TaskFileError, match="crop .* of camera 'wrist_1' does not lie inside its 40x32 image"):
+        task_from_dict(task_dict)
+
+
+def test_unknown_task_name_suggests_the_nearest(tmp_path):
+    (tmp_path / "ram_insertion.yaml").write_text("{}")
+    with pytest.raises(TaskFileError, match="no task named 'ram_insertoin'; did you mean 'ram_insertion'"):
+        load_task("ram_insertoin", [tmp_path])
+
+
+def test_broken_yaml_names_the_file(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("a: [1, 2")
+    with pytest.raises(TaskFileError, match="broken.yaml is not valid YAML"):
+        load_task(path)
+
+
+def test_hash_follows_meaning_not_training_settings(task_dict, spec):
+    task_dict["learner"] = {"learning_rate": 1e-3, "update_to_data": 1.0}
+    assert task_from_dict(task_dict).hash == spec.hash
+    task_dict["action"]["translation_scale"] = 0.02
+    assert task_from_dict(task_dict).hash != spec.hash
