@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process graph of a run: which processes start, with which parameters, and what their end means.
+
+`build_graph` is a pure function from a request to a list of `ProcessSpec`. Two readers exist: `supervisor.Supervisor`
+starts the list as child processes, `launch/task.launch.py` maps it to launch_ros actions.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+Scalar = bool | int | float | str
+
+#: OpenMP threads that spin while they wait take whole cores from the other processes, which makes the control loop
+#: several times slower when there are fewer cores than processes. Nodes that need more threads take a parameter.
+THREAD_ENVIRONMENT: Mapping[str, str] = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+class Mode(enum.StrEnum):
+    """What a run does."""
+
+    RECORD_DEMOS = "record_demos"
+    TRAIN = "train"
+    EVAL = "eval"
+    OFFLINE = "offline"  # the learner alone, on recorded bags
+
+
+class Operator(enum.StrEnum):
+    """Who corrects the policy."""
+
+    SCRIPTED = "scripted"
+    SPACENAV = "spacenav"
+    JOY = "joy"
+    KEYBOARD = "keyboard"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One node of a run as one process.
+
+    Attributes:
+        name: Node name, and the name of its log.
+        package: ROS package that installs the executable.
+        executable: File under `lib/<package>/` of the overlay.
+        parameters: ROS parameters.
+        remappings: ROS name -> ROS name.
+        namespace: ROS namespace, empty for none.
+        environment: Variables added to the process's environment.
+        max_restarts: How often the process is started again after a failure before the run ends. Zero for nodes that hold
+            state of the run: their failure is for a person to see. Device drivers may come back.
+        ends_run: The run is complete when this process ends with exit code 0.
+        interactive: The process reads the terminal (keyboard teleoperation).
+    """
+
+    name: str
+    package: str
+    executable: str
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    max_restarts: int = 0
+    ends_run: bool = False
+    interactive: bool = False
+
+    def ros_arguments(self) -> list[str]:
+        """Command-line arguments that give the node its name, namespace, parameters and remappings."""
+        arguments = ["--ros-args", "-r", f"__node:={self.name}"]
+        if self.namespace:
+            arguments += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
+        for key, value in self.parameters.items():
+            arguments += ["-p", f"{key}:={yaml_scalar(value)}"]
+        for old, new in self.remappings.items():
+            arguments += ["-r", f"{old}:={new}"]
+        return arguments
+
+
+@dataclass(frozen=True)
+class GraphRequest:
+    """What a person asks for; everything `build_graph` looks at.
+
+    Attributes:
+        task: Name or path of a task file.
+        mode: What to do.
+        run_dir: Run folder, absolute.
+        operator: Who corrects.
+        simulated: Start the simulated cell (else the robot's own drivers provide the same topics).
+        seed: Seed of simulator, operator, actor and learner.
+        speed: 'lockstep', or the factor of real time the simulator runs at.
+        episodes: Episodes to complete, 0 for no limit.
+        resume: Continue the run in `run_dir` from its last checkpoint.
+        algorithm: Learner algorithm ('rlpd', 'bc', ...).
+        actor_id: Name of the actor in bags and acknowledgements.
+        checkpoint: Checkpoint folder whose policy an evaluation uses.
+        deterministic: Act with the policy's mode instead of a sample.
+        display: Render the display camera for people (costs time on software GL).
+        device: 'cpu', 'cuda' or 'auto', for the learner.
+        learner_threads: CPU threads of the learner.
+        namespace: ROS namespace of the whole run.
+        drivers: Processes of the robot file (arm, cameras), started in all modes with an actor.
+        remappings: Remappings of the robot file, applied to the actor.
+        learner: Start a learner on this machine (else it runs elsewhere).
+        actor: Start actor and cell on this machine.
+        extra: Additional parameters by process name.
+    """
+
+    task: str
+    mode: Mode
+    run_dir: Path
+    operator: Operator = Operator.SCRIPTED
+    simulated: bool = True
+    seed: int = 0
+    speed: str = "lockstep"
+    episodes: int = 0
+    resume: bool = False
+    algorithm: str = "rlpd"
+    actor_id: str = "actor"
+    checkpoint: str = ""
+    deterministic: bool = False
+    display: bool = False
+    device: str = "cpu"
+    learner_threads: int = 1
+    namespace: str = ""
+    drivers: Sequence[ProcessSpec] = ()
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    learner: bool = True
+    actor: bool = True
+    extra: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether simulated time waits for the nodes."""
+        return self.simulated and self.speed == "lockstep"
+
+
+def yaml_scalar(value: Scalar) -> str:
+    """`value` as the YAML scalar rcl parses back to the same type, so that the string '1.0' stays a string."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a ROS parameter has to be finite, got {value}")
+    if isinstance(value, str):  # always quoted; rcl takes an unquoted 1.0, true or null for another type
+        return "'" + value.replace("'", "''") + "'"
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+
+
+def build_graph(request: GraphRequest) -> list[ProcessSpec]:
+    """Compute the processes of a run, in starting order.
+
+    Args:
+        request: The run.
+
+    Returns:
+        Processes; names are unique.
+
+    Raises:
+        ValueError: The request contradicts itself; the message says what to change.
+    """
+    _check(request)
+    processes: list[ProcessSpec] = []
+    if request.learner and request.mode in (Mode.TRAIN, Mode.OFFLINE):
+        processes.append(_learner(request))
+    if request.actor and request.mode is not Mode.OFFLINE:
+        processes += [_sim(request)] if request.simulated else list(request.drivers)
+        processes += _operator(request)
+        processes.append(_actor(request))
+    names = [process.name for process in processes]
+    unknown = sorted(set(request.extra) - set(names))
+    if unknown:
+        raise ValueError(f"parameters were given for {', '.join(unknown)}, but this run starts {', '.join(names)}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"two processes of one run have the same name: {', '.join(names)}")
+    return processes
+
+
+def _check(request: GraphRequest) -> None:
+    if not request.run_dir.is_absolute():
+        raise ValueError(f"run_dir has to be an absolute path, got '{request.run_dir}'")
+    if request.episodes < 0:
+        raise ValueError(f"episodes has to be 0 (no limit) or more, got {request.episodes}")
+    if request.mode is Mode.RECORD_DEMOS and request.operator is Operator.NONE:
+        raise ValueError("recording demonstrations needs an operator: scripted, spacenav, joy or keyboard")
+    if request.operator is Operator.SCRIPTED and not request.simulated:
+        raise ValueError("the scripted operator needs the simulator's ground truth; on a robot use spacenav, joy, keyboard or none")
+    if request.mode is Mode.EVAL and not request.checkpoint:
+        raise ValueError("an evaluation needs a checkpoint")
+    if request.simulated and request.speed != "lockstep":
+        try:
+            factor = float(request.speed)
+        except ValueError:
+            factor = math.nan
+        if not (math.isfinite(factor) and factor > 0):
+            raise ValueError(f"speed has to be 'lockstep' or a factor of real time above 0, got '{request.speed}'")
+    if request.lockstep and request.operator not in (Operator.SCRIPTED, Operator.NONE):
+        raise ValueError(f"a person cannot steer simulated time that waits for nobody: use speed 1.0 with operator {request.operator}")
+
+
+def _process(request: GraphRequest, name: str, package: str, executable: str, **more: object) -> ProcessSpec:
+    parameters: dict[str, Scalar] = dict(more.pop("parameters", {}))  # type: ignore[call-overload]
+    if request.simulated:
+        parameters.setdefault("use_sim_time", True)
+    parameters.update(request.extra.get(name, {}))
+    return ProcessSpec(name, package, executable, parameters, namespace=request.namespace,
+                       environment=dict(THREAD_ENVIRONMENT), **more)  # type: ignore[arg-type]
+
+
+def _sim(request: GraphRequest) -> ProcessSpec:
+    return _process(request, "sim", "hil_serl_sim", "sim_node", parameters={
+        "task": request.task, "speed": request.speed, "seed": request.seed, "display": request.display,
+        "use_sim_time": False,  # it is the source of /clock
+    })
+
+
+def _operator(request: GraphRequest) -> list[ProcessSpec]:
+    match request.operator:
+        case Operator.SCRIPTED:
+            return [_process(request, "operator", "hil_serl_sim", "operator_node", parameters={
+                "task": request.task, "seed": request.seed, "lockstep": request.lockstep})]
+        case Operator.SPACENAV:
+            return [_process(request, "spacenav", "spacenav", "spacenav_node", max_restarts=10, parameters={
+                "use_sim_time": False})]
+        case Operator.JOY:
+            return [_process(request, "joy", "joy", "joy_node", max_restarts=10, parameters={"use_sim_time": False})]
+        case Operator.KEYBOARD:
+            return [_process(request, "keyboard", "hil_serl_actor", "keyboard_teleop", interactive=True, parameters={
+                "task": request.task})]
+        case Operator.NONE:
+            return []
+
+
+def _actor(request: GraphRequest) -> ProcessSpec:
+    return _process(
+        request, "actor", "hil_serl_actor", "actor_node", remappings=dict(request.remappings),
+        ends_run=request.episodes > 0, parameters={
+            "task": request.task, "run_dir": str(request.run_dir), "mode": str(request.mode),
+            "actor_id": request.actor_id, "seed": request.seed, "episodes": request.episodes,
+            "operator": str(request.operator), "lockstep": request.lockstep, "checkpoint": request.checkpoint,
+            "deterministic": request.deterministic, "algorithm": request.algorithm,
+        })
+
+
+def _learner(request: GraphRequest) -> ProcessSpec:
+    environment = THREAD_ENVIRONMENT | {"OMP_NUM_THREADS": str(request.learner_threads)}
+    spec = _process(
+        request, "learner", "hil_serl_learner", "learner_node", ends_run=request.mode is Mode.OFFLINE, parameters={
+            "task": request.task, "run_dir": str(request.run_dir), "seed": request.seed, "resume": request.resume,
+            "device": request.device, "threads": request.learner_threads, "algorithm": request.algorithm,
+            "lockstep": request.lockstep, "use_sim_time": False,  # its clock must run while simulated time stands still
+        })
+    return ProcessSpec(**{**vars(spec), "environment": environment})

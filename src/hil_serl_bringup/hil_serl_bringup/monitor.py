@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follow a run by its topics. `RunMonitor` is a plain object; `MonitorNode` wires it to ROS."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hil_serl_bringup.statistics import Episode, EpisodeLog, LearnerSample, Rates, counted, rates, rolling
+
+
+@dataclass(frozen=True)
+class Driving:
+    """Who drives at the newest control tick; fields as in hil_serl_msgs/InterventionState."""
+
+    active: bool = False
+    episode: int = 0
+    step_index: int = 0
+    input_norm: float = 0.0
+
+
+class RunMonitor:
+    """Keeps what the topics say about one phase of a run.
+
+    Args:
+        log: Episodes of the whole run; those of `phase` from earlier parts of a resumed run count as its past.
+        phase: Name of the phase the coming episodes belong to.
+        learner_csv: Where to keep the learner's counters, one row per `sample_period`, None for nowhere.
+        target: Counted episodes that complete the phase, 0 for none. Episodes beyond it (finished before the actor was
+            stopped) are not taken.
+        now: Clock [s].
+    """
+
+    sample_period = 1.0
+
+    def __init__(self, log: EpisodeLog, phase: str, learner_csv: Path | None = None, *, target: int = 0,
+                 now: Callable[[], float] = time.monotonic) -> None:
+        self._log, self.phase, self._csv, self._target, self._now = log, phase, learner_csv, target, now
+        past = [e for e in log.episodes if e.phase == phase]
+        self._offset = max((e.wall for e in past), default=0.0)
+        self._started = now()
+        self._steps = sum(e.steps for e in past)
+        self._last_sample = -math.inf
+        self.learner = LearnerSample()
+        self.driving = Driving()
+        self.started_episodes = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Wall-clock seconds of this phase, over all parts of a resumed run."""
+        return self._offset + self._now() - self._started
+
+    @property
+    def env_steps(self) -> int:
+        """Steps of this phase: the learner's count where there is one (it includes the running episode)."""
+        return max(self._steps, self.learner.environment_steps)
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """Counted episodes of this phase."""
+        return self._log.of(self.phase)
+
+    @property
+    def complete(self) -> bool:
+        """The phase has its episodes."""
+        return self._target > 0 and len(self.episodes) >= self._target
+
+    def recent(self) -> Rates:
+        """Rates over the last 20 counted episodes."""
+        series = rolling(self.episodes)
+        return series[-1] if series else rates([])
+
+    def on_episode(self, message: Any) -> Episode | None:
+        """Take an EpisodeSummary; returns the finished episode, None for an announcement."""
+        if message.started:
+            self.started_episodes += 1
+            return None
+        if self.complete:
+            return None
+        self._steps += int(message.steps)
+        episode = Episode(
+            phase=self.phase, wall=round(self.elapsed, 3), env_steps=self._steps, actor_id=message.actor_id,
+            episode=int(message.episode), success=bool(message.success), truncated=bool(message.truncated),
+            aborted=bool(message.aborted), reason=message.reason, steps=int(message.steps),
+            intervened_steps=int(message.intervened_steps), interventions=int(message.interventions),
+            duration=float(message.duration), policy_version=int(message.policy_version), seed=int(message.seed))
+        self._log.append(episode)
+        return episode
+
+    def on_learner_status(self, message: Any) -> None:
+        """Take a LearnerStatus."""
+        self.learner = LearnerSample.from_message(message, round(self.elapsed, 3))
+        if self._csv is not None and self._now() - self._last_sample >= self.sample_period:
+            self._last_sample = self._now()
+            _append_row(self._csv, self.learner)
+
+    def on_intervention(self, message: Any) -> None:
+        """Take an InterventionState."""
+        self.driving = Driving(message.active, int(message.episode), int(message.step_index), float(message.input_norm))
+
+
+def _append_row(path: Path, sample: LearnerSample) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(LearnerSample)])
+        if new:
+            writer.writeheader()
+        writer.writerow(asdict(sample))
+
+
+class MonitorNode:
+    """A node inside the calling process that feeds monitors; it spins only inside `spin`, so it needs no thread.
+
+    Args:
+        namespace: ROS namespace of the run.
+    """
+
+    def __init__(self, namespace: str = "") -> None:
+        import rclpy
+        from hil_serl_ros import names, qos
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.signals import SignalHandlerOptions
+
+        from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus
+
+        self.monitor: RunMonitor | None = None
+        self._context = rclpy.Context()
+        # Ctrl-C belongs to the supervisor.
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self.node = rclpy.create_node("monitor", context=self._context, namespace=namespace, use_global_arguments=False)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        for kind, name, profile, handler in (
+            (EpisodeSummary, names.EPISODE, qos.EPISODE, "on_episode"),
+            (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
+            (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),
+        ):
+            self.node.create_subscription(kind, name, self._forward(handler), profile)
+
+    def _forward(self, handler: str) -> Callable[[Any], None]:
+        def callback(message: Any) -> None:
+            if self.monitor is not None:
+                getattr(self.monitor, handler)(message)
+        return callback
+
+    def spin(self, seconds: float) -> None:
+        """Handle messages for about `seconds`."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def close(self) -> None:
+        """Leave the ROS graph."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+
+def intervention_free(episodes: list[Episode]) -> int:
+    """How many of the newest counted episodes in a row needed no intervention."""
+    count = 0
+    for episode in reversed(counted(episodes)):
+        if episode.interventions:
+            break
+        count += 1
+    return count

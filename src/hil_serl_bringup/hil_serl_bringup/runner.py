@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run one phase: start its graph, follow it, show it, and end it when its rule says so."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hil_serl_bringup.graph import GraphRequest, build_graph
+from hil_serl_bringup.monitor import MonitorNode, RunMonitor
+from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.statistics import LearnerSample, StopRule, rolling
+from hil_serl_bringup.supervisor import Supervisor, tail
+from hil_serl_bringup.view import View, ViewState
+
+PERIOD = 0.2  # s between two looks at the children, the rule and the screen
+QUIET = 30.0  # s without a step after which the view says so
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a run.
+
+    Attributes:
+        name: Short name: folder of its logs, value of `phase` in episodes.csv.
+        words: Name for people.
+        episodes: Counted episodes that complete it, 0 for none.
+        stop: Rule that ends it.
+        number: Which phase of how many.
+    """
+
+    name: str
+    words: str
+    episodes: int = 0
+    stop: StopRule = field(default_factory=lambda: StopRule(window=10**9))
+    number: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a phase ended.
+
+    Attributes:
+        reason: Why.
+        seconds: Its wall-clock duration over all parts of a resumed run.
+        env_steps: Steps.
+        learner: The learner's last counters.
+    """
+
+    reason: str
+    seconds: float
+    env_steps: int
+    learner: LearnerSample
+
+
+class Session:
+    """What the phases of one command share: the run folder, the node that listens, and the screen."""
+
+    def __init__(self, folder: RunFolder, node: MonitorNode, view: View, title: str) -> None:
+        self.folder, self.node, self.view, self.title = folder, node, view, title
+        self.log = folder.episode_log()
+
+    def run(self, request: GraphRequest, phase: Phase) -> Outcome:
+        """Run a phase to its end.
+
+        Args:
+            request: Its graph.
+            phase: What it is, and when it is over.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            ProcessFailure: A process failed.
+            ExecutableNotFound: A program is missing.
+            KeyboardInterrupt: Ctrl-C; every child has ended.
+        """
+        processes = build_graph(request)
+        has_learner = any(process.name == "learner" for process in processes)
+        csv = self.folder.path / f"learner-{phase.name}.csv" if has_learner else None
+        monitor = RunMonitor(self.log, phase.name, csv, target=phase.episodes)
+        self.node.monitor = monitor
+        watch = _Watch(monitor, phase, self.title, has_learner)
+        try:
+            with Supervisor(processes, self.folder.logs(phase.name)) as supervisor:
+                reason = None
+                while reason is None:
+                    self.node.spin(PERIOD)
+                    self.view.update(watch.state(supervisor.logs))
+                    reason = self._reason(supervisor, monitor, phase)
+                self.view.update(watch.state(supervisor.logs, note=f"{phase.words}: over ({reason}); closing down"))
+            self.node.spin(PERIOD)
+        finally:
+            self.node.monitor = None
+        return Outcome(reason, monitor.elapsed, monitor.env_steps, monitor.learner)
+
+    def _reason(self, supervisor: Supervisor, monitor: RunMonitor, phase: Phase) -> str | None:
+        finished = supervisor.poll()
+        if finished is not None:
+            self.node.spin(2 * PERIOD)  # its last messages may still be on the way
+            if phase.episodes and not monitor.complete:
+                return f"{finished.name} ended after {len(monitor.episodes)} of {phase.episodes} episodes"
+            return f"{finished.name} finished"
+        if monitor.complete:
+            return f"{phase.episodes} episodes"
+        return phase.stop.reason(monitor.episodes, monitor.elapsed, monitor.env_steps)
+
+
+class _Watch:
+    """Turns a monitor and the logs into what the view shows."""
+
+    def __init__(self, monitor: RunMonitor, phase: Phase, title: str, has_learner: bool) -> None:
+        self._monitor, self._phase, self._title, self._has_learner = monitor, phase, title, has_learner
+        self._progress = (-1, time.monotonic())
+        self._lines: tuple[float, Sequence[tuple[str, str]]] = (-math.inf, ())
+        self._rolling: tuple[int, Sequence[float], Sequence[float]] = (-1, (), ())
+
+    def state(self, logs: dict[str, Path], note: str = "") -> ViewState:
+        monitor, phase, now = self._monitor, self._phase, time.monotonic()
+        episodes = monitor.episodes
+        if now - self._lines[0] > 1.0:
+            self._lines = (now, [(name, lines[-1]) for name, path in logs.items() if (lines := tail(path, 1))])
+        if self._rolling[0] != len(episodes):
+            series = rolling(episodes)
+            self._rolling = (len(episodes), [r.success for r in series], [r.intervention for r in series])
+        progress = monitor.env_steps + monitor.driving.step_index + monitor.learner.updates
+        if progress != self._progress[0]:
+            self._progress = (progress, now)
+        elif not note and now - self._progress[1] > QUIET:
+            note = f"nothing has moved for {now - self._progress[1]:.0f} s; the logs say why: {next(iter(logs.values())).parent}"
+        return ViewState(
+            title=self._title, phase=phase.words, number=phase.number, elapsed=monitor.elapsed, limit=phase.stop.max_seconds,
+            episodes=len(episodes), target=phase.episodes, env_steps=monitor.env_steps, recent=monitor.recent(),
+            success_history=self._rolling[1], intervention_history=self._rolling[2], driving=monitor.driving,
+            learner=monitor.learner, has_learner=self._has_learner, lines=self._lines[1], note=note)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "hil_serl_bringup"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/config/tasks", glob("config/tasks/*.yaml")),
+        (f"share/{package_name}/config/robots", glob("config/robots/*.yaml")),
+        (f"share/{package_name}/launch", glob("launch/*.launch.py")),
+        (f"share/{package_name}/rviz", glob("rviz/*")),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="HIL-SERL ROS maintainers",
+    maintainer_email="hil-serl-ros@example.org",
+    description="Bringup of the HIL-SERL suite: task files, process graph, launch files and the command-line tool.",
+    license="Apache-2.0",
+    entry_points={"console_scripts": ["hil-serl = hil_serl_bringup.cli:main"]},
+)
