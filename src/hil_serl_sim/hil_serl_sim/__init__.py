@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MuJoCo twins of HIL-SERL cells and the scripted operator."""

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choice of MuJoCo's OpenGL backend, which has to be made before ``mujoco`` is imported."""
+
+import os
+import subprocess
+import sys
+
+BACKENDS = ("egl", "osmesa", "glfw")
+
+REMEDY = (
+    "MuJoCo cannot draw on this machine: none of the OpenGL backends {tried} works. Install one, for example "
+    "'apt-get install libegl1 libegl-mesa0' (EGL) or 'apt-get install libosmesa6' (OSMesa), and start again.\n{detail}"
+)
+
+# A backend that cannot work often ends the process, so it is tried in another one. os._exit skips EGL's clean-up at
+# exit, which some drivers crash in.
+_PROBE = """
+import os, mujoco
+model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><light pos="0 0 2"/><geom size="1"/></worldbody></mujoco>')
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+renderer = mujoco.Renderer(model, 16, 16)
+renderer.update_scene(data)
+os._exit(0 if renderer.render().any() else 3)
+"""
+
+
+class RendererUnavailableError(RuntimeError):
+    """No OpenGL backend works; the message names the remedy."""
+
+
+def probe(backend: str, timeout: float = 60.0) -> str | None:
+    """Draw one picture with a backend in a child process.
+
+    Args:
+        backend: value for ``MUJOCO_GL``.
+        timeout: seconds after which the backend counts as not working.
+
+    Returns:
+        None when it works, else the last line of what the child said.
+    """
+    environment = {**os.environ, "MUJOCO_GL": backend}
+    environment.pop("PYOPENGL_PLATFORM", None)
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no picture within {timeout:g} s"
+    if child.returncode == 0:
+        return None
+    lines = child.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit status {child.returncode}"
+
+
+def choose_backend() -> str:
+    """Set ``MUJOCO_GL`` to a backend that works and return it; one already chosen by the user is only checked.
+
+    Call it before the first import of ``mujoco``.
+
+    Raises:
+        RendererUnavailableError: no backend works.
+    """
+    wanted = os.environ.get("MUJOCO_GL", "").lower()
+    if os.environ.get("_HIL_SERL_GL_CHECKED") == wanted and wanted:
+        return wanted
+    failures = {}
+    for backend in (wanted,) if wanted else BACKENDS:
+        failure = probe(backend)
+        if failure is None:
+            os.environ["MUJOCO_GL"] = backend
+            os.environ["_HIL_SERL_GL_CHECKED"] = backend  # child processes need not try again
+            return backend
+        failures[backend] = failure
+    detail = "\n".join(f"  {name}: {failure}" for name, failure in failures.items())
+    if wanted:
+        detail += f"\nMUJOCO_GL={wanted} is set in the environment; unset it to let a working backend be chosen."
+    raise RendererUnavailableError(REMEDY.format(tried=", ".join(failures), detail=detail))

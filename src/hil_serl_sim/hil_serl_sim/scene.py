@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts arm, twin, lights and cameras together into one MuJoCo model."""
+
+import mujoco
+import numpy as np
+from hil_serl_core.spec import TaskSpec
+from scipy.spatial.transform import Rotation
+
+from hil_serl_sim.panda import HAND_BODY, TCP_IN_HAND, panda_spec
+from hil_serl_sim.twin import Camera, Twin
+
+DISPLAY_CAMERA = "display"
+DISPLAY_SIZE = (480, 640)  # height, width [px]
+
+
+def build_model(spec: TaskSpec, twin: Twin, display: bool) -> mujoco.MjModel:
+    """Model of the whole cell.
+
+    Args:
+        spec: task, for its cameras.
+        twin: adds the objects.
+        display: the variant with meshes, lights and shadows for people; else primitives only.
+
+    Raises:
+        ValueError: the task names a camera that the twin does not have.
+    """
+    missing = [c.name for c in spec.cameras if c.name not in twin.cameras]
+    if missing:
+        raise ValueError(f"task '{spec.name}' names cameras {missing}; its twin has {sorted(twin.cameras)}")
+    scene = panda_spec(display, twin.finger_opening)
+    twin.build(scene)
+    for name, camera in twin.cameras.items():
+        _add_camera(scene, name, camera)
+    _add_camera(scene, DISPLAY_CAMERA, twin.display)
+    scene.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    if display:
+        _add_surroundings(scene)
+    else:
+        scene.visual.headlight.ambient = (0.45, 0.45, 0.45)
+        scene.visual.headlight.diffuse = (0.55, 0.55, 0.55)
+        scene.visual.headlight.specular = (0.0, 0.0, 0.0)
+        scene.visual.map.znear = 0.01
+        scene.stat.extent = 1.0
+    return scene.compile()
+
+
+def _add_camera(scene: mujoco.MjSpec, name: str, camera: Camera) -> None:
+    body = scene.body(HAND_BODY) if camera.on_hand else scene.worldbody
+    origin = np.asarray(TCP_IN_HAND) if camera.on_hand else np.zeros(3)
+    body.add_camera(
+        name=name, pos=origin + camera.position, quat=_look_at(camera).as_quat(scalar_first=True), fovy=camera.fovy
+    )
+
+
+def _look_at(camera: Camera) -> Rotation:
+    """Orientation of a MuJoCo camera: it looks along -z, x is right and y up in the picture."""
+    back = np.asarray(camera.position) - camera.target
+    back /= np.linalg.norm(back)
+    right = np.cross(camera.up, back)
+    right /= np.linalg.norm(right)
+    return Rotation.from_matrix(np.column_stack([right, np.cross(back, right), back]))
+
+
+def _add_surroundings(scene: mujoco.MjSpec) -> None:
+    """Floor, sky and lights of the display variant."""
+    scene.add_texture(
+        name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.86, 0.89, 0.93), rgb2=(0.55, 0.62, 0.7), width=128, height=768,
+    )
+    scene.worldbody.add_geom(
+        name="ground", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(3, 3, 0.1), pos=(0, 0, -0.4), rgba=(0.5, 0.52, 0.55, 1),
+        contype=0, conaffinity=0,
+    )
+    scene.worldbody.add_light(
+        pos=(0.9, -0.8, 1.6), dir=(-0.35, 0.6, -1.2), type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True,
+        diffuse=(0.65, 0.65, 0.62), specular=(0.2, 0.2, 0.2),
+    )
+    scene.visual.headlight.ambient = (0.35, 0.35, 0.37)
+    scene.visual.headlight.diffuse = (0.3, 0.3, 0.3)
+    scene.visual.quality.shadowsize = 2048
+    scene.visual.quality.offsamples = 4
+    getattr(scene.visual, "global").offheight, getattr(scene.visual, "global").offwidth = DISPLAY_SIZE
+    scene.visual.map.shadowscale = 0.6
+    scene.stat.extent = 1.2
+    scene.stat.center = (0.4, 0.0, 0.3)

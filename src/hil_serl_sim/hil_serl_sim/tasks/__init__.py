@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Twins by name. A further task is one module here and one line in ``_TWINS``."""
+
+from importlib import import_module
+
+from hil_serl_core.spec import TaskSpec
+
+from hil_serl_sim.twin import Twin
+
+_TWINS = {"ram_insertion": "RamInsertion"}
+
+
+def twin_names() -> tuple[str, ...]:
+    """Names that a task file may use under ``sim.twin``."""
+    return tuple(_TWINS)
+
+
+def make_twin(spec: TaskSpec) -> Twin:
+    """Twin named by a task file.
+
+    Raises:
+        ValueError: the task has no twin, or names one that does not exist.
+    """
+    if spec.sim is None:
+        raise ValueError(f"task '{spec.name}' has no 'sim' section, so it cannot be simulated; tasks with a twin: {twin_names()}")
+    if spec.sim.twin not in _TWINS:
+        raise ValueError(f"task '{spec.name}' asks for the twin '{spec.sim.twin}', which does not exist; known: {twin_names()}")
+    return getattr(import_module(f"{__name__}.{spec.sim.twin}"), _TWINS[spec.sim.twin])(spec)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RAM insertion (paper Table 2): a card held rigidly in the gripper goes into a tight slot fixed on a board.
+
+The card is 40 x 8 mm in cross-section, the slot 20 mm deep with 0.25 mm clearance a side, so the card enters only when
+it is aligned in x, y, yaw and tilt; otherwise it rests on the rim or jams. Where the card sits in the gripper changes
+with every episode, and so does the start relative to the slot: neither is in the proprioceptive state, so only the
+cameras tell.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from hil_serl_core.spec import TaskSpec
+from scipy.spatial.transform import Rotation
+
+from hil_serl_sim.panda import HAND_BODY, POLICY_GROUP, TCP_IN_HAND
+from hil_serl_sim.twin import Camera, Guide, InitialState, Truth, Twin, parameters_from
+
+_BOX = mujoco.mjtGeom.mjGEOM_BOX
+
+
+@dataclass(frozen=True)
+class RamParameters:
+    """Numbers of the twin [m, rad]."""
+
+    card_width: float = 0.040
+    card_thickness: float = 0.008
+    card_reach: float = 0.045  # from the tcp to the card's tip
+    slot_depth: float = 0.020
+    clearance: float = 0.00025  # each side
+    slot_x: float = 0.5  # centre of the opening, base frame
+    slot_y: float = 0.0
+    slot_top: float = 0.155  # height of the rim
+    grasp_x: float = 0.002  # +/- along the card's width
+    grasp_y: float = 0.001  # +/- across it
+    grasp_yaw: float = 0.03  # +/- 1.7 deg
+    friction: float = 0.2
+    contact_time: float = 0.004  # solref time constant [s]
+    seated_gap: float = 0.002  # success: tip this close to the floor
+    seated_tilt: float = 0.02  # [rad] success: tilt below
+    image_gain: float = 0.15  # +/- share
+    image_noise: float = 3.0  # standard deviation [grey levels]
+
+
+def _pose(position: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return np.concatenate([position, Rotation.from_matrix(matrix.reshape(3, 3)).as_quat()])
+
+
+class RamGuide(Guide):
+    """Centre the card over the slot, then push it in while keeping it centred."""
+
+    hover = 0.006  # [m] tip above the rim while aligning
+    corridor = 0.075  # [m] from the slot's axis
+    ceiling = 0.09  # [m] tip above the rim
+
+    def __init__(self, depth: float):
+        self.depth = depth
+
+    def tip_in_slot(self, poses: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Tip of the card in the slot's frame (z up, zero at the rim).
+
+        Returns:
+            position (3,) [m] and rotation vector (3,) [rad] of the card against the inserted orientation.
+        """
+        slot, card = poses["slot"], poses["card"]
+        turn = Rotation.from_quat(slot[3:])
+        return turn.inv().apply(card[:3] - slot[:3]), (turn.inv() * Rotation.from_quat(card[3:])).as_rotvec()
+
+    def waypoint(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray) -> np.ndarray:
+        """See :class:`Guide`. The bias shifts the slot."""
+        tip, turn = self.tip_in_slot(poses)
+        tip, turn = tip - bias[:3], turn - bias[3:]
+        inside = tip[2] < -0.001
+        aligned = np.hypot(tip[0], tip[1]) < 0.0006 and abs(turn[2]) < 0.01
+        near = np.hypot(tip[0], tip[1]) < 0.002 and abs(turn[2]) < 0.03
+        if inside or aligned or (near and tip[2] < 0.002):
+            height = -self.depth - 0.004  # push a little beyond the floor
+        else:
+            # come down in a funnel: the further off the axis, the higher
+            height = self.hover + 0.5 * max(0.0, np.hypot(tip[0], tip[1]) - 0.004)
+            height = max(height, self.hover) if tip[2] < self.hover + 0.02 else height
+        slot = Rotation.from_quat(poses["slot"][3:])
+        move = slot.apply(np.array([-tip[0], -tip[1], height - tip[2]]))
+        rotate = slot * Rotation.from_rotvec(-turn) * slot.inv()
+        # turn about the card's tip, so that turning does not move what has been centred
+        lever = tcp_pose[:3] - poses["card"][:3]
+        position = poses["card"][:3] + move + rotate.apply(lever)
+        return np.concatenate([position, (rotate * Rotation.from_quat(tcp_pose[3:])).as_quat()])
+
+    def progress(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> float:
+        """Distance of the tip from its seat plus 3 cm per radian of turn [m]."""
+        tip, turn = self.tip_in_slot(poses)
+        return float(np.linalg.norm(tip - [0.0, 0.0, -self.depth]) + 0.03 * np.linalg.norm(turn))
+
+    def strayed(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> bool:
+        """Outside a cylinder around the slot's axis."""
+        tip, turn = self.tip_in_slot(poses)
+        return bool(np.hypot(tip[0], tip[1]) > self.corridor or tip[2] > self.ceiling or np.linalg.norm(turn) > 0.35)
+
+
+class RamInsertion(Twin):
+    """Twin of the RAM task."""
+
+    cameras = {
+        "wrist_1": Camera(position=(0.075, 0.0, -0.035), target=(0.0, 0.0, 0.055), up=(0.0, 0.0, -1.0), fovy=58.0),
+        "wrist_2": Camera(position=(0.0, 0.075, -0.035), target=(0.0, 0.0, 0.055), up=(0.0, 0.0, -1.0), fovy=58.0),
+    }
+    display = Camera(position=(1.05, -0.62, 0.42), target=(0.42, 0.0, 0.17), up=(0.0, 0.0, 1.0), fovy=42.0, on_hand=False)
+
+    def __init__(self, spec: TaskSpec):
+        super().__init__(spec)
+        self.parameters = parameters_from(spec, RamParameters)
+        self.finger_opening = self.parameters.card_thickness
+        self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
+
+    def build(self, scene: mujoco.MjSpec) -> None:
+        """Card under the hand, slot of four walls on a board, table."""
+        self._add_card(scene)
+        self._add_board(scene)
+
+    def _contact(self) -> dict:
+        p = self.parameters
+        return {
+            "friction": (p.friction, 0.005, 0.0001),
+            "solref": (p.contact_time, 1.0),
+            "solimp": (0.95, 0.99, 0.001, 0.5, 2.0),
+            "group": POLICY_GROUP,
+        }
+
+    def _add_card(self, scene: mujoco.MjSpec) -> None:
+        p = self.parameters
+        card = scene.body(HAND_BODY).add_body(name="card", pos=TCP_IN_HAND, gravcomp=1.0)
+        top = -0.012  # above the tcp, between the pads
+        half = (p.card_reach - top) / 2
+        size = (p.card_width / 2, p.card_thickness / 2, half)
+        card.add_geom(name="card", type=_BOX, size=size, pos=(0, 0, top + half), rgba=(0.1, 0.35, 0.85, 1), mass=0.03, **self._contact())
+        # contacts' gold stripe: seen, not felt
+        card.add_geom(
+            name="card_edge", type=_BOX, pos=(0, 0, p.card_reach - 0.004), size=(size[0] + 2e-4, size[1] + 2e-4, 0.0041),
+            rgba=(0.95, 0.75, 0.15, 1), mass=0, contype=0, conaffinity=0, group=POLICY_GROUP,
+        )
+        card.add_site(name="card_tip", pos=(0, 0, p.card_reach), group=4)
+
+    def _add_board(self, scene: mujoco.MjSpec) -> None:
+        p = self.parameters
+        world = scene.worldbody
+        floor = p.slot_top - p.slot_depth
+        world.add_geom(name="table", type=_BOX, pos=(0.45, 0, -0.01), size=(0.45, 0.5, 0.01), rgba=(0.62, 0.6, 0.56, 1), **self._contact())
+        board = world.add_body(name="slot", pos=(p.slot_x, p.slot_y, p.slot_top))
+        slab = 0.006  # half the board's thickness
+        board.add_geom(
+            name="board", type=_BOX, pos=(0, 0, -p.slot_depth - slab), size=(0.11, 0.13, slab), rgba=(0.05, 0.3, 0.15, 1), **self._contact()
+        )
+        stand = floor / 2 - slab
+        board.add_geom(
+            name="stand", type=_BOX, pos=(0, 0, stand - p.slot_top), size=(0.07, 0.09, stand), rgba=(0.4, 0.41, 0.43, 1), **self._contact()
+        )
+        inner_x, inner_y = p.card_width / 2 + p.clearance, p.card_thickness / 2 + p.clearance
+        wall, height = 0.005, p.slot_depth / 2
+        walls = {
+            "wall_left": ((0, inner_y + wall, -height), (inner_x + 2 * wall, wall, height)),
+            "wall_right": ((0, -inner_y - wall, -height), (inner_x + 2 * wall, wall, height)),
+            "wall_front": ((inner_x + wall, 0, -height), (wall, inner_y, height)),
+            "wall_back": ((-inner_x - wall, 0, -height), (wall, inner_y, height)),
+        }
+        for name, (pos, size) in walls.items():
+            board.add_geom(name=name, type=_BOX, pos=pos, size=size, rgba=(0.9, 0.88, 0.82, 1), **self._contact())
+        # dark lining, so that the opening shows without shadows
+        board.add_geom(
+            name="lining", type=_BOX, pos=(0, 0, -p.slot_depth / 2 - 0.001), size=(inner_x - 2e-4, inner_y - 2e-4, p.slot_depth / 2 - 1e-3),
+            rgba=(0.03, 0.03, 0.03, 1), contype=0, conaffinity=0, group=POLICY_GROUP,
+        )
+
+    def sample(self, rng: np.random.Generator) -> InitialState:
+        """Uniform start around the nominal pose (task file) and uniform grasp offset."""
+        p, reset = self.parameters, self.spec.reset
+        position = np.asarray(reset.nominal_position) + rng.uniform(-1, 1, 3) * np.asarray(reset.position_range)
+        turn = Rotation.from_rotvec(rng.uniform(-1, 1, 3) * np.asarray(reset.rotation_range))
+        rotation = turn * Rotation.from_rotvec(np.asarray(reset.nominal_rotation))
+        grasp = rng.uniform(-1, 1, 3) * np.array([p.grasp_x, p.grasp_y, p.grasp_yaw])
+        return InitialState(np.concatenate([position, rotation.as_quat()]), {"grasp": grasp})
+
+    def apply(self, model: mujoco.MjModel, data: mujoco.MjData, state: InitialState) -> None:
+        """Shift the card in the gripper."""
+        x, y, yaw = state.variation["grasp"]
+        card = model.body("card").id
+        model.body_pos[card] = np.asarray(TCP_IN_HAND) + [x, y, 0.0]
+        model.body_quat[card] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+
+    def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
+        """Success: the tip is at the floor of the slot, upright. Failure: the tip hangs beyond the board."""
+        tip = data.site("card_tip")
+        # pose "card": origin at the tip, oriented such that it equals the slot's orientation when inserted
+        card = _pose(tip.xpos, tip.xmat.reshape(3, 3) @ np.diag([1.0, -1.0, -1.0]))
+        slot = _pose(data.body("slot").xpos, data.body("slot").xmat)
+        poses = {"card": card, "slot": slot}
+        where, turn = self.guide().tip_in_slot(poses)
+        p = self.parameters
+        inside = abs(where[0]) < p.card_width / 2 and abs(where[1]) < p.card_thickness / 2
+        seated = where[2] < -p.slot_depth + p.seated_gap and np.linalg.norm(turn) < p.seated_tilt
+        return Truth(bool(inside and seated), bool(np.hypot(where[0], where[1]) > 0.2), poses)
+
+    def guide(self) -> RamGuide:
+        """How to insert."""
+        return RamGuide(self.parameters.slot_depth)
