@@ -162,11 +162,16 @@ class LearnerSpec(_Model):
     warmup_steps: int = Field(default=100, ge=0, description="online transitions before the first update")
     hidden: tuple[int, ...] = Field(default=(256, 256), min_length=1)
     camera_embedding: int = Field(default=128, ge=1)
+    camera_head: Literal["dense", "learned_pooling"] = Field(
+        default="dense", description="dense: over the flattened map; learned_pooling: the original release's spatial pooling"
+    )
     state_embedding: int = Field(default=64, ge=1, description="proprio encoder size, Tables 2-12")
     backbone: Literal["efficientnet_lite0", "resnet10"] = "efficientnet_lite0"
     backbone_weights: str | None = Field(default=None, description="weight file of resnet10; efficientnet_lite0 ships with its package")
     backbone_stride: Literal[8, 16, 32] = 8
-    pca_channels: int = Field(default=16, ge=1, le=512, description="whitened principal components kept per location")
+    pca_channels: int | None = Field(
+        default=16, ge=1, le=512, description="whitened principal components kept per location; null: all raw channels"
+    )
     feature_cache: bool = Field(default=True, description="compute backbone features once per stored frame and view")
     augmented_views: int = Field(default=4, ge=1, le=16, description="randomly shifted views cached per stored frame")
     crop_padding: int = Field(default=2, ge=0, le=16, description="random-crop augmentation [px]")
@@ -250,7 +255,7 @@ class TaskSpec(_Model):
         identity["networks"] = learner.model_dump(
             mode="json",
             include={
-                "discount", "critic_ensemble", "hidden", "camera_embedding", "state_embedding", "backbone",
+                "discount", "critic_ensemble", "hidden", "camera_embedding", "camera_head", "state_embedding", "backbone",
                 "backbone_stride", "pca_channels", "feature_cache", "state_scale",
             },
         )

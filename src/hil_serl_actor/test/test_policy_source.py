@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil_serl_actor.policy_source import VersionedWeights, WeightSchedule
+
+
+def weights(trained_step):
+    return VersionedWeights(version=trained_step // 50, trained_step=trained_step, tensors={})
+
+
+def test_free_running_takes_the_newest():
+    schedule = WeightSchedule(None, 50)
+    assert not schedule.ready(0)
+    for step in (0, 50, 100):
+        schedule.put(weights(step))
+    assert schedule.ready(10_000) and schedule.select(0).trained_step == 100
+
+
+@pytest.mark.parametrize(("transition", "trained"), [(0, 0), (49, 0), (99, 0), (100, 50), (149, 50), (150, 100)])
+def test_lockstep_applies_exactly_the_scheduled_weights(transition, trained):
+    schedule = WeightSchedule(50, 50)
+    for step in (0, 50, 100, 150):
+        schedule.put(weights(step))
+    assert schedule.select(transition).trained_step == trained
+
+
+def test_lockstep_waits_for_a_slow_learner():
+    schedule = WeightSchedule(50, 50)
+    schedule.put(weights(0))
+    assert schedule.ready(99) and not schedule.ready(100)
+    schedule.put(weights(50))
+    assert schedule.ready(100)
+
+
+def test_after_a_restart_of_the_actor_newer_weights_will_do():
+    schedule = WeightSchedule(50, 50)
+    schedule.put(weights(500))
+    assert schedule.ready(530) and schedule.select(530).trained_step == 500
+
+
+def test_after_a_restart_of_the_learner_from_a_checkpoint_the_schedule_holds():
+    schedule = WeightSchedule(50, 50)
+    for step in (400, 450, 500):
+        schedule.put(weights(step))
+    schedule.put(weights(400))
+    assert not schedule.ready(520)
+    schedule.put(weights(450))
+    assert schedule.ready(520) and schedule.select(520).trained_step == 450
+
+
+@given(st.integers(1, 80), st.integers(1, 60), st.lists(st.integers(0, 6), min_size=1, max_size=60))
+def test_choice_never_depends_on_how_fast_the_learner_is(lag, every, bursts):
+    """Whenever the actor may act at all, it acts with the same weights."""
+    schedule = WeightSchedule(lag, every)
+    schedule.put(weights(0))
+    learnt, k = 0, 0
+    for burst in bursts:
+        for _ in range(burst):
+            if learnt + every <= k:  # the learner never knows more than what was acted
+                learnt += every
+                schedule.put(weights(learnt))
+        while schedule.ready(k) and k < learnt + lag + every:
+            assert schedule.select(k).trained_step == (0 if k < lag else (k - lag) // every * every)
+            k += 1
