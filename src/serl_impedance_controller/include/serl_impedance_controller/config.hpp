@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Everything about the law that can be set, live, with the ranges it is checked against.
+#ifndef SERL_IMPEDANCE_CONTROLLER__CONFIG_HPP_
+#define SERL_IMPEDANCE_CONTROLLER__CONFIG_HPP_
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "serl_impedance_controller/types.hpp"
+
+namespace serl_impedance_controller
+{
+
+/// Where the diagonal damping D comes from.
+enum class DampingKind : std::uint8_t
+{
+  kFixed,  ///< `damping` as given
+  kRatio   ///< D_i = 2 zeta_i sqrt(K_i Lambda_ii), Lambda the tcp inertia in the gain frame; `damping` if no mass matrix
+};
+
+/// What velocity the damper acts on (see impedance_law.hpp).
+enum class DampedVelocity : std::uint8_t
+{
+  kMeasured,  ///< all of it
+  kRelative   ///< only what the moving target does not ask for
+};
+
+constexpr double kMaxTranslationalStiffness = 10000.0;  // [N/m]
+constexpr double kMaxRotationalStiffness = 1000.0;      // [Nm/rad]
+constexpr double kMaxTranslationalDamping = 2000.0;     // [Ns/m]
+constexpr double kMaxRotationalDamping = 200.0;         // [Nms/rad]
+constexpr double kMaxTranslationalClip = 0.5;           // [m]
+constexpr double kMaxRotationalClip = 3.14;             // [rad]
+
+inline Vector6 six(double linear, double angular)
+{
+  Vector6 v;
+  v << linear, linear, linear, angular, angular, angular;
+  return v;
+}
+
+/// Torque limits of the Franka Panda [Nm] for seven joints, else one value that suits no arm in particular.
+template <int N>
+JointVector<N> default_torque_limit()
+{
+  JointVector<N> limit = JointVector<N>::Constant(87.0);
+  if constexpr (N == 7) {
+    limit.template tail<3>().setConstant(12.0);
+  }
+  return limit;
+}
+
+template <int N>
+struct Config
+{
+  double frequency = 1000.0;                    ///< control rate f [Hz]
+  GainFrame gain_frame = GainFrame::kBase;      ///< axes of stiffness, damping and clips
+
+  Vector6 stiffness = six(2000.0, 150.0);       ///< k_p [N/m, Nm/rad]
+  Vector6 damping = six(89.0, 7.0);             ///< k_d [Ns/m, Nms/rad], for DampingKind::kFixed
+  Vector6 damping_ratio = six(1.0, 1.0);        ///< zeta, for DampingKind::kRatio
+  DampingKind damping_kind = DampingKind::kFixed;
+  DampedVelocity damped_velocity = DampedVelocity::kMeasured;
+
+  Vector6 clip_pos = six(0.01, 0.05);           ///< largest positive e = p - p_ref [m, rad]
+  Vector6 clip_neg = six(0.01, 0.05);           ///< largest negative e, given as a positive number [m, rad]
+  double smoothing = 0.005;                     ///< per-tick coefficient of the target's low-pass and slerp, (0, 1]
+
+  JointVector<N> nullspace_stiffness = JointVector<N>::Constant(0.2);  ///< [Nm/rad]
+  JointVector<N> nullspace_damping = JointVector<N>::Constant(0.9);    ///< [Nms/rad]
+
+  JointVector<N> torque_rate = JointVector<N>::Constant(1.0);          ///< [Nm/tick], on what is added to the bias
+  JointVector<N> torque_limit = default_torque_limit<N>();             ///< [Nm], on the whole command
+
+  double pose_timeout = 0.5;                    ///< age at which a target pose is stale [s]
+  double wrench_timeout = 0.2;                  ///< age at which a target wrench is stale [s]
+
+  Vector6 wrench_limit = six(20.0, 5.0);        ///< |target wrench| in the tool frame [N, Nm]
+  Vector6 wrench_damping = Vector6::Zero();     ///< viscous term of the wrench mode, tool frame [Ns/m, Nms/rad]
+
+  Vector3 workspace_low = Vector3::Constant(-std::numeric_limits<double>::infinity());   ///< box in base [m]
+  Vector3 workspace_high = Vector3::Constant(std::numeric_limits<double>::infinity());
+  double workspace_stiffness = 1000.0;          ///< pull back into the box in wrench mode [N/m]
+  double workspace_damping = 60.0;              ///< [Ns/m]
+  double workspace_margin = 0.03;               ///< depth outside the box at which wrench mode faults [m]
+};
+
+/// First field found out of range: enough to word an error without allocating.
+struct ConfigError
+{
+  const char * field;
+  int index;      ///< element, or -1 for a scalar
+  double value;
+  double low;
+  double high;
+};
+
+namespace detail
+{
+
+class ConfigChecker
+{
+public:
+  void scalar(const char * field, double value, double low, double high, int index = -1)
+  {
+    if (!error && !(value >= low && value <= high)) {  // written so that NaN fails
+      error = ConfigError{field, index, value, low, high};
+    }
+  }
+
+  template <typename Vector>
+  void vector(const char * field, const Vector & value, double low, double high)
+  {
+    for (int i = 0; i < value.size(); ++i) {
+      scalar(field, value[i], low, high, i);
+    }
+  }
+
+  void twist(const char * field, const Vector6 & value, double low, double high_linear, double high_angular)
+  {
+    for (int i = 0; i < 6; ++i) {
+      scalar(field, value[i], low, i < 3 ? high_linear : high_angular, i);
+    }
+  }
+
+  std::optional<ConfigError> error;
+};
+
+}  // namespace detail
+
+/// Check every field against its range; nothing if all is well.
+template <int N>
+std::optional<ConfigError> validate(const Config<N> & c)
+{
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  detail::ConfigChecker check;
+  check.scalar("frequency", c.frequency, 100.0, 20000.0);
+  check.twist("stiffness", c.stiffness, 0.0, kMaxTranslationalStiffness, kMaxRotationalStiffness);
+  check.twist("damping", c.damping, 0.0, kMaxTranslationalDamping, kMaxRotationalDamping);
+  check.vector("damping_ratio", c.damping_ratio, 0.0, 3.0);
+  check.twist("clip_pos", c.clip_pos, 1e-6, kMaxTranslationalClip, kMaxRotationalClip);
+  check.twist("clip_neg", c.clip_neg, 1e-6, kMaxTranslationalClip, kMaxRotationalClip);
+  check.scalar("smoothing", c.smoothing, 1e-5, 1.0);
+  check.vector("nullspace_stiffness", c.nullspace_stiffness, 0.0, 200.0);
+  check.vector("nullspace_damping", c.nullspace_damping, 0.0, 50.0);
+  check.vector("torque_rate", c.torque_rate, 1e-3, 1000.0);
+  check.vector("torque_limit", c.torque_limit, 1e-3, 1000.0);
+  check.scalar("pose_timeout", c.pose_timeout, 1e-3, 3600.0);
+  check.scalar("wrench_timeout", c.wrench_timeout, 1e-3, 3600.0);
+  check.twist("wrench_limit", c.wrench_limit, 0.0, 200.0, 50.0);
+  check.twist("wrench_damping", c.wrench_damping, 0.0, kMaxTranslationalDamping, kMaxRotationalDamping);
+  for (int i = 0; i < 3; ++i) {
+    check.scalar("workspace_low", c.workspace_low[i], -inf, inf, i);
+    check.scalar("workspace_high", c.workspace_high[i], c.workspace_low[i], inf, i);
+  }
+  check.scalar("workspace_stiffness", c.workspace_stiffness, 0.0, kMaxTranslationalStiffness);
+  check.scalar("workspace_damping", c.workspace_damping, 0.0, kMaxTranslationalDamping);
+  check.scalar("workspace_margin", c.workspace_margin, 0.0, 1.0);
+  return check.error;
+}
+
+}  // namespace serl_impedance_controller
+
+#endif  // SERL_IMPEDANCE_CONTROLLER__CONFIG_HPP_

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Python module serl_impedance_controller._law.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <string>
+
+#include "bind_config.hpp"
+#include "bind_controller.hpp"
+
+namespace law = serl_impedance_controller;
+namespace py = pybind11;
+
+namespace
+{
+
+void bind_enums(py::module_ & module)
+{
+  py::enum_<law::Mode>(module, "Mode").value("POSE", law::Mode::kPose).value("WRENCH", law::Mode::kWrench);
+  py::enum_<law::GainFrame>(module, "GainFrame")
+  .value("BASE", law::GainFrame::kBase).value("TCP", law::GainFrame::kTcp);
+  py::enum_<law::DampingKind>(module, "DampingKind")
+  .value("FIXED", law::DampingKind::kFixed).value("RATIO", law::DampingKind::kRatio);
+  py::enum_<law::DampedVelocity>(module, "DampedVelocity")
+  .value("MEASURED", law::DampedVelocity::kMeasured).value("RELATIVE", law::DampedVelocity::kRelative);
+  py::enum_<law::FaultCode>(module, "FaultCode")
+  .value("NONE", law::FaultCode::kNone)
+  .value("NOT_FINITE", law::FaultCode::kNotFinite)
+  .value("STALE_TARGET", law::FaultCode::kStaleTarget)
+  .value("BAD_FRAME", law::FaultCode::kBadFrame)
+  .value("BAD_QUATERNION", law::FaultCode::kBadQuaternion)
+  .value("BAD_INERTIA", law::FaultCode::kBadInertia)
+  .value("OUTSIDE_WORKSPACE", law::FaultCode::kOutsideWorkspace);
+}
+
+void bind_fault(py::module_ & module)
+{
+  py::class_<law::Fault>(module, "Fault", "The first fault since the last reset; false if there is none.")
+  .def_readonly("code", &law::Fault::code)
+  .def_property_readonly("input", [](const law::Fault & f) {return std::string(f.input);}, "Which input raised it.")
+  .def_readonly("time", &law::Fault::time, "[s]")
+  .def_readonly("value", &law::Fault::value, "Age [s], quaternion norm or depth [m], by code.")
+  .def_property_readonly("text", [](const law::Fault & f) {
+      return (f.input[0] ? std::string(f.input) + ": " : std::string()) + law::fault_text(f.code);
+    })
+  .def("__bool__", [](const law::Fault & f) {return static_cast<bool>(f);});
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_law, module)
+{
+  module.doc() = "Cartesian impedance and feed-forward wrench law (C++), float64 arrays in and out.";
+  bind_enums(module);
+  bind_fault(module);
+  law::python::bind_config<7>(module, "Config");
+  law::python::bind_state<7>(module, "State");
+  law::python::bind_controller<7>(module, "Controller");
+}
