@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Critics: an ensemble of Q functions evaluated together."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hil_serl_core.nn.layers import EnsembleDense, EnsembleNormTanh
+
+
+class CriticEnsemble(nn.Module):
+    """E critics Q_e(z, a): Dense -> LayerNorm -> tanh layers, then one output; all members in batched products.
+
+    The first layer's product with the observation can be computed alone (``project``): critic and actor loss see
+    the same observations under the same parameters, and the actor loss needs no gradient through it.
+    """
+
+    def __init__(self, observation_size: int, action_size: int, hidden: tuple[int, ...], members: int = 2) -> None:
+        super().__init__()
+        self.members = members
+        self.observation_size = observation_size
+        sizes = (observation_size + action_size, *hidden)
+        self.layers = nn.ModuleList(EnsembleDense(members, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.norms = nn.ModuleList(EnsembleNormTanh(members, size) for size in hidden)
+        self.output = EnsembleDense(members, sizes[-1], 1)
+
+    def project(self, observation: Tensor) -> Tensor:
+        """Observation's share of the first layer before its norm, bias included: (B, Z) -> (E, B, hidden[0])."""
+        first = self.layers[0]
+        repeated = observation.expand(self.members, *observation.shape)
+        return torch.baddbmm(first.bias, repeated, first.weight[:, : self.observation_size])
+
+    def evaluate(self, projected: Tensor, action: Tensor) -> Tensor:
+        """Q values (E, B) from ``project``'s result and actions (B, A)."""
+        repeated = action.expand(self.members, *action.shape)
+        x = torch.baddbmm(projected, repeated, self.layers[0].weight[:, self.observation_size :])
+        x = self.norms[0](x)
+        for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
+            x = norm(layer(x))
+        return self.output(x).squeeze(-1)
+
+    def forward(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Q values (E, B) of embeddings (B, Z) and actions (B, A)."""
+        return self.evaluate(self.project(observation), action)
