@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Core values to ``hil_serl_msgs`` and back.
 
-Byte and float sequences travel as ``array.array``: rosidl's setters accept it as it is, while bytes and lists are
-checked element by element. Reading back is a view on the message's own buffer. What comes off the wire or a disk is
-checked for its structure; a message that contradicts itself is a ValueError naming the field. Whether its values make
-sense for the task (spec hash, image size, NaN) is the learner's to judge.
+Byte and float sequences travel as ``array.array``: rosidl's setters accept it as it is, while bytes and lists
+are checked element by element. Reading back is a view on the message's own buffer. What comes off the wire or
+a disk is checked for its structure; a message that contradicts itself is a ValueError naming the field.
+Whether its values make sense for the task (spec hash, image size, NaN) is the learner's to judge.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import array
 
 import numpy as np
+
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.step import Source, Step
 from hil_serl_msgs.msg import ArmState, Frame, NamedVector, PolicyWeights
 from hil_serl_msgs.msg import Step as StepMessage
-
 from hil_serl_ros.geometry_messages import (
     pose_from_array,
     pose_to_array,
@@ -58,9 +58,8 @@ def _frame_to_message(camera: str, pixels: np.ndarray) -> Frame:
 def _frame_from_message(message: Frame) -> np.ndarray:
     expected = message.height * message.width * 3
     if expected == 0 or len(message.data) != expected:
-        raise ValueError(
-            f"frames[{message.camera}]: {len(message.data)} bytes of data for {message.height} x {message.width} RGB"
-        )
+        size = f"{message.width} x {message.height} RGB"
+        raise ValueError(f"frames[{message.camera}]: {len(message.data)} bytes of data for {size}")
     return np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.width, 3)
 
 
@@ -95,7 +94,8 @@ def step_to_message(step: Step, frame_id: str = "base") -> StepMessage:
     message.header.frame_id = frame_id
     message.frames = [_frame_to_message(camera, pixels) for camera, pixels in step.frames.items()]
     message.state = [
-        NamedVector(name=name, values=_floats(values, f"state[{name}]")) for name, values in step.state.items()
+        NamedVector(name=part, values=_floats(vector, f"state[{part}]"))
+        for part, vector in step.state.items()
     ]
     message.tcp_pose = pose_from_array(step.tcp_pose, "tcp_pose")
     message.action = _floats(step.action, "action")
@@ -122,7 +122,8 @@ def step_from_message(message: StepMessage) -> Step:
     if message.is_terminal and not message.is_last:
         raise ValueError("is_terminal: set on a record that is not the last of its episode")
     if len(message.policy_action) not in (0, len(message.action)):
-        raise ValueError(f"policy_action: {len(message.policy_action)} numbers beside {len(message.action)} of action")
+        sizes = f"{len(message.policy_action)} numbers beside {len(message.action)} of action"
+        raise ValueError(f"policy_action: {sizes}")
     return Step(
         stamp=stamp_to_seconds(message.header.stamp),
         actor_id=message.actor_id,
@@ -149,7 +150,8 @@ def arm_state_from_message(message: ArmState) -> ArmSample:
     """Arrays of an arm state; ValueError if position and velocity do not speak of the same joints."""
     joints = len(message.joint_position)
     if len(message.joint_velocity) != joints:
-        raise ValueError(f"joint_velocity: {len(message.joint_velocity)} numbers beside {joints} of joint_position")
+        sizes = f"{len(message.joint_velocity)} numbers beside {joints} of joint_position"
+        raise ValueError(f"joint_velocity: {sizes}")
     return ArmSample(
         stamp=stamp_to_seconds(message.header.stamp),
         frame_id=message.header.frame_id,
@@ -203,7 +205,14 @@ def arm_state_to_message(
 
 
 def weights_to_message(
-    data: bytes, *, sha256: str, version: int, trained_step: int, update: int, spec_hash: str, stamp_ns: int = 0
+    data: bytes,
+    *,
+    sha256: str,
+    version: int,
+    trained_step: int,
+    update: int,
+    spec_hash: str,
+    stamp_ns: int = 0,
 ) -> PolicyWeights:
     """Message of packed weights.
 

@@ -8,7 +8,6 @@ import io
 
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 from sensor_msgs.msg import CompressedImage, Image
 
 from hil_serl_ros.stamps import stamp_from_ns
@@ -19,7 +18,7 @@ _CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1}
 def image_to_array(message: Image, camera: str) -> np.ndarray:
     """RGB pixels of a raw image.
 
-    Rows may be padded (``step`` greater than width times channels). An rgb8 image without padding is not copied.
+    Rows may be padded (``step`` greater than width times channels). rgb8 without padding is not copied.
 
     Args:
         message: Encoding rgb8, bgr8 or mono8.
@@ -34,7 +33,7 @@ def image_to_array(message: Image, camera: str) -> np.ndarray:
     what = f"camera {camera!r} ({message.encoding!r}, {message.width} x {message.height})"
     channels = _CHANNELS.get(message.encoding)
     if channels is None:
-        raise ValueError(f"{what}: encoding is not one of {', '.join(_CHANNELS)}; set it in the camera driver")
+        raise ValueError(f"{what}: set the camera driver to one of {', '.join(_CHANNELS)}")
     height, width, step = message.height, message.width, message.step
     if height == 0 or width == 0:
         raise ValueError(f"{what}: empty image")
@@ -65,7 +64,7 @@ def compressed_to_array(message: CompressedImage, camera: str) -> np.ndarray:
     try:
         with PillowImage.open(io.BytesIO(message.data), formats=("JPEG", "PNG")) as image:
             return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
         raise ValueError(f"{what}: not a whole jpeg or png image ({error})") from error
 
 
@@ -82,7 +81,9 @@ def image_from_array(pixels: np.ndarray, stamp_ns: int, frame_id: str) -> Image:
     return message
 
 
-def compressed_from_array(pixels: np.ndarray, stamp_ns: int, frame_id: str, quality: int = 90) -> CompressedImage:
+def compressed_from_array(
+    pixels: np.ndarray, stamp_ns: int, frame_id: str, quality: int = 90
+) -> CompressedImage:
     """JPEG image message of (H, W, 3) uint8 pixels."""
     buffer = io.BytesIO()
     PillowImage.fromarray(pixels, mode="RGB").save(buffer, format="JPEG", quality=quality)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Topic and service names in one place. All are relative, so that a namespace moves a whole cell or one arm."""
+"""Topic and service names in one place; relative, so that a namespace moves a whole cell or one arm."""
 
 from __future__ import annotations
 

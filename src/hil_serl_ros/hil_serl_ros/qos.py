@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One QoS profile per kind of topic.
 
-Sensor data and operator input: only the newest sample counts, so best effort with depth 1; readers judge staleness by
-the stamp. Commands: reliable, newest only. Steps: reliable with a window, on top of which the actor re-sends by
-sequence number. Latched values (weights, who drives): transient local, so that a late joiner gets the last one.
+Sensor data and operator input: only the newest sample counts, so best effort with depth 1; readers judge
+staleness by the stamp. Commands: reliable, newest only. Steps: reliable with a window, on top of which the
+actor re-sends by sequence number. Latched values (weights, who drives): transient local, so that a late
+joiner gets the last one.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def seconds_to_ns(seconds: float) -> int:
 
 
 def stamp_to_seconds(stamp: Time) -> float:
-    """Seconds as the double nearest to the stamp (integer division rounds once, a product would round twice)."""
+    """Seconds as the double nearest to the stamp (integer division rounds once, a product twice)."""
     return stamp_to_ns(stamp) / _NS
 
 

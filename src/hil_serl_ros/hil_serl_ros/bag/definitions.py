@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Message definitions as bags carry them: full ros2msg text and type hash, from the installed packages."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+from hil_serl_ros.bag.errors import BagError
+
+_DELIMITER = "=" * 80
+_FIELD_TYPE = re.compile(r"^\s*([a-zA-Z][a-zA-Z0-9_/]*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[a-zA-Z]", re.MULTILINE)
+_PRIMITIVES = frozenset(
+    {
+        "bool", "byte", "char", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32",
+        "int64", "uint64", "string", "wstring",
+    }
+)  # fmt: skip
+
+
+def type_name(message_class: type) -> str:
+    """ROS name of a generated message class, e.g. ``hil_serl_msgs/msg/Step``."""
+    package, kind, _ = message_class.__module__.split(".", 2)
+    return f"{package}/{kind}/{message_class.__name__}"
+
+
+def _definition_file(name: str, suffix: str) -> Path:
+    package, *_, short = name.split("/")
+    try:
+        return Path(get_package_share_directory(package)) / "msg" / f"{short}{suffix}"
+    except PackageNotFoundError as error:
+        raise BagError(f"no definition of {name}: install {package!r} or source its workspace") from error
+
+
+def _dependencies(text: str, package: str) -> list[str]:
+    names = {name for name in _FIELD_TYPE.findall(text) if name not in _PRIMITIVES}
+    return sorted(name if "/" in name else f"{package}/{name}" for name in names)
+
+
+@lru_cache(maxsize=64)
+def full_text(name: str) -> str:
+    """Definition of a type followed by those of all types it uses, in the layout of rosbag2.
+
+    Args:
+        name: e.g. ``hil_serl_msgs/msg/Step``.
+
+    Raises:
+        BagError: The type's package or definition is not installed.
+    """
+    seen: set[str] = set()
+
+    def expand(current: str) -> str:
+        path = _definition_file(current, ".msg")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise BagError(f"no definition of {current}: {path} cannot be read ({error.strerror})") from error
+        for dependency in _dependencies(text, current.split("/")[0]):
+            if dependency not in seen:
+                seen.add(dependency)
+                text += f"\n{_DELIMITER}\nMSG: {dependency}\n{expand(dependency)}"
+        return text
+
+    return expand(name)
+
+
+@lru_cache(maxsize=64)
+def type_hash(name: str) -> str:
+    """RIHS01 hash of an installed type; empty where the installation does not carry it."""
+    try:
+        description = json.loads(_definition_file(name, ".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    for entry in description.get("type_hashes", []):
+        if entry.get("type_name") == name:
+            return entry.get("hash_string", "")
+    return ""

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages and steps of bags: of one file, one bag folder, or everything below a folder.
+
+Reads what :mod:`hil_serl_ros.bag.writer` and ``ros2 bag record -s mcap`` write, finished or not.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mcap.records import Channel, Message, Schema
+from rclpy.serialization import deserialize_message
+
+from hil_serl_core.step import Step
+from hil_serl_msgs.msg import Step as StepMessage
+from hil_serl_ros.bag import definitions
+from hil_serl_ros.bag.errors import BagDamagedError, BagError
+from hil_serl_ros.bag.scan import RecordScanner
+from hil_serl_ros.conversions import step_from_message
+
+STEP_TYPE = "hil_serl_msgs/msg/Step"
+_TYPE_NAME = re.compile(r"([a-z][a-z0-9_]*)/msg/([A-Z][A-Za-z0-9]*)")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One message of a bag.
+
+    Attributes:
+        topic: Topic name.
+        type_name: e.g. ``hil_serl_msgs/msg/Step``.
+        stamp_ns: Log time [ns].
+        sequence: MCAP sequence number (32 bits).
+        data: Serialized message (CDR).
+        path: File it is from.
+        offset: Where its record starts in the file.
+    """
+
+    topic: str
+    type_name: str
+    stamp_ns: int
+    sequence: int
+    data: bytes
+    path: Path
+    offset: int
+
+    def deserialize(self) -> Any:
+        """The message; BagDamagedError if the bytes are not one, BagError if its package is not installed."""
+        match = _TYPE_NAME.fullmatch(self.type_name)
+        if match is None:
+            raise BagError(f"{self.path}: {self.type_name!r} is not the name of a message type")
+        try:
+            message_class = getattr(import_module(f"{match[1]}.msg"), match[2])
+        except (ImportError, AttributeError) as error:
+            raise BagError(f"{self.path}: {self.type_name} is not installed; source its workspace") from error
+        try:
+            return deserialize_message(self.data, message_class)
+        except Exception as error:  # RMWError or RuntimeError, depending on the middleware
+            raise BagDamagedError(self.path, self.offset, f"not a {self.type_name} ({error})") from error
+
+
+@dataclass(frozen=True)
+class BagProblem:
+    """Something a tolerant read left out.
+
+    Attributes:
+        path: The file.
+        offset: End of what was read.
+        dropped_bytes: Bytes left out.
+        reason: One line for people.
+    """
+
+    path: Path
+    offset: int
+    dropped_bytes: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: left out {self.dropped_bytes} bytes from byte {self.offset} on: {self.reason}"
+
+
+def _natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key that puts ``_10`` after ``_9``."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
+
+
+def find_bag_files(path: Path | str) -> list[Path]:
+    """MCAP files of a file, a bag folder or a folder of bags, in recording order.
+
+    Raises:
+        BagError: There is no such path, or no MCAP file in it.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        raise BagError(f"{path} does not exist; expected an .mcap file, a bag or a folder of bags")
+    files = sorted(path.rglob("*.mcap"), key=_natural_key)
+    if not files:
+        raise BagError(f"no .mcap file below {path}; record with `ros2 bag record -s mcap`")
+    return files
+
+
+class BagFileReader:
+    """Messages of one MCAP file, in file order."""
+
+    def __init__(self, path: Path | str, *, keep_before_damage: bool = False) -> None:
+        """Args:
+        path: The file.
+        keep_before_damage: On damage, deliver what is before it and note a problem, instead of raising.
+        """
+        self.path = Path(path)
+        self.problem: BagProblem | None = None
+        self.finished = False
+        self._keep = keep_before_damage
+
+    def __iter__(self) -> Iterator[BagMessage]:
+        """Deliver the whole messages; ``problem`` and ``finished`` are set when iteration is over.
+
+        Raises:
+            BagDamagedError: Damage inside the file. It is checked as a whole before its first message is
+                delivered, so that nothing is used of a file that is refused.
+            BagError: The file cannot be opened or is not MCAP.
+        """
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise BagError(f"cannot open {self.path}: {error.strerror}") from error
+        with file:
+            scanner = RecordScanner(file, self.path)
+            reason = ""
+            try:
+                if not self._keep:
+                    for _ in scanner:
+                        pass
+                    scanner = RecordScanner(file, self.path, check=False)
+                yield from self._messages(scanner)
+            except BagDamagedError as error:
+                if not self._keep:
+                    raise
+                reason = error.reason
+            self.finished = scanner.finished
+            dropped = scanner.size - scanner.end if reason else scanner.dropped_bytes
+            if dropped:
+                reason = reason or "its writer was stopped in the middle of a record"
+                self.problem = BagProblem(self.path, scanner.end, dropped, reason)
+
+    def _messages(self, scanner: RecordScanner) -> Iterator[BagMessage]:
+        schemas: dict[int, Schema] = {}
+        channels: dict[int, Channel] = {}
+        for scanned in scanner:
+            record = scanned.record
+            if isinstance(record, Schema):
+                schemas[record.id] = record
+            elif isinstance(record, Channel):
+                channels[record.id] = record
+                schema = schemas.get(record.schema_id)
+                if schema is None:
+                    raise BagDamagedError(self.path, scanned.offset, f"no schema for {record.topic!r}")
+                if schema.name == STEP_TYPE:
+                    _check_step_definition(self.path, record, schema)
+            elif isinstance(record, Message):
+                channel = channels[record.channel_id]
+                yield BagMessage(
+                    topic=channel.topic,
+                    type_name=schemas[channel.schema_id].name,
+                    stamp_ns=record.log_time,
+                    sequence=record.sequence,
+                    data=record.data,
+                    path=self.path,
+                    offset=scanned.offset,
+                )
+
+
+def _check_step_definition(path: Path, channel: Channel, schema: Schema) -> None:
+    recorded, installed = channel.metadata.get("topic_type_hash", ""), definitions.type_hash(STEP_TYPE)
+    if recorded and installed:
+        same = recorded == installed
+    else:
+        same = schema.encoding != "ros2msg" or schema.data.decode() == definitions.full_text(STEP_TYPE)
+    if not same:
+        raise BagError(
+            f"{path} was recorded with another definition of {STEP_TYPE} ({recorded or 'no hash'}, "
+            f"installed is {installed or 'no hash'}); read it with the version of the suite that recorded it"
+        )
+
+
+def _warn(problem: BagProblem) -> None:
+    _log.warning("%s", problem)
+
+
+def read_messages(
+    path: Path | str,
+    *,
+    types: Collection[str] | None = None,
+    topics: Collection[str] | None = None,
+    keep_before_damage: bool = False,
+    on_problem: Callable[[BagProblem], None] = _warn,
+) -> Iterator[BagMessage]:
+    """Messages below a path, file after file in recording order.
+
+    Args:
+        path: An ``.mcap`` file, a bag folder, or a folder of bags such as ``run/bags/demos``.
+        types: Only messages of these types.
+        topics: Only messages on these topics.
+        keep_before_damage: On damage inside a file, deliver what is before it instead of raising.
+        on_problem: Called with what a file had to leave out; by default a logged warning.
+
+    Raises:
+        BagError, BagDamagedError: See :class:`BagFileReader`.
+    """
+    for file in find_bag_files(path):
+        reader = BagFileReader(file, keep_before_damage=keep_before_damage)
+        for message in reader:
+            if (types is None or message.type_name in types) and (topics is None or message.topic in topics):
+                yield message
+        if reader.problem is not None:
+            on_problem(reader.problem)
+
+
+def step_of(message: BagMessage) -> Step:
+    """Step of a bag message; BagDamagedError if it contradicts itself."""
+    decoded = message.deserialize()
+    if not isinstance(decoded, StepMessage):
+        raise BagError(f"{message.path}: {message.topic} carries {message.type_name}, not {STEP_TYPE}")
+    try:
+        return step_from_message(decoded)
+    except ValueError as error:
+        raise BagDamagedError(message.path, message.offset, str(error)) from error
+
+
+def read_steps(
+    path: Path | str,
+    *,
+    keep_before_damage: bool = False,
+    on_problem: Callable[[BagProblem], None] = _warn,
+) -> Iterator[Step]:
+    """Steps below a path, in recording order; arguments and errors as for :func:`read_messages`."""
+    for message in read_messages(
+        path, types={STEP_TYPE}, keep_before_damage=keep_before_damage, on_problem=on_problem
+    ):
+        yield step_of(message)
+
+
+def read_message_at(file: BinaryIO, path: Path, offset: int) -> bytes:
+    """Serialized data of the message record at a known offset of a file without chunks.
+
+    Raises:
+        BagDamagedError: No whole message record is there.
+    """
+    file.seek(offset)
+    head = file.read(31)
+    if len(head) < 31 or head[0] != 0x05:
+        raise BagDamagedError(path, offset, "no message record where one was written")
+    size = int.from_bytes(head[1:9], "little") - 22
+    data = file.read(size)
+    if len(data) < size:
+        raise BagDamagedError(path, offset, "message cut short")
+    return data
