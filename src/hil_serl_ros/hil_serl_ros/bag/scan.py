@@ -168,7 +168,7 @@ class RecordScanner:
         self.dropped_bytes = len(rest)
 
     def _find_message(self, rest: bytes) -> int | None:
-        """Offset in ``rest`` of a message that fits what is before it and ends where a record or the file ends."""
+        """Offset in ``rest`` of a message that fits what is before it and what is behind it."""
         at = 0
         while (at := rest.find(bytes([Opcode.MESSAGE]), at + 1)) >= 0 and at + _MESSAGE_HEAD.size <= len(
             rest

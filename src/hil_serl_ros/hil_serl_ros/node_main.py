@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running one node as a process: signals, errors and exit codes alike for all nodes of the suite."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+from hil_serl_ros.bag.errors import BagError
+
+EXIT_OK = 0
+EXIT_CRASH = 1
+EXIT_USER_ERROR = 2
+
+ERROR_PREFIX = "error: "
+"""Starts the one line on stderr that a supervisor can show to the user."""
+
+# What a user can cause and cure. While a node starts it reads parameters and files, so a ValueError is about
+# them; later on it is a defect, and shows its traceback as every defect does.
+_USER_ERRORS = (BagError, OSError)
+_START_ERRORS = (*_USER_ERRORS, ValueError)
+
+
+def run_node(
+    make_node: Callable[[], Node],
+    *,
+    args: Sequence[str] | None = None,
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+) -> int:
+    """Make a node and spin it until it is told to stop.
+
+    SIGINT and SIGTERM end it in order: the node's ``destroy_node`` runs, which is where a node closes its
+    files. A node that is done ends the process by raising ``SystemExit`` from a callback.
+
+    Args:
+        make_node: Called after ``rclpy.init``.
+        args: Command line, by default that of the process.
+        make_executor: Executor to spin in.
+
+    Returns:
+        Exit code: 0 stopped or done, 1 defect (with traceback), 2 an error the user can cure (with one line
+        on stderr that starts with ``error: ``); or the code of a ``SystemExit``.
+    """
+    node: Node | None = None
+    executor: Executor | None = None
+    code = EXIT_OK
+    try:
+        rclpy.init(args=list(args) if args is not None else None)
+        node = make_node()
+        executor = make_executor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_CRASH
+    except Exception as error:
+        code = _report(error, _START_ERRORS if executor is None else _USER_ERRORS)
+    finally:
+        code = _tear_down(node, executor) or code
+    return code
+
+
+def _report(error: Exception, user_errors: tuple[type[Exception], ...]) -> int:
+    """Print what a supervisor shows: one line for a user error, the place as well for a defect."""
+    user = isinstance(error, user_errors)
+    if not user:
+        traceback.print_exception(error)
+    text = " ".join(str(error).split()) or type(error).__name__
+    print(f"{ERROR_PREFIX}{text if user else f'{type(error).__name__}: {text}'}", file=sys.stderr, flush=True)
+    return EXIT_USER_ERROR if user else EXIT_CRASH
+
+
+def _tear_down(node: Node | None, executor: Executor | None) -> int:
+    """Close node and context; EXIT_OK unless closing itself failed."""
+    code = EXIT_OK
+    try:
+        if executor is not None:
+            executor.shutdown(timeout_sec=1.0)
+        if node is not None:
+            node.destroy_node()
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:
+        code = _report(error, _USER_ERRORS)
+    with contextlib.suppress(KeyboardInterrupt):
+        rclpy.try_shutdown()
+    return code
