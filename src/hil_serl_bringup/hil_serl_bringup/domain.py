@@ -52,4 +52,6 @@ def hold_domain(folder: Path | None = None) -> Iterator[int]:
             return
     raise DomainBusyError(
         f"another run on this machine uses ROS_DOMAIN_ID={asked}; end it, choose another number, or unset the variable"
-        if asked else f"all ROS domains from 0 to {LAST_DOMAIN} are held by other runs")
+        if asked
+        else f"all ROS domains from 0 to {LAST_DOMAIN} are held by other runs"
+    )

@@ -49,7 +49,8 @@ def find_command(package: str, executable: str, environment: Mapping[str, str] |
         return [sys.executable, "-m", f"{package}.{executable}"]
     raise ExecutableNotFound(
         f"executable '{executable}' of package '{package}' was not found in this workspace. "
-        + _remedy(package))
+        + _remedy(package)
+    )
 
 
 def _remedy(package: str) -> str:

@@ -178,7 +178,9 @@ def build_graph(request: GraphRequest) -> list[ProcessSpec]:
     names = [process.name for process in processes]
     unknown = sorted(set(request.extra) - set(names))
     if unknown:
-        raise ValueError(f"parameters were given for {', '.join(unknown)}, but this run starts {', '.join(names)}")
+        raise ValueError(
+            f"parameters were given for {', '.join(unknown)}, but this run starts {', '.join(names)}"
+        )
     if len(set(names)) != len(names):
         raise ValueError(f"two processes of one run have the same name: {', '.join(names)}")
     return processes
@@ -192,7 +194,9 @@ def _check(request: GraphRequest) -> None:
     if request.mode is Mode.RECORD_DEMOS and request.operator is Operator.NONE:
         raise ValueError("recording demonstrations needs an operator: scripted, spacenav, joy or keyboard")
     if request.operator is Operator.SCRIPTED and not request.simulated:
-        raise ValueError("the scripted operator needs the simulator's ground truth; on a robot use spacenav, joy, keyboard or none")
+        raise ValueError(
+            "the scripted operator needs the simulator's ground truth; on a robot use spacenav, joy, keyboard or none"
+        )
     if request.mode is Mode.EVAL and not request.checkpoint:
         raise ValueError("an evaluation needs a checkpoint")
     if request.simulated and request.speed != "lockstep":
@@ -201,9 +205,13 @@ def _check(request: GraphRequest) -> None:
         except ValueError:
             factor = math.nan
         if not (math.isfinite(factor) and factor > 0):
-            raise ValueError(f"speed has to be 'lockstep' or a factor of real time above 0, got '{request.speed}'")
+            raise ValueError(
+                f"speed has to be 'lockstep' or a factor of real time above 0, got '{request.speed}'"
+            )
     if request.lockstep and request.operator not in (Operator.SCRIPTED, Operator.NONE):
-        raise ValueError(f"a person cannot steer simulated time that waits for nobody: use speed 1.0 with operator {request.operator}")
+        raise ValueError(
+            f"a person cannot steer simulated time that waits for nobody: use speed 1.0 with operator {request.operator}"
+        )
 
 
 def _process(request: GraphRequest, name: str, package: str, executable: str, **more: object) -> ProcessSpec:
@@ -211,51 +219,119 @@ def _process(request: GraphRequest, name: str, package: str, executable: str, **
     if request.simulated:
         parameters.setdefault("use_sim_time", True)
     parameters.update(request.extra.get(name, {}))
-    return ProcessSpec(name, package, executable, parameters, namespace=request.namespace,
-                       environment=dict(THREAD_ENVIRONMENT), **more)  # type: ignore[arg-type]
+    return ProcessSpec(
+        name,
+        package,
+        executable,
+        parameters,
+        namespace=request.namespace,
+        environment=dict(THREAD_ENVIRONMENT),
+        **more,
+    )  # type: ignore[arg-type]
 
 
 def _sim(request: GraphRequest) -> ProcessSpec:
-    return _process(request, "sim", "hil_serl_sim", "sim_node", parameters={
-        "task": request.task, "speed": request.speed, "seed": request.seed, "display": request.display,
-        "use_sim_time": False,  # it is the source of /clock
-    })
+    return _process(
+        request,
+        "sim",
+        "hil_serl_sim",
+        "sim_node",
+        parameters={
+            "task": request.task,
+            "speed": request.speed,
+            "seed": request.seed,
+            "display": request.display,
+            "use_sim_time": False,  # it is the source of /clock
+        },
+    )
 
 
 def _operator(request: GraphRequest) -> list[ProcessSpec]:
     match request.operator:
         case Operator.SCRIPTED:
-            return [_process(request, "operator", "hil_serl_sim", "operator_node", parameters={
-                "task": request.task, "seed": request.seed, "lockstep": request.lockstep})]
+            return [
+                _process(
+                    request,
+                    "operator",
+                    "hil_serl_sim",
+                    "operator_node",
+                    parameters={"task": request.task, "seed": request.seed, "lockstep": request.lockstep},
+                )
+            ]
         case Operator.SPACENAV:
-            return [_process(request, "spacenav", "spacenav", "spacenav_node", max_restarts=10, parameters={
-                "use_sim_time": False})]
+            return [
+                _process(
+                    request,
+                    "spacenav",
+                    "spacenav",
+                    "spacenav_node",
+                    max_restarts=10,
+                    parameters={"use_sim_time": False},
+                )
+            ]
         case Operator.JOY:
-            return [_process(request, "joy", "joy", "joy_node", max_restarts=10, parameters={"use_sim_time": False})]
+            return [
+                _process(
+                    request, "joy", "joy", "joy_node", max_restarts=10, parameters={"use_sim_time": False}
+                )
+            ]
         case Operator.KEYBOARD:
-            return [_process(request, "keyboard", "hil_serl_actor", "keyboard_teleop", interactive=True, parameters={
-                "task": request.task})]
+            return [
+                _process(
+                    request,
+                    "keyboard",
+                    "hil_serl_actor",
+                    "keyboard_teleop",
+                    interactive=True,
+                    parameters={"task": request.task},
+                )
+            ]
         case Operator.NONE:
             return []
 
 
 def _actor(request: GraphRequest) -> ProcessSpec:
     return _process(
-        request, "actor", "hil_serl_actor", "actor_node", remappings=dict(request.remappings),
-        ends_run=request.episodes > 0, parameters={
-            "task": request.task, "run_dir": str(request.run_dir), "mode": str(request.mode),
-            "actor_id": request.actor_id, "seed": request.seed, "episodes": request.episodes,
-            "operator": str(request.operator), "lockstep": request.lockstep, "checkpoint": request.checkpoint,
-            "deterministic": request.deterministic, "algorithm": request.algorithm,
-        })
+        request,
+        "actor",
+        "hil_serl_actor",
+        "actor_node",
+        remappings=dict(request.remappings),
+        ends_run=request.episodes > 0,
+        parameters={
+            "task": request.task,
+            "run_dir": str(request.run_dir),
+            "mode": str(request.mode),
+            "actor_id": request.actor_id,
+            "seed": request.seed,
+            "episodes": request.episodes,
+            "operator": str(request.operator),
+            "lockstep": request.lockstep,
+            "checkpoint": request.checkpoint,
+            "deterministic": request.deterministic,
+            "algorithm": request.algorithm,
+        },
+    )
 
 
 def _learner(request: GraphRequest) -> ProcessSpec:
     environment = THREAD_ENVIRONMENT | {"OMP_NUM_THREADS": str(request.learner_threads)}
     spec = _process(
-        request, "learner", "hil_serl_learner", "learner_node", ends_run=request.mode is Mode.OFFLINE, parameters={
-            "task": request.task, "run_dir": str(request.run_dir), "seed": request.seed, "resume": request.resume,
-            "device": request.device, "threads": request.learner_threads, "algorithm": request.algorithm,
-            "lockstep": request.lockstep, "use_sim_time": False,  # its clock must run while simulated time stands still
-        })
+        request,
+        "learner",
+        "hil_serl_learner",
+        "learner_node",
+        ends_run=request.mode is Mode.OFFLINE,
+        parameters={
+            "task": request.task,
+            "run_dir": str(request.run_dir),
+            "seed": request.seed,
+            "resume": request.resume,
+            "device": request.device,
+            "threads": request.learner_threads,
+            "algorithm": request.algorithm,
+            "lockstep": request.lockstep,
+            "use_sim_time": False,  # its clock must run while simulated time stands still
+        },
+    )
     return ProcessSpec(**{**vars(spec), "environment": environment})

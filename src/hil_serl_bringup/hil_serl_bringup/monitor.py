@@ -38,8 +38,15 @@ class RunMonitor:
 
     sample_period = 1.0
 
-    def __init__(self, log: EpisodeLog, phase: str, learner_csv: Path | None = None, *, target: int = 0,
-                 now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        log: EpisodeLog,
+        phase: str,
+        learner_csv: Path | None = None,
+        *,
+        target: int = 0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log, self.phase, self._csv, self._target, self._now = log, phase, learner_csv, target, now
         past = [e for e in log.episodes if e.phase == phase]
         self._offset = max((e.wall for e in past), default=0.0)
@@ -84,11 +91,22 @@ class RunMonitor:
             return None
         self._steps += int(message.steps)
         episode = Episode(
-            phase=self.phase, wall=round(self.elapsed, 3), env_steps=self._steps, actor_id=message.actor_id,
-            episode=int(message.episode), success=bool(message.success), truncated=bool(message.truncated),
-            aborted=bool(message.aborted), reason=message.reason, steps=int(message.steps),
-            intervened_steps=int(message.intervened_steps), interventions=int(message.interventions),
-            duration=float(message.duration), policy_version=int(message.policy_version), seed=int(message.seed))
+            phase=self.phase,
+            wall=round(self.elapsed, 3),
+            env_steps=self._steps,
+            actor_id=message.actor_id,
+            episode=int(message.episode),
+            success=bool(message.success),
+            truncated=bool(message.truncated),
+            aborted=bool(message.aborted),
+            reason=message.reason,
+            steps=int(message.steps),
+            intervened_steps=int(message.intervened_steps),
+            interventions=int(message.interventions),
+            duration=float(message.duration),
+            policy_version=int(message.policy_version),
+            seed=int(message.seed),
+        )
         self._log.append(episode)
         return episode
 
@@ -101,7 +119,9 @@ class RunMonitor:
 
     def on_intervention(self, message: Any) -> None:
         """Take an InterventionState."""
-        self.driving = Driving(message.active, int(message.episode), int(message.step_index), float(message.input_norm))
+        self.driving = Driving(
+            message.active, int(message.episode), int(message.step_index), float(message.input_norm)
+        )
 
 
 def _append_row(path: Path, sample: LearnerSample) -> None:
@@ -122,17 +142,19 @@ class MonitorNode:
 
     def __init__(self, namespace: str = "") -> None:
         import rclpy
-        from hil_serl_ros import names, qos
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 
         from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus
+        from hil_serl_ros import names, qos
 
         self.monitor: RunMonitor | None = None
         self._context = rclpy.Context()
         # Ctrl-C belongs to the supervisor.
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self.node = rclpy.create_node("monitor", context=self._context, namespace=namespace, use_global_arguments=False)
+        self.node = rclpy.create_node(
+            "monitor", context=self._context, namespace=namespace, use_global_arguments=False
+        )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         for kind, name, profile, handler in (
@@ -146,6 +168,7 @@ class MonitorNode:
         def callback(message: Any) -> None:
             if self.monitor is not None:
                 getattr(self.monitor, handler)(message)
+
         return callback
 
     def spin(self, seconds: float) -> None:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hil_serl_core.spec import TaskSpec, load_task, task_to_yaml
-
 from hil_serl_bringup.statistics import EpisodeLog
+from hil_serl_core.spec import TaskSpec, load_task, task_to_yaml
 
 
 class RunFolderError(ValueError):
@@ -45,7 +44,9 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, task: TaskSpec, seed: int, command: str, root: Path = Path("runs"), path: Path | None = None) -> RunFolder:
+    def create(
+        cls, task: TaskSpec, seed: int, command: str, root: Path = Path("runs"), path: Path | None = None
+    ) -> RunFolder:
         """Make a new run folder and put the task file into it.
 
         Args:
@@ -61,11 +62,23 @@ class RunFolder:
         path = path or root / f"{task.name}-{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
         folder = cls(path.expanduser().absolute())
         if folder.state_file.exists():
-            raise RunFolderError(f"{folder.path} holds a run already; continue it with --resume {path}, or name another folder")
+            raise RunFolderError(
+                f"{folder.path} holds a run already; continue it with --resume {path}, or name another folder"
+            )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.task_file.write_text(task_to_yaml(task), encoding="utf-8")
-        write_json(folder.state_file, {"command": command, "task": task.name, "spec_hash": task.hash, "seed": seed,
-                                       "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "done": {}, "parts": {}})
+        write_json(
+            folder.state_file,
+            {
+                "command": command,
+                "task": task.name,
+                "spec_hash": task.hash,
+                "seed": seed,
+                "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "done": {},
+                "parts": {},
+            },
+        )
         return folder
 
     @classmethod

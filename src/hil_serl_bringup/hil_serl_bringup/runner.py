@@ -91,7 +91,9 @@ class Session:
                     self.node.spin(PERIOD)
                     self.view.update(watch.state(supervisor.logs))
                     reason = self._reason(supervisor, monitor, phase)
-                self.view.update(watch.state(supervisor.logs, note=f"{phase.words}: over ({reason}); closing down"))
+                self.view.update(
+                    watch.state(supervisor.logs, note=f"{phase.words}: over ({reason}); closing down")
+                )
             self.node.spin(PERIOD)
         finally:
             self.node.monitor = None
@@ -122,7 +124,10 @@ class _Watch:
         monitor, phase, now = self._monitor, self._phase, time.monotonic()
         episodes = monitor.episodes
         if now - self._lines[0] > 1.0:
-            self._lines = (now, [(name, lines[-1]) for name, path in logs.items() if (lines := tail(path, 1))])
+            self._lines = (
+                now,
+                [(name, lines[-1]) for name, path in logs.items() if (lines := tail(path, 1))],
+            )
         if self._rolling[0] != len(episodes):
             series = rolling(episodes)
             self._rolling = (len(episodes), [r.success for r in series], [r.intervention for r in series])
@@ -132,7 +137,20 @@ class _Watch:
         elif not note and now - self._progress[1] > QUIET:
             note = f"nothing has moved for {now - self._progress[1]:.0f} s; the logs say why: {next(iter(logs.values())).parent}"
         return ViewState(
-            title=self._title, phase=phase.words, number=phase.number, elapsed=monitor.elapsed, limit=phase.stop.max_seconds,
-            episodes=len(episodes), target=phase.episodes, env_steps=monitor.env_steps, recent=monitor.recent(),
-            success_history=self._rolling[1], intervention_history=self._rolling[2], driving=monitor.driving,
-            learner=monitor.learner, has_learner=self._has_learner, lines=self._lines[1], note=note)
+            title=self._title,
+            phase=phase.words,
+            number=phase.number,
+            elapsed=monitor.elapsed,
+            limit=phase.stop.max_seconds,
+            episodes=len(episodes),
+            target=phase.episodes,
+            env_steps=monitor.env_steps,
+            recent=monitor.recent(),
+            success_history=self._rolling[1],
+            intervention_history=self._rolling[2],
+            driving=monitor.driving,
+            learner=monitor.learner,
+            has_learner=self._has_learner,
+            lines=self._lines[1],
+            note=note,
+        )

@@ -101,7 +101,7 @@ def rates(episodes: Iterable[Episode]) -> Rates:
 def rolling(episodes: Iterable[Episode], window: int = WINDOW) -> list[Rates]:
     """Rates over the last `window` counted episodes, after each counted episode."""
     chosen = counted(episodes)
-    return [rates(chosen[max(0, end - window):end]) for end in range(1, len(chosen) + 1)]
+    return [rates(chosen[max(0, end - window) : end]) for end in range(1, len(chosen) + 1)]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class StopRule:
             return f"time limit of {self.max_seconds:.0f} s"
         if steps >= self.max_steps:
             return f"step limit of {self.max_steps:.0f}"
-        last = counted(episodes)[-self.window:]
+        last = counted(episodes)[-self.window :]
         if len(last) < self.window or steps < self.min_steps:
             return None
         asked = sum(e.interventions for e in last)
@@ -163,7 +163,12 @@ class EpisodeLog:
 
 def read_episodes(path: Path) -> list[Episode]:
     """Episodes of a CSV written by `EpisodeLog`; an incomplete last line (a crash while writing) is left out."""
-    parse = {"bool": lambda text: {"True": True, "False": False}[text], "int": int, "float": float, "str": str}
+    parse = {
+        "bool": lambda text: {"True": True, "False": False}[text],
+        "int": int,
+        "float": float,
+        "str": str,
+    }
     episodes = []
     with path.open(newline="") as file:
         for row in csv.DictReader(file):

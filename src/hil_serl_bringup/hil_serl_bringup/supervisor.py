@@ -22,7 +22,10 @@ from hil_serl_bringup.graph import ProcessSpec
 
 #: (signal, seconds to wait for all processes before the next one). Closing a bag or writing a checkpoint takes seconds.
 STOP_SEQUENCE: tuple[tuple[signal.Signals, float], ...] = (
-    (signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+    (signal.SIGINT, 15.0),
+    (signal.SIGTERM, 5.0),
+    (signal.SIGKILL, 5.0),
+)
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,15 @@ class Supervisor:
         find: Maps (package, executable) to a command line.
     """
 
-    def __init__(self, processes: Sequence[ProcessSpec], log_dir: Path, *, environment: Mapping[str, str] | None = None,
-                 stop_sequence: Sequence[tuple[signal.Signals, float]] = STOP_SEQUENCE,
-                 find: Callable[[str, str], list[str]] = find_command) -> None:
+    def __init__(
+        self,
+        processes: Sequence[ProcessSpec],
+        log_dir: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        stop_sequence: Sequence[tuple[signal.Signals, float]] = STOP_SEQUENCE,
+        find: Callable[[str, str], list[str]] = find_command,
+    ) -> None:
         self._specs = list(processes)
         self._log_dir = log_dir
         self._environment = dict(os.environ if environment is None else environment)
@@ -138,15 +147,30 @@ class Supervisor:
             self._children[spec.name] = _Child(spec, log, self._spawn(spec, commands[spec.name], log))
 
     def _spawn(self, spec: ProcessSpec, command: list[str], log: Path) -> subprocess.Popen[bytes]:
-        tied = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command, *spec.ros_arguments()]
+        tied = [
+            sys.executable,
+            "-I",
+            "-S",
+            tether.__file__,
+            str(os.getpid()),
+            *command,
+            *spec.ros_arguments(),
+        ]
         with log.open("ab") as output:
-            output.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {spec.package}/{spec.executable}\n".encode())
+            output.write(
+                f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {spec.package}/{spec.executable}\n".encode()
+            )
             output.flush()
             # Its own process group: a terminal's Ctrl-C reaches the supervisor alone, which ends the children in order.
             # A process that reads the keyboard has to stay in the terminal's foreground group.
             return subprocess.Popen(
-                tied, stdin=None if spec.interactive else subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=self._environment | dict(spec.environment), process_group=None if spec.interactive else 0)
+                tied,
+                stdin=None if spec.interactive else subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment | dict(spec.environment),
+                process_group=None if spec.interactive else 0,
+            )
 
     def running(self) -> list[str]:
         """Names of the processes that are alive."""
@@ -175,7 +199,9 @@ class Supervisor:
                 finished = ended
             elif child.restarts < child.spec.max_restarts:
                 child.restarts += 1
-                child.process = self._spawn(child.spec, self._find(child.spec.package, child.spec.executable), child.log)
+                child.process = self._spawn(
+                    child.spec, self._find(child.spec.package, child.spec.executable), child.log
+                )
             else:
                 raise ProcessFailure(ended)
         return finished
@@ -217,7 +243,9 @@ def _gone(child: _Child) -> bool:
         return False
     if not child.group_gone and not child.spec.interactive:
         child.group_gone = not _group_alive(child.process.pid)
-        return child.group_gone  # once gone, never looked at again: the kernel may give the id to someone else
+        return (
+            child.group_gone
+        )  # once gone, never looked at again: the kernel may give the id to someone else
     return True
 
 
@@ -242,8 +270,11 @@ def _wait(children: Sequence[_Child], seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def interrupt_on_signals(numbers: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGHUP)) -> Iterator[None]:
+def interrupt_on_signals(
+    numbers: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGHUP),
+) -> Iterator[None]:
     """Turn SIGTERM and SIGHUP (a closed terminal) into KeyboardInterrupt, so that they too end the children in order."""
+
     def interrupt(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 

@@ -58,8 +58,8 @@ class ViewState:
     recent: Rates = field(default_factory=lambda: rates([]))
     success_history: Sequence[float] = ()
     intervention_history: Sequence[float] = ()
-    driving: Driving = Driving()
-    learner: LearnerSample = LearnerSample()
+    driving: Driving = field(default_factory=Driving)
+    learner: LearnerSample = field(default_factory=LearnerSample)
     has_learner: bool = False
     lines: Sequence[tuple[str, str]] = ()
     note: str = ""
@@ -83,7 +83,9 @@ def clock(value: float) -> str:
 def sparkline(values: Sequence[float], width: int = 20) -> str:
     """The newest `width` rates in [0, 1] as block characters."""
     levels = len(BLOCKS) - 1
-    return "".join(" " if math.isnan(v) else BLOCKS[round(min(max(v, 0.0), 1.0) * levels)] for v in values[-width:])
+    return "".join(
+        " " if math.isnan(v) else BLOCKS[round(min(max(v, 0.0), 1.0) * levels)] for v in values[-width:]
+    )
 
 
 def _pairs(rows: Sequence[tuple[str, RenderableType]]) -> Table:
@@ -97,17 +99,28 @@ def _pairs(rows: Sequence[tuple[str, RenderableType]]) -> Table:
 
 def _policy(state: ViewState) -> Table:
     where = Text(f"  (episode {state.driving.episode}, step {state.driving.step_index})", style="dim")
-    driver = Text.assemble(("operator", "bold yellow") if state.driving.active else ("policy", "bold green"), where)
+    driver = Text.assemble(
+        ("operator", "bold yellow") if state.driving.active else ("policy", "bold green"), where
+    )
     if not state.env_steps and not state.driving.step_index:
         driver = Text("waiting for the first step", style="dim")
-    return _pairs([
-        ("driving now", driver),
-        ("steps", f"{state.env_steps:,}"),
-        ("success, last 20", Text(f"{percent(state.recent.success):>6}  ") + Text(sparkline(state.success_history), style="green")),
-        ("intervened, last 20", Text(f"{percent(state.recent.intervention):>6}  ")
-         + Text(sparkline(state.intervention_history), style="yellow")),
-        ("cycle time, last 20", f"{seconds(state.recent.cycle_time):>6}"),
-    ])
+    return _pairs(
+        [
+            ("driving now", driver),
+            ("steps", f"{state.env_steps:,}"),
+            (
+                "success, last 20",
+                Text(f"{percent(state.recent.success):>6}  ")
+                + Text(sparkline(state.success_history), style="green"),
+            ),
+            (
+                "intervened, last 20",
+                Text(f"{percent(state.recent.intervention):>6}  ")
+                + Text(sparkline(state.intervention_history), style="yellow"),
+            ),
+            ("cycle time, last 20", f"{seconds(state.recent.cycle_time):>6}"),
+        ]
+    )
 
 
 def _number(value: float, digits: int = 3) -> str:
@@ -116,13 +129,18 @@ def _number(value: float, digits: int = 3) -> str:
 
 def _learner(state: ViewState) -> Table:
     learner = state.learner
-    return _pairs([
-        ("learner", learner.message or learner.phase or "starting"),
-        ("updates", f"{learner.updates:,}  ({learner.updates_per_second:.1f} /s)"),
-        ("buffers", f"{learner.demo_size:,} demonstration, {learner.rl_size:,} online"),
-        ("policy version", f"{learner.policy_version}" if learner.policy_version >= 0 else NOTHING),
-        ("critic loss, Q, α", f"{_number(learner.critic_loss)}, {_number(learner.q_mean)}, {_number(learner.temperature)}"),
-    ])
+    return _pairs(
+        [
+            ("learner", learner.message or learner.phase or "starting"),
+            ("updates", f"{learner.updates:,}  ({learner.updates_per_second:.1f} /s)"),
+            ("buffers", f"{learner.demo_size:,} demonstration, {learner.rl_size:,} online"),
+            ("policy version", f"{learner.policy_version}" if learner.policy_version >= 0 else NOTHING),
+            (
+                "critic loss, Q, α",
+                f"{_number(learner.critic_loss)}, {_number(learner.q_mean)}, {_number(learner.temperature)}",
+            ),
+        ]
+    )
 
 
 def _progress(state: ViewState) -> Table:
@@ -134,9 +152,13 @@ def _progress(state: ViewState) -> Table:
         label, done, total = f"{state.episodes} of {state.target} episodes", state.episodes, state.target
     else:
         label, done, total = f"{state.episodes} episodes", state.elapsed, state.limit
-    time_text = clock(state.elapsed) + (f" of at most {clock(state.limit)}" if math.isfinite(state.limit) else "")
+    time_text = clock(state.elapsed) + (
+        f" of at most {clock(state.limit)}" if math.isfinite(state.limit) else ""
+    )
     finite = math.isfinite(total) and total > 0
-    bar = ProgressBar(total=total if finite else None, completed=min(done, total) if finite else 0, pulse=not finite)
+    bar = ProgressBar(
+        total=total if finite else None, completed=min(done, total) if finite else 0, pulse=not finite
+    )
     row.add_row(label, bar, time_text)
     return row
 
@@ -162,8 +184,14 @@ def render(state: ViewState, width: int = 120) -> RenderableType:
         blocks += [Text(), log]
     if state.note:
         blocks += [Text(), Text(state.note, style="bold yellow")]
-    return Panel(Group(*blocks), title=heading, title_align="left", subtitle=f"[dim]{state.title} · Ctrl-C ends cleanly[/]",
-                 subtitle_align="right", padding=(1, 2))
+    return Panel(
+        Group(*blocks),
+        title=heading,
+        title_align="left",
+        subtitle=f"[dim]{state.title} · Ctrl-C ends cleanly[/]",
+        subtitle_align="right",
+        padding=(1, 2),
+    )
 
 
 def plain_line(state: ViewState) -> str:
@@ -171,14 +199,19 @@ def plain_line(state: ViewState) -> str:
     goal = f"/{state.target}" if state.target else ""
     limit = f"/{state.limit:.0f}" if math.isfinite(state.limit) else ""
     parts = [
-        f"{state.phase}: {state.elapsed:.0f}{limit} s", f"episodes {state.episodes}{goal}", f"steps {state.env_steps}",
-        f"success {percent(state.recent.success)}", f"intervened {percent(state.recent.intervention)}",
+        f"{state.phase}: {state.elapsed:.0f}{limit} s",
+        f"episodes {state.episodes}{goal}",
+        f"steps {state.env_steps}",
+        f"success {percent(state.recent.success)}",
+        f"intervened {percent(state.recent.intervention)}",
         f"cycle {seconds(state.recent.cycle_time)}",
     ]
     if state.has_learner:
         learner = state.learner
-        parts += [f"updates {learner.updates} ({learner.updates_per_second:.1f}/s)",
-                  f"buffers {learner.demo_size}+{learner.rl_size}"]
+        parts += [
+            f"updates {learner.updates} ({learner.updates_per_second:.1f}/s)",
+            f"buffers {learner.demo_size}+{learner.rl_size}",
+        ]
         if not learner.updates:
             parts.append(f"learner: {learner.message or learner.phase or 'starting'}")
     return " | ".join(parts)
@@ -196,14 +229,20 @@ class View:
         self.console = console or Console()
         self._period = plain_period
         self._last: tuple[str, float] = ("", -math.inf)
-        self._live = Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        self._live = (
+            Live(console=self.console, auto_refresh=False, transient=True)
+            if self.console.is_terminal
+            else None
+        )
 
     def __enter__(self) -> View:
         if self._live is not None:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.stop()
 

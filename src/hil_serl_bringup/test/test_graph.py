@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hil_serl_bringup.graph import GraphRequest, Mode, Operator, ProcessSpec, build_graph, yaml_scalar
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hil_serl_bringup.graph import GraphRequest, Mode, Operator, ProcessSpec, build_graph, yaml_scalar
 
 RUN = Path("/tmp/run")
 
@@ -37,7 +38,8 @@ def test_only_training_has_a_learner(mode):
 
 def test_an_offline_run_is_the_learner_alone_and_ends_with_it():
     nodes = graph(Mode.OFFLINE, algorithm="bc")
-    assert list(nodes) == ["learner"] and nodes["learner"].ends_run
+    assert list(nodes) == ["learner"]
+    assert nodes["learner"].ends_run
     assert nodes["learner"].parameters["algorithm"] == "bc"
 
 
@@ -50,35 +52,52 @@ def test_threads_never_spin_and_only_the_learner_has_more_than_one():
     nodes = graph(Mode.TRAIN, learner_threads=2)
     assert {spec.environment["OMP_WAIT_POLICY"] for spec in nodes.values()} == {"PASSIVE"}
     assert {name: spec.environment["OMP_NUM_THREADS"] for name, spec in nodes.items()} == {
-        "learner": "2", "sim": "1", "operator": "1", "actor": "1"}
+        "learner": "2",
+        "sim": "1",
+        "operator": "1",
+        "actor": "1",
+    }
 
 
 def test_the_operator_is_one_argument():
-    device = {operator: set(graph(Mode.TRAIN, operator=operator, speed="1.0")) - {"sim", "actor", "learner"}
-              for operator in Operator}
-    assert device == {Operator.SCRIPTED: {"operator"}, Operator.SPACENAV: {"spacenav"}, Operator.JOY: {"joy"},
-                      Operator.KEYBOARD: {"keyboard"}, Operator.NONE: set()}
+    device = {
+        operator: set(graph(Mode.TRAIN, operator=operator, speed="1.0")) - {"sim", "actor", "learner"}
+        for operator in Operator
+    }
+    assert device == {
+        Operator.SCRIPTED: {"operator"},
+        Operator.SPACENAV: {"spacenav"},
+        Operator.JOY: {"joy"},
+        Operator.KEYBOARD: {"keyboard"},
+        Operator.NONE: set(),
+    }
 
 
 def test_a_robot_brings_its_own_drivers_and_no_simulator():
     arm = ProcessSpec("arm", "franka_bringup", "franka_node")
-    nodes = graph(Mode.TRAIN, simulated=False, operator=Operator.SPACENAV, drivers=(arm,), remappings={"a": "b"})
-    assert "sim" not in nodes and nodes["arm"] is arm
+    nodes = graph(
+        Mode.TRAIN, simulated=False, operator=Operator.SPACENAV, drivers=(arm,), remappings={"a": "b"}
+    )
+    assert "sim" not in nodes
+    assert nodes["arm"] is arm
     assert nodes["actor"].remappings == {"a": "b"}
     assert nodes["actor"].parameters["lockstep"] is False
     assert "use_sim_time" not in nodes["actor"].parameters
 
 
-@pytest.mark.parametrize(("fields", "message"), [
-    ({"mode": Mode.RECORD_DEMOS, "operator": Operator.NONE}, "needs an operator"),
-    ({"mode": Mode.TRAIN, "simulated": False}, "ground truth"),
-    ({"mode": Mode.EVAL}, "needs a checkpoint"),
-    ({"mode": Mode.TRAIN, "speed": "fast"}, "'lockstep' or a factor"),
-    ({"mode": Mode.TRAIN, "speed": "-1"}, "'lockstep' or a factor"),
-    ({"mode": Mode.TRAIN, "operator": Operator.KEYBOARD}, "speed 1.0"),
-    ({"mode": Mode.TRAIN, "episodes": -1}, "no limit"),
-    ({"mode": Mode.TRAIN, "extra": {"learnr": {"a": 1}}}, "learnr"),
-])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"mode": Mode.RECORD_DEMOS, "operator": Operator.NONE}, "needs an operator"),
+        ({"mode": Mode.TRAIN, "simulated": False}, "ground truth"),
+        ({"mode": Mode.EVAL}, "needs a checkpoint"),
+        ({"mode": Mode.TRAIN, "speed": "fast"}, "'lockstep' or a factor"),
+        ({"mode": Mode.TRAIN, "speed": "-1"}, "'lockstep' or a factor"),
+        ({"mode": Mode.TRAIN, "operator": Operator.KEYBOARD}, "speed 1.0"),
+        ({"mode": Mode.TRAIN, "episodes": -1}, "no limit"),
+        ({"mode": Mode.TRAIN, "extra": {"learnr": {"a": 1}}}, "learnr"),
+    ],
+)
 def test_contradictions_are_refused_with_the_remedy(fields, message):
     with pytest.raises(ValueError, match=message):
         graph(**fields)
@@ -93,13 +112,22 @@ def test_extra_parameters_override():
     assert graph(Mode.TRAIN, extra={"learner": {"max_updates": 7}})["learner"].parameters["max_updates"] == 7
 
 
-@given(st.one_of(st.booleans(), st.integers(-2**53, 2**53), st.floats(allow_nan=False, allow_infinity=False),
-                 st.text(st.characters(min_codepoint=32, max_codepoint=126))))
+@given(
+    st.one_of(
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126)),
+    )
+)
 def test_parameters_keep_their_type_and_value(value):
     parsed = yaml.safe_load(yaml_scalar(value))
-    if isinstance(value, float):  # rcl reads 1e+20 as a double; PyYAML, which follows YAML 1.1, wants a dot in it
+    if isinstance(
+        value, float
+    ):  # rcl reads 1e+20 as a double; PyYAML, which follows YAML 1.1, wants a dot in it
         parsed = float(parsed)
-    assert parsed == value and isinstance(parsed, type(value))
+    assert parsed == value
+    assert isinstance(parsed, type(value))
 
 
 def test_a_parameter_has_to_be_finite():

@@ -9,16 +9,41 @@ from hil_serl_bringup.statistics import EpisodeLog
 
 
 def summary(**fields):
-    values = {"started": False, "actor_id": "actor", "episode": 0, "success": True, "truncated": False, "aborted": False,
-              "reason": "success", "steps": 12, "intervened_steps": 3, "interventions": 1, "duration": 1.2,
-              "policy_version": 4, "seed": 9}
+    values = {
+        "started": False,
+        "actor_id": "actor",
+        "episode": 0,
+        "success": True,
+        "truncated": False,
+        "aborted": False,
+        "reason": "success",
+        "steps": 12,
+        "intervened_steps": 3,
+        "interventions": 1,
+        "duration": 1.2,
+        "policy_version": 4,
+        "seed": 9,
+    }
     return SimpleNamespace(**{**values, **fields})
 
 
 def status(**fields):
-    values = {"phase": "training", "environment_steps": 40, "trained_step": 39, "updates": 117, "policy_version": 2,
-              "demo_size": 700, "rl_size": 40, "updates_per_second": 20.0, "critic_loss": 0.1, "actor_loss": 0.2,
-              "temperature": 0.01, "entropy": -3.0, "q_mean": 0.5, "message": ""}
+    values = {
+        "phase": "training",
+        "environment_steps": 40,
+        "trained_step": 39,
+        "updates": 117,
+        "policy_version": 2,
+        "demo_size": 700,
+        "rl_size": 40,
+        "updates_per_second": 20.0,
+        "critic_loss": 0.1,
+        "actor_loss": 0.2,
+        "temperature": 0.01,
+        "entropy": -3.0,
+        "q_mean": 0.5,
+        "message": "",
+    }
     return SimpleNamespace(**{**values, **fields})
 
 
@@ -33,7 +58,8 @@ class Clock:
 def test_announcements_are_not_episodes(tmp_path):
     monitor = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train")
     assert monitor.on_episode(summary(started=True)) is None
-    assert monitor.episodes == [] and monitor.env_steps == 0
+    assert monitor.episodes == []
+    assert monitor.env_steps == 0
 
 
 def test_an_episode_is_kept_with_time_and_steps(tmp_path):
@@ -52,7 +78,9 @@ def test_a_resumed_phase_goes_on_where_it_was(tmp_path):
     first.on_episode(summary())
     again = RunMonitor(EpisodeLog(path), "train", now=clock)
     clock.time += 5
-    assert again.elapsed == 65 and again.env_steps == 12 and len(again.episodes) == 1
+    assert again.elapsed == 65
+    assert again.env_steps == 12
+    assert len(again.episodes) == 1
     assert RunMonitor(EpisodeLog(path), "eval", now=clock).elapsed == 0
 
 
@@ -76,13 +104,15 @@ def test_learner_counters_are_kept_once_a_second(tmp_path):
     with path.open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["updates"]) for row in rows] == [0, 8, 16]
-    assert monitor.learner.updates == 16 and monitor.env_steps == 40
+    assert monitor.learner.updates == 16
+    assert monitor.env_steps == 40
 
 
 def test_who_drives(tmp_path):
     monitor = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train")
     monitor.on_intervention(SimpleNamespace(active=True, episode=3, step_index=7, input_norm=0.5))
-    assert monitor.driving.active and monitor.driving.step_index == 7
+    assert monitor.driving.active
+    assert monitor.driving.step_index == 7
 
 
 def test_intervention_free_run_length(tmp_path):

@@ -5,9 +5,10 @@ import dataclasses
 import math
 
 import pytest
-from hil_serl_bringup.statistics import Episode, EpisodeLog, StopRule, rates, read_episodes, rolling
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hil_serl_bringup.statistics import Episode, EpisodeLog, StopRule, rates, read_episodes, rolling
 
 BASE = Episode("train", 1.5, 10, "actor", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 
@@ -17,26 +18,29 @@ def episode(**fields) -> Episode:
 
 
 def test_rates_by_hand():
-    result = rates([
-        episode(steps=10, intervened_steps=0, duration=1.0),
-        episode(steps=30, intervened_steps=10, duration=3.0),
-        episode(steps=60, intervened_steps=0, duration=6.0, success=False, truncated=True),
-        episode(steps=60, intervened_steps=60, duration=6.0, success=False, aborted=True),
-    ])
+    result = rates(
+        [
+            episode(steps=10, intervened_steps=0, duration=1.0),
+            episode(steps=30, intervened_steps=10, duration=3.0),
+            episode(steps=60, intervened_steps=0, duration=6.0, success=False, truncated=True),
+            episode(steps=60, intervened_steps=60, duration=6.0, success=False, aborted=True),
+        ]
+    )
     assert (result.episodes, result.success) == (3, pytest.approx(2 / 3))
     assert result.intervention == pytest.approx(10 / 100)
     assert (result.cycle_time, result.cycle_steps) == (2.0, 20.0)
 
 
 def test_nothing_to_average_is_nan_not_zero():
-    assert math.isnan(rates([]).success) and math.isnan(rates([episode(success=False)]).cycle_time)
+    assert math.isnan(rates([]).success)
+    assert math.isnan(rates([episode(success=False)]).cycle_time)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 25))
 def test_rolling_is_the_mean_of_the_last_window(successes, window):
     result = rolling([episode(success=success) for success in successes], window)
     for end, value in enumerate(result, start=1):
-        last = successes[max(0, end - window):end]
+        last = successes[max(0, end - window) : end]
         assert value.success == pytest.approx(sum(last) / len(last))
 
 
@@ -67,7 +71,7 @@ class TestStopRule:
 def test_the_log_survives_a_restart_and_a_torn_line(tmp_path):
     path = tmp_path / "episodes.csv"
     log = EpisodeLog(path)
-    first, second = episode(reason="a, \"quoted\" reason"), episode(phase="eval", success=False)
+    first, second = episode(reason='a, "quoted" reason'), episode(phase="eval", success=False)
     log.append(first)
     log.append(second)
     with path.open("a") as file:

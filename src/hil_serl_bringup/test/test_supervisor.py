@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from hil_serl_bringup import supervisor as sup
 from hil_serl_bringup.executables import ExecutableNotFound, find_command
 from hil_serl_bringup.graph import ProcessSpec
@@ -51,8 +52,10 @@ def find(package: str, executable: str) -> list[str]:
 
 
 def make(tmp_path: Path, *executables: str, stop=FAST, **fields) -> sup.Supervisor:
-    specs = [ProcessSpec(f"{executable}_{number}", "test", executable, **fields)
-             for number, executable in enumerate(executables)]
+    specs = [
+        ProcessSpec(f"{executable}_{number}", "test", executable, **fields)
+        for number, executable in enumerate(executables)
+    ]
     return sup.Supervisor(specs, tmp_path / "logs", stop_sequence=stop, find=find)
 
 
@@ -76,11 +79,10 @@ def alive(pid: int) -> bool:
 
 
 def test_crash_is_reported_with_last_lines_and_log_and_ends_the_others(tmp_path):
-    with pytest.raises(sup.ProcessFailure) as caught, make(tmp_path, "sleeper", "crasher") as supervisor:
+    with make(tmp_path, "sleeper", "crasher") as supervisor:
         other = supervisor.pid("sleeper_0")
-        while True:
-            supervisor.poll()
-            time.sleep(0.02)
+        with pytest.raises(sup.ProcessFailure) as caught:
+            wait_for(supervisor.poll)
     report = str(caught.value)
     assert "crasher_1 ended with exit code 1" in report
     assert "camera wrist_1 has no images" in report
@@ -89,12 +91,11 @@ def test_crash_is_reported_with_last_lines_and_log_and_ends_the_others(tmp_path)
 
 
 def test_a_killed_child_is_named_by_its_signal(tmp_path):
-    with pytest.raises(sup.ProcessFailure, match="sleeper_0 was ended by SIGKILL"), make(tmp_path, "sleeper") as supervisor:
+    with make(tmp_path, "sleeper") as supervisor:
         wait_for(lambda: up(supervisor))
         os.kill(supervisor.pid("sleeper_0"), signal.SIGKILL)
-        while True:
-            supervisor.poll()
-            time.sleep(0.02)
+        with pytest.raises(sup.ProcessFailure, match="sleeper_0 was ended by SIGKILL"):
+            wait_for(supervisor.poll)
 
 
 def test_clean_child_gets_to_close_and_is_not_killed(tmp_path):
@@ -115,7 +116,8 @@ def test_a_child_that_ignores_signals_is_killed(tmp_path):
 def test_what_a_child_started_ends_too(tmp_path):
     with make(tmp_path, "parent", ends_run=True) as supervisor:
         wait_for(supervisor.poll)
-        grandchild = int(wait_for(lambda: [line for line in sup.tail(supervisor.logs["parent_0"]) if "grandchild" in line])[0].split()[1])
+        line = next(line for line in sup.tail(supervisor.logs["parent_0"]) if line.startswith("grandchild"))
+        grandchild = int(line.split()[1])
         assert alive(grandchild)
     wait_for(lambda: not alive(grandchild))
 
@@ -142,11 +144,14 @@ def test_a_missing_executable_starts_nothing(tmp_path):
 
 
 def test_arguments_and_environment_reach_the_process(tmp_path):
-    with make(tmp_path, "echo", ends_run=True, environment={"OMP_NUM_THREADS": "7"},
-              parameters={"speed": "1.0"}) as supervisor:
+    with make(
+        tmp_path, "echo", ends_run=True, environment={"OMP_NUM_THREADS": "7"}, parameters={"speed": "1.0"}
+    ) as supervisor:
         wait_for(supervisor.poll)
     line = sup.tail(supervisor.logs["echo_0"])[-1]
-    assert line.endswith(" 7") and "__node:=echo_0" in line and "speed:='1.0'" in line
+    assert line.endswith(" 7")
+    assert "__node:=echo_0" in line
+    assert "speed:='1.0'" in line
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -163,10 +168,16 @@ def test_no_child_outlives_the_supervisor(tmp_path, end):
             print(*(supervisor.pid(name) for name in supervisor.running()), flush=True)
             time.sleep(60)
     """
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
         pids = [int(word) for word in process.stdout.readline().split()]
-        assert len(pids) == 2 and all(alive(pid) for pid in pids)
+        assert len(pids) == 2
+        assert all(alive(pid) for pid in pids)
         process.send_signal(end)
         process.wait(30)
     wait_for(lambda: not any(alive(pid) for pid in pids))

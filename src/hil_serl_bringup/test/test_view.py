@@ -4,17 +4,35 @@
 import io
 
 import pytest
+from rich.console import Console
+
 from hil_serl_bringup.monitor import Driving
 from hil_serl_bringup.statistics import LearnerSample, Rates
 from hil_serl_bringup.view import View, ViewState, plain_line, render, sparkline
-from rich.console import Console
 
 STATE = ViewState(
-    "ram_insertion · seed 4", "Training with interventions", (2, 5), elapsed=141, limit=600, episodes=88, env_steps=3120,
-    recent=Rates(20, 0.85, 0.07, 1.9, 19), success_history=[0.0, 0.5, 1.0], intervention_history=[1.0, 0.0],
-    driving=Driving(True, 89, 12, 0.4), has_learner=True, lines=[("actor", "[INFO] [bold]episode 88")],
-    learner=LearnerSample(phase="training", updates=9360, updates_per_second=22.1, demo_size=1204, rl_size=3120,
-                          policy_version=62))
+    "ram_insertion · seed 4",
+    "Training with interventions",
+    (2, 5),
+    elapsed=141,
+    limit=600,
+    episodes=88,
+    env_steps=3120,
+    recent=Rates(20, 0.85, 0.07, 1.9, 19),
+    success_history=[0.0, 0.5, 1.0],
+    intervention_history=[1.0, 0.0],
+    driving=Driving(True, 89, 12, 0.4),
+    has_learner=True,
+    lines=[("actor", "[INFO] [bold]episode 88")],
+    learner=LearnerSample(
+        phase="training",
+        updates=9360,
+        updates_per_second=22.1,
+        demo_size=1204,
+        rl_size=3120,
+        policy_version=62,
+    ),
+)
 
 
 def draw(state: ViewState, width: int) -> str:
@@ -26,17 +44,33 @@ def draw(state: ViewState, width: int) -> str:
 @pytest.mark.parametrize("width", [80, 140])
 def test_everything_asked_for_is_on_the_screen(width):
     text = draw(STATE, width)
-    for expected in ("Training with interventions", "2 of 5", "88 episodes", "2:21 of at most 10:00", "operator", "85 %", "7 %",
-                     "1.9 s", "9,360", "22.1 /s", "1,204 demonstration", "3,120 online", "62", "ram_insertion · seed 4",
-                     "[INFO] [bold]episode 88"):
+    for expected in (
+        "Training with interventions",
+        "2 of 5",
+        "88 episodes",
+        "2:21 of at most 10:00",
+        "operator",
+        "85 %",
+        "7 %",
+        "1.9 s",
+        "9,360",
+        "22.1 /s",
+        "1,204 demonstration",
+        "3,120 online",
+        "62",
+        "ram_insertion · seed 4",
+        "[INFO] [bold]episode 88",
+    ):
         assert expected in text, expected
     assert all(len(line) <= width for line in text.splitlines())
 
 
 def test_a_new_run_shows_dashes_not_zeros():
     text = draw(ViewState("t", "Recording demonstrations", target=20), 100)
-    assert "0 of 20 episodes" in text and "waiting for the first step" in text
-    assert "0 %" not in text and "learner" not in text
+    assert "0 of 20 episodes" in text
+    assert "waiting for the first step" in text
+    assert "0 %" not in text
+    assert "learner" not in text
 
 
 def test_sparkline_spans_the_range_and_keeps_the_newest():
@@ -52,8 +86,10 @@ def test_without_a_terminal_it_prints_plain_lines_now_and_then():
         view.update(ViewState("t", "Evaluation", episodes=2, target=50))
     lines = out.getvalue().splitlines()
     assert len(lines) == 2, "one line per phase within the period, never wrapped"
-    assert lines[0] == plain_line(STATE) and "\x1b" not in out.getvalue()
-    assert "success 85 %" in lines[0] and "updates 9360 (22.1/s)" in lines[0]
+    assert lines[0] == plain_line(STATE)
+    assert "\x1b" not in out.getvalue()
+    assert "success 85 %" in lines[0]
+    assert "updates 9360 (22.1/s)" in lines[0]
     assert "episodes 2/50" in lines[1]
 
 
