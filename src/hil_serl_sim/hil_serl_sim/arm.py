@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Panda in MuJoCo under the control law: one tick is kinematics, law, torques, dynamics."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from hil_serl_core.spec import TaskSpec
-from scipy.spatial.transform import Rotation
+import serl_impedance_controller as impedance
+from hil_serl_core.spec import ControlSpec, TaskSpec
 
-from hil_serl_sim.panda import JOINTS, TCP_SITE
+from hil_serl_sim.panda import HAND_BODY, HOME, JOINTS, TCP_SITE
 
 
 @dataclass(frozen=True)
@@ -39,63 +38,139 @@ class ArmReading:
     fault_text: str
 
 
+def make_controller(spec: TaskSpec) -> impedance.Controller:
+    """The control law with the gains and clips of a task file.
+
+    The law's error is measured - target, the task file's clips are on target - measured, hence they change places.
+    """
+    control: ControlSpec = spec.control
+    controller = impedance.Controller(base_frame=spec.base_frame, tool_frame=spec.tcp_frame)
+    settings = {
+        "stiffness": [*control.translational_stiffness, *control.rotational_stiffness],
+        "clip_pos": [*control.clip_negative, *control.rotation_clip_negative],
+        "clip_neg": [*control.clip_positive, *control.rotation_clip_positive],
+        "smoothing": control.target_filter,
+        "nullspace_stiffness": control.nullspace_stiffness,
+        "nullspace_damping": control.nullspace_damping,
+        "torque_rate": control.torque_rate_limit,
+        "pose_timeout": control.target_timeout,
+    }
+    if control.translational_damping is not None and control.rotational_damping is not None:
+        settings["damping"] = [*control.translational_damping, *control.rotational_damping]
+        settings["damping_kind"] = impedance.DampingKind.FIXED
+    else:
+        settings["damping_ratio"] = control.damping_ratio
+        settings["damping_kind"] = impedance.DampingKind.RATIO
+    controller.set(**settings)
+    controller.set_nullspace_posture(HOME)
+    return controller
+
+
 class Arm:
-    """Moves seven joints of a model by the torques of a control law.
+    """Moves seven joints of a model by the torques of the control law.
 
     Args:
         model: a model with the Panda in it.
         data: its state, moved in place.
-        spec: gains and clips.
-        law: makes the law from the spec.
+        spec: gains, clips and frames.
     """
 
     WRENCH_TICKS = 20  # the external wrench is a mean over the last 20 ms, as an arm's own estimate is filtered
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, spec: TaskSpec, law: Callable):
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, spec: TaskSpec):
         self._model, self._data = model, data
         self._site = model.site(TCP_SITE).id
-        self._qpos = np.array([model.joint(name).qposadr[0] for name in JOINTS])
-        self._dof = np.array([model.joint(name).dofadr[0] for name in JOINTS])
-        self._law = law(spec)
+        first = model.joint(JOINTS[0])
+        self._qpos = slice(first.qposadr[0], first.qposadr[0] + 7)
+        self._dof = slice(first.dofadr[0], first.dofadr[0] + 7)
+        self.controller = make_controller(spec)
         self._jacobian = np.zeros((6, model.nv))
         self._mass = np.zeros((model.nv, model.nv))
+        self._pose = np.zeros(7)
+        self._external = np.zeros(7)
+        # views into MuJoCo's memory: they follow the state
+        self._position, self._quaternion = data.site_xpos[self._site], data.body(HAND_BODY).xquat
 
     def place(self, joint_position: np.ndarray) -> None:
-        """Put the arm at rest somewhere and start the law over there."""
+        """Put the arm at rest somewhere; the law forgets its target and holds."""
         self._data.qpos[self._qpos] = joint_position
         self._data.qvel[self._dof] = 0.0
         mujoco.mj_forward(self._model, self._data)
-        mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
-        mujoco.mj_fullM(self._model, self._data, self._mass)
-        self._law.reset(self.pose(), joint_position, self._jacobian, self._mass)
+        if self.controller.fault:
+            self.controller.reset_fault()
+        self.controller.activate()
         self._external = np.zeros(7)
+        self._tick(0.0, step=False)
 
     def pose(self) -> np.ndarray:
         """(7,) tcp pose in the base frame."""
-        matrix = self._data.site_xmat[self._site].reshape(3, 3)
-        return np.concatenate([self._data.site_xpos[self._site], Rotation.from_matrix(matrix).as_quat()])
+        self._pose[:3] = self._position
+        self._pose[3:6] = self._quaternion[1:]  # the tcp site is parallel to the hand
+        self._pose[6] = self._quaternion[0]
+        return self._pose.copy()
 
-    def run(self, target: np.ndarray, ticks: int) -> None:
-        """Some ticks towards a target pose (7,)."""
-        model, data, law = self._model, self._data, self._law
-        position, rotation = self._jacobian[:3], self._jacobian[3:]
-        external, averaged = np.zeros(7), min(ticks, self.WRENCH_TICKS)
+    def set_target(self, pose: np.ndarray, stamp: float, frame: str) -> None:
+        """Hand a target pose (7,) to the law, which latches a fault on NaN, a bad quaternion or another frame."""
+        self.controller.set_target_pose(pose, stamp, frame)
+
+    def run(self, time: float, ticks: int) -> None:
+        """Some ticks of 1 ms, the first at ``time`` [s]."""
+        averaged = min(ticks, self.WRENCH_TICKS)
+        constraint = self._data.qfrc_constraint[self._dof]
+        external = np.zeros(7)
         for tick in range(ticks):
-            mujoco.mj_step1(model, data)
-            mujoco.mj_jacSite(model, data, position, rotation, self._site)
-            data.ctrl[:] = law.update(
-                data.qpos, data.qvel, data.site_xpos[self._site], data.site_xmat[self._site], self._jacobian,
-                data.qfrc_bias - data.qfrc_gravcomp, target
-            )
-            mujoco.mj_step2(model, data)
+            self._tick(time + 0.001 * tick)
             if tick >= ticks - averaged:
-                external += data.qfrc_constraint[self._dof]
+                external += constraint
         self._external = external / averaged
-        mujoco.mj_forward(model, data)
+        mujoco.mj_forward(self._model, self._data)
+
+    def _tick(self, time: float, step: bool = True) -> None:
+        model, data, jacobian, pose = self._model, self._data, self._jacobian, self._pose
+        mujoco.mj_step1(model, data)
+        mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], self._site)
+        full_inertia(model, data, self._mass)
+        pose[:3] = self._position
+        pose[3:6] = self._quaternion[1:]
+        pose[6] = self._quaternion[0]
+        torque = self.controller.update(
+            data.qpos[self._qpos], data.qvel[self._dof], pose, jacobian[:, self._dof], data.qfrc_bias[self._dof],
+            self._mass[self._dof, self._dof], time,
+        )
+        data.ctrl[:7] = torque
+        if step:
+            mujoco.mj_step2(model, data)
 
     def reading(self) -> ArmReading:
+        """State of the arm now.
+
+        The external wrench is what the constraints (contacts) do to the joints, mapped to the tcp: the way the Panda
+        estimates it from its joint torque sensors.
+        """
         data = self._data
         mujoco.mj_jacSite(self._model, data, self._jacobian[:3], self._jacobian[3:], self._site)
-        J = self._jacobian
-        wrench = np.linalg.solve(J @ J.T, J @ self._external)
-        return ArmReading(self.pose(), J @ data.qvel, wrench, data.qpos.copy(), data.qvel.copy(), data.ctrl.copy(), self.pose(), 0, "")
+        jacobian = self._jacobian[:, self._dof]
+        velocity = data.qvel[self._dof].copy()
+        fault = self.controller.fault
+        return ArmReading(
+            pose=self.pose(),
+            twist=jacobian @ velocity,
+            wrench=np.linalg.solve(jacobian @ jacobian.T, jacobian @ self._external),
+            joint_position=data.qpos[self._qpos].copy(),
+            joint_velocity=velocity,
+            joint_effort=data.ctrl[:7].copy(),
+            target=np.array(self.controller.state().limited),
+            fault=int(fault.code) if fault else 0,
+            fault_text=fault.text if fault else "",
+        )
+
+
+def full_inertia(model: mujoco.MjModel, data: mujoco.MjData, out: np.ndarray) -> None:
+    """Dense mass matrix into ``out`` (nv, nv)."""
+    if _FULL_M_TAKES_DATA:
+        mujoco.mj_fullM(model, data, out)
+    else:  # older MuJoCo
+        mujoco.mj_fullM(model, out, data.qM)
+
+
+_FULL_M_TAKES_DATA = "MjData" in (mujoco.mj_fullM.__doc__ or "")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simulated cell: the twin's scene, the arm under the control law at 1 kHz, cameras. No ROS."""
 
-from collections.abc import Callable
 from functools import cached_property
 
 import mujoco
@@ -21,15 +20,15 @@ class Cell:
 
     Args:
         spec: the task; its ``sim.twin`` names the twin.
-        law: makes the control law from the spec; default: the C++ law of ``serl_impedance_controller``.
     """
 
-    def __init__(self, spec: TaskSpec, law: Callable | None = None):
+    def __init__(self, spec: TaskSpec):
         self.spec = spec
         self.twin = make_twin(spec)
         self.model = build_model(spec, self.twin, display=False)
         self.data = mujoco.MjData(self.model)
-        self.arm = Arm(self.model, self.data, spec, law)
+        self.arm = Arm(self.model, self.data, spec)
+        self.period_ticks = round(spec.period / TIMESTEP)
         self._rng = np.random.default_rng()
         self._initial: InitialState | None = None
         self._seed = 0
@@ -66,24 +65,33 @@ class Cell:
         self.twin.apply(self.model, self.data, self._initial)
         self.arm.place(inverse_kinematics(self.model, self._initial.tcp_pose))
         self._episode_ticks = 0
+        self._ticks += self.period_ticks  # later than every stamp before
         self.resets += 1
 
-    def advance(self, target: np.ndarray, ticks: int = 100) -> None:
+    def advance(self, target: np.ndarray | None, ticks: int | None = None) -> None:
         """Run the law and the physics for some ticks of 1 ms.
 
         Args:
-            target: (7,) target pose of the tcp, base frame, xyz [m] + quaternion xyzw.
-            ticks: how many.
-
-        Raises:
-            ValueError: the target is not a finite pose with a unit quaternion.
+            target: (7,) target pose of the tcp, base frame, xyz [m] + quaternion xyzw; None: no new target, so that the
+                law goes on with the last one until it is stale, and then latches a fault and holds.
+            ticks: how many; default: one control period.
         """
-        target = np.asarray(target, dtype=np.float64)
-        if target.shape != (7,) or not np.isfinite(target).all() or abs(np.linalg.norm(target[3:]) - 1.0) > 1e-3:
-            raise ValueError(f"target pose must be 7 finite numbers with a unit quaternion, got {target.tolist()}")
-        self.arm.run(target, ticks)
+        ticks = self.period_ticks if ticks is None else ticks
+        if target is not None:
+            self.command(target, self.time)
+        self.arm.run(self.time, ticks)
         self._ticks += ticks
         self._episode_ticks += ticks
+
+    def command(self, target: np.ndarray, stamp: float, frame: str | None = None) -> None:
+        """Hand a target pose to the law without moving on.
+
+        Args:
+            target: (7,) pose; NaN, a bad quaternion or a wrong frame make the law latch a fault and hold.
+            stamp: its time on the cell's clock [s].
+            frame: frame it is expressed in; default: the task's base frame.
+        """
+        self.arm.set_target(np.asarray(target, dtype=np.float64), stamp, frame or self.spec.base_frame)
 
     def arm_state(self) -> ArmReading:
         """What the arm reports now."""

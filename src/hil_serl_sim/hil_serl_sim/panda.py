@@ -82,8 +82,6 @@ def panda_spec(display: bool, finger_opening: float) -> mujoco.MjSpec:
         joint.armature = JOINT_ARMATURE
         joint.damping = np.append(JOINT_DAMPING, np.zeros(np.size(joint.damping) - 1))  # polynomial from MuJoCo 3.6 on
     _add_hand_primitives(spec, display, finger_opening)
-    for body in spec.bodies:
-        body.gravcomp = 1.0  # as the Panda does, below the law
     spec.body(HAND_BODY).add_site(name=TCP_SITE, pos=TCP_IN_HAND, group=HIDDEN_GROUP)
     spec.option.timestep = TIMESTEP
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST

@@ -51,7 +51,10 @@ def _pose(position: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 class RamGuide(Guide):
     """Centre the card over the slot, then push it in while keeping it centred."""
 
-    hover = 0.006  # [m] tip above the rim while aligning
+    hover = 0.006  # [m] tip above the rim on the way
+    touch = 0.0015  # [m] tip above the rim while aligning
+    centred = 0.0003  # [m] off the slot's axis when pushing begins
+    turned = 0.012  # [rad]
     corridor = 0.075  # [m] from the slot's axis
     ceiling = 0.09  # [m] tip above the rim
 
@@ -72,15 +75,13 @@ class RamGuide(Guide):
         """See :class:`Guide`. The bias shifts the slot."""
         tip, turn = self.tip_in_slot(poses)
         tip, turn = tip - bias[:3], turn - bias[3:]
-        inside = tip[2] < -0.001
-        aligned = np.hypot(tip[0], tip[1]) < 0.0006 and abs(turn[2]) < 0.01
-        near = np.hypot(tip[0], tip[1]) < 0.002 and abs(turn[2]) < 0.03
-        if inside or aligned or (near and tip[2] < 0.002):
-            height = -self.depth - 0.004  # push a little beyond the floor
+        offset, yaw = float(np.hypot(tip[0], tip[1])), abs(turn[2])
+        if tip[2] < -0.001 or (offset < self.centred and yaw < self.turned):
+            height = -self.depth - 0.004  # in the slot, or right above it: push, a little beyond the floor
+        elif offset < 0.002 and yaw < 0.04:
+            height = self.touch  # centre without pressing, since friction holds a pressed card
         else:
-            # come down in a funnel: the further off the axis, the higher
-            height = self.hover + 0.5 * max(0.0, np.hypot(tip[0], tip[1]) - 0.004)
-            height = max(height, self.hover) if tip[2] < self.hover + 0.02 else height
+            height = self.hover + 0.5 * max(0.0, offset - 0.004)  # come down in a funnel
         slot = Rotation.from_quat(poses["slot"][3:])
         move = slot.apply(np.array([-tip[0], -tip[1], height - tip[2]]))
         rotate = slot * Rotation.from_rotvec(-turn) * slot.inv()
@@ -131,7 +132,7 @@ class RamInsertion(Twin):
 
     def _add_card(self, scene: mujoco.MjSpec) -> None:
         p = self.parameters
-        card = scene.body(HAND_BODY).add_body(name="card", pos=TCP_IN_HAND, gravcomp=1.0)
+        card = scene.body(HAND_BODY).add_body(name="card", pos=TCP_IN_HAND)
         top = -0.012  # above the tcp, between the pads
         half = (p.card_reach - top) / 2
         size = (p.card_width / 2, p.card_thickness / 2, half)
