@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import safetensors
 import safetensors.torch
@@ -90,3 +91,32 @@ def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int
             raise WeightsError(f"{what}: '{name}' is {tensor.dtype}, expected float32")
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"{what}: '{name}' holds NaN or infinity")
+
+
+POLICY_FILE = "policy.safetensors"
+"""Name of the policy inside a checkpoint folder."""
+
+
+def read_file(path: Path) -> PackedWeights:
+    """Reads a policy file, or ``policy.safetensors`` inside a checkpoint folder.
+
+    Raises:
+        WeightsError: No such file, or not one that :func:`pack` made.
+    """
+    file = path / POLICY_FILE if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+        with safetensors.safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+        return PackedWeights(
+            int(metadata["version"]),
+            int(metadata["trained_step"]),
+            int(metadata["update"]),
+            metadata["spec_hash"],
+            hashlib.sha256(data).hexdigest(),
+            data,
+        )
+    except OSError as error:
+        raise WeightsError(f"cannot read the policy file {file}: {error.strerror or error}") from error
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"{file} is not a policy file of this suite, or is damaged: {error}") from error
