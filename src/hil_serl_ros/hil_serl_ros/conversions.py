@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Core values to ``hil_serl_msgs`` and back.
 
-Byte and float sequences travel as ``array.array``: rosidl's setters accept it as it is, while bytes and lists
-are checked element by element. Reading back is a view on the message's own buffer. What comes off the wire or
+Byte and float sequences travel as ``array.array``, which is copied as a block; bytes and lists go element by
+element. Reading back is a view on the message's own buffer. What comes off the wire or
 a disk is checked for its structure; a message that contradicts itself is a ValueError naming the field.
 Whether its values make sense for the task (spec hash, image size, NaN) is the learner's to judge.
 """
@@ -26,6 +26,14 @@ from hil_serl_ros.geometry_messages import (
     wrench_to_array,
 )
 from hil_serl_ros.stamps import stamp_from_ns, stamp_from_seconds, stamp_to_seconds
+
+# rosidl checks field values only on request, and wraps around integers that do not fit.
+_RANGES = {
+    "sequence": (0, 2**64 - 1),
+    "episode": (0, 2**64 - 1),
+    "step_index": (0, 2**32 - 1),
+    "policy_version": (-1, 2**63 - 1),
+}
 
 
 def _floats(values: np.ndarray | None, field: str) -> array.array:
@@ -73,23 +81,23 @@ def step_to_message(step: Step, frame_id: str = "base") -> StepMessage:
     Raises:
         ValueError: A field has a shape or a value the message cannot carry; named.
     """
-    try:
-        message = StepMessage(
-            actor_id=step.actor_id,
-            sequence=step.sequence,
-            episode=step.episode,
-            step_index=step.step_index,
-            source=int(step.source),
-            reward=float(step.reward),
-            grasp_penalty=float(step.grasp_penalty),
-            is_first=bool(step.is_first),
-            is_last=bool(step.is_last),
-            is_terminal=bool(step.is_terminal),
-            policy_version=step.policy_version,
-            spec_hash=step.spec_hash,
-        )
-    except AssertionError as error:  # rosidl's range and type checks
-        raise ValueError(f"step {step.actor_id!r} {step.sequence}: {error}") from error
+    for field, (low, high) in _RANGES.items():
+        if not low <= getattr(step, field) <= high:
+            raise ValueError(f"{field}: {getattr(step, field)} is not within {low} ... {high}")
+    message = StepMessage(
+        actor_id=step.actor_id,
+        sequence=step.sequence,
+        episode=step.episode,
+        step_index=step.step_index,
+        source=int(step.source),
+        reward=float(step.reward),
+        grasp_penalty=float(step.grasp_penalty),
+        is_first=bool(step.is_first),
+        is_last=bool(step.is_last),
+        is_terminal=bool(step.is_terminal),
+        policy_version=step.policy_version,
+        spec_hash=step.spec_hash,
+    )
     message.header.stamp = stamp_from_seconds(step.stamp)
     message.header.frame_id = frame_id
     message.frames = [_frame_to_message(camera, pixels) for camera, pixels in step.frames.items()]

@@ -76,7 +76,7 @@ def image_from_array(pixels: np.ndarray, stamp_ns: int, frame_id: str) -> Image:
     message = Image(height=height, width=width, encoding="rgb8", step=3 * width, is_bigendian=0)
     message.header.stamp = stamp_from_ns(stamp_ns)
     message.header.frame_id = frame_id
-    # array.array passes the setter unchecked; bytes and lists are checked element by element.
+    # array.array is copied as a block; bytes and lists go element by element.
     message.data = array.array("B", pixels.tobytes())
     return message
 

@@ -19,7 +19,7 @@ class ParameterError(ValueError):
 class Parameters:
     """Declares and reads the parameters of one node.
 
-    Every reader takes ``default``; None makes the parameter a required one. All raise :class:`ParameterError`.
+    Every reader takes ``default``; None makes the parameter a required one. All raise ParameterError.
     """
 
     def __init__(self, node: Node) -> None:
