@@ -9,6 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import Image, Joy
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool
+from visualization_msgs.msg import MarkerArray
+
+from hil_serl_actor import reports
+from hil_serl_actor.control_loop import ControlLoop, LogFull, LoopConfig, Phase
+from hil_serl_actor.markers import MarkerScene
+from hil_serl_actor.policy_source import PolicySource, VersionedWeights, WeightSchedule
+from hil_serl_actor.step_log import StepLog
+from hil_serl_actor.step_sender import DeliveryConflict, StepSender
+from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 from hil_serl_core.arbiter import Arbitration
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.policy import Policy
@@ -34,22 +50,6 @@ from hil_serl_ros.images import image_to_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 from hil_serl_ros.stamps import seconds_to_ns, stamp_from_seconds, stamp_to_seconds
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
-from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
-from sensor_msgs.msg import Image, Joy
-from std_msgs.msg import Header
-from std_srvs.srv import SetBool
-from visualization_msgs.msg import MarkerArray
-
-from hil_serl_actor import reports
-from hil_serl_actor.control_loop import ControlLoop, LogFull, LoopConfig, Phase
-from hil_serl_actor.markers import MarkerScene
-from hil_serl_actor.policy_source import PolicySource, VersionedWeights, WeightSchedule
-from hil_serl_actor.step_log import StepLog
-from hil_serl_actor.step_sender import DeliveryConflict, StepSender
-from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 
 _WARNING_PERIOD = 5.0  # s; a repeated warning is shown this often
 _FLUSH_TIME = 10.0  # s; how long a finished training actor waits for acknowledgements
@@ -91,12 +91,16 @@ class ActorNode(Node):
         self._spec: TaskSpec = load_task(read.path("task", must_exist=True, description="task file"))
         self._run_dir: Path = read.path("run_dir", description="run folder; steps go to its bags/")
         self._mode = Mode(read.string("mode", "train", choices=[str(mode) for mode in Mode]))
-        self._actor_id = read.string("actor_id", "actor_0", description="name of this actor, kept across restarts")
+        self._actor_id = read.string(
+            "actor_id", "actor_0", description="name of this actor, kept across restarts"
+        )
         self._seed = read.integer("seed", 0, minimum=0)
         self._episodes = read.integer("episodes", 0, minimum=0, description="end after so many; 0: no limit")
         self._operator = read.string("operator", "none", choices=[*DEVICES, "none"])
         self._lockstep = read.boolean("lockstep", False, description="tick on complete inputs of one stamp")
-        self._checkpoint = read.string("checkpoint", "", description="policy file or checkpoint folder (eval)")
+        self._checkpoint = read.string(
+            "checkpoint", "", description="policy file or checkpoint folder (eval)"
+        )
         self._deterministic = read.boolean("deterministic", self._mode is Mode.EVAL)
         self._device = read.string("device", "cpu")
         read.string("algorithm", "hil_serl")
@@ -114,7 +118,9 @@ class ActorNode(Node):
             tensors = unpack(packed, self._spec.hash, self._policy_network.shapes)
             source.put(VersionedWeights(packed.version, packed.trained_step, tensors))
         elif self._mode is Mode.EVAL:
-            raise ValueError("mode eval needs the parameter 'checkpoint': a policy file or a checkpoint folder")
+            raise ValueError(
+                "mode eval needs the parameter 'checkpoint': a policy file or a checkpoint folder"
+            )
         return source
 
     def _make_loop(self) -> ControlLoop:
@@ -135,7 +141,9 @@ class ActorNode(Node):
     def _make_publishers(self) -> None:
         self._target_pub = self.create_publisher(PoseStamped, names.TARGET_POSE, qos.TARGET)
         self._step_pub = self.create_publisher(StepMessage, names.STEP, qos.STEP)
-        self._intervention_pub = self.create_publisher(InterventionState, names.INTERVENTION, qos.INTERVENTION)
+        self._intervention_pub = self.create_publisher(
+            InterventionState, names.INTERVENTION, qos.INTERVENTION
+        )
         self._episode_pub = self.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
         self._marker_pub = self.create_publisher(MarkerArray, names.MARKERS, qos.MARKERS)
         self._diagnostics_pub = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
@@ -351,7 +359,9 @@ class ActorNode(Node):
 
     # --------------------------------------------------------------- services
 
-    def _on_label(self, request: LabelEpisode.Request, response: LabelEpisode.Response) -> LabelEpisode.Response:
+    def _on_label(
+        self, request: LabelEpisode.Request, response: LabelEpisode.Response
+    ) -> LabelEpisode.Response:
         outcomes = {
             LabelEpisode.Request.SUCCESS: Outcome(success=True),
             LabelEpisode.Request.FAILURE: Outcome(failure=True),

@@ -93,7 +93,12 @@ class ControlLoop:
     """Runs resets and episodes until told to stop."""
 
     def __init__(
-        self, spec: TaskSpec, config: LoopConfig, runner: EpisodeRunner, policy: PolicySource | None, ports: Ports
+        self,
+        spec: TaskSpec,
+        config: LoopConfig,
+        runner: EpisodeRunner,
+        policy: PolicySource | None,
+        ports: Ports,
     ) -> None:
         self._spec = spec
         self._config = config
@@ -246,7 +251,9 @@ class ControlLoop:
         if not problems and arm is not None and arm.fault:
             text = arm.fault_text or f"code {arm.fault}"
             self.pause(True, f"the controller holds the arm: {text}")
-            self._ports.warn(f"the controller latched a fault ({text}); clear its cause, then call the pause service with false")
+            self._ports.warn(
+                f"the controller latched a fault ({text}); clear its cause, then call the pause service with false"
+            )
             return False
         if not problems:
             return True

@@ -8,9 +8,10 @@ from collections import deque
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
-from hil_serl_ros.geometry_messages import pose_from_array
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
+
+from hil_serl_ros.geometry_messages import pose_from_array
 
 POLICY_COLOR = (0.12, 0.47, 0.71, 1.0)
 HUMAN_COLOR = (0.84, 0.15, 0.16, 1.0)

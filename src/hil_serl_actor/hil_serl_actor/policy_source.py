@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
 from hil_serl_core.episode import Proposal
 from hil_serl_core.observation import Observation
 from hil_serl_core.policy import Policy

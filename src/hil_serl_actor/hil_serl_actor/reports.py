@@ -7,14 +7,14 @@ from array import array
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
-from hil_serl_core.arbiter import Arbitration
-from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode
-from hil_serl_msgs.msg import EpisodeSummary, InterventionState
-from hil_serl_ros.diagnostics import Level, diagnostic_status
 from std_msgs.msg import Header
 
 from hil_serl_actor.control_loop import ControlLoop, Phase
 from hil_serl_actor.step_sender import StepSender
+from hil_serl_core.arbiter import Arbitration
+from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode
+from hil_serl_msgs.msg import EpisodeSummary, InterventionState
+from hil_serl_ros.diagnostics import Level, diagnostic_status
 
 
 def intervention_state(header: Header, arbitration: Arbitration, runner: EpisodeRunner) -> InterventionState:
@@ -81,7 +81,9 @@ def sender_status(sender: StepSender) -> DiagnosticStatus:
     """The sender's line in /diagnostics."""
     backlog = sender.unacknowledged
     level = Level.WARN if backlog > 400 else Level.OK
-    text = "the learner does not acknowledge steps; they are safe in the bag" if backlog > 400 else "delivering"
+    text = (
+        "the learner does not acknowledge steps; they are safe in the bag" if backlog > 400 else "delivering"
+    )
     return diagnostic_status(
         "actor/step_sender",
         level,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from hil_serl_core.arbiter import OperatorInput
 
 
@@ -73,7 +74,9 @@ class TeleopDecoder:
                 f"{self._device.minimum_axes} finite ones are needed; choose the operator argument that fits the device"
             )
         values = self._untouched_triggers(values)
-        mapped = np.array([sum(sign * values[index - 1] for index, sign in pairs) for pairs in self._device.axes])
+        mapped = np.array(
+            [sum(sign * values[index - 1] for index, sign in pairs) for pairs in self._device.axes]
+        )
         return OperatorInput(stamp, np.clip(mapped, -1.0, 1.0), tuple(bool(b) for b in buttons))
 
     def _untouched_triggers(self, values: np.ndarray) -> np.ndarray:

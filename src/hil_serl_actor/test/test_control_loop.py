@@ -7,12 +7,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+
+from hil_serl_actor.control_loop import ControlLoop, LogFull, LoopConfig, Phase
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.step import Source
-
-from hil_serl_actor.control_loop import ControlLoop, LogFull, LoopConfig, Phase
 
 HOME = np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0])
 
@@ -21,7 +21,14 @@ class World:
     """Ports that write everything down."""
 
     def __init__(self):
-        self.events, self.steps, self.targets, self.results, self.warnings, self.seeds = [], [], [], [], [], []
+        self.events, self.steps, self.targets, self.results, self.warnings, self.seeds = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
         self.disk_full = False
 
     def log_step(self, step):
@@ -70,7 +77,11 @@ class Cell:
     def __init__(self, spec, world, mode=Mode.TRAIN, policy=None, **config):
         self.world, self.spec = world, spec
         self.loop = ControlLoop(
-            spec, LoopConfig(mode=mode, **config), EpisodeRunner(spec, "a", mode), policy or StillPolicy(), world
+            spec,
+            LoopConfig(mode=mode, **config),
+            EpisodeRunner(spec, "a", mode),
+            policy or StillPolicy(),
+            world,
         )
 
     def reset(self, stamp):
@@ -79,7 +90,9 @@ class Cell:
         self.loop.reset_finished(True, "", stamp)
 
     def feed(self, stamp, cameras=("wrist_1", "wrist_2"), success=False, push=0.0, arm=None):
-        self.loop.put_arm(arm or ArmSample(stamp, "base", HOME, np.zeros(6), np.zeros(6), np.zeros(7), np.zeros(7)))
+        self.loop.put_arm(
+            arm or ArmSample(stamp, "base", HOME, np.zeros(6), np.zeros(6), np.zeros(7), np.zeros(7))
+        )
         for camera in cameras:
             self.loop.put_frame(camera, stamp, np.zeros((64, 80, 3), np.uint8))
         self.loop.put_outcome(stamp, Outcome(success=success))
@@ -221,7 +234,17 @@ def test_controller_fault_pauses_until_a_person_clears_it(spec):
     world = World()
     cell = Cell(spec, world)
     cell.reset(1.0)
-    sample = ArmSample(1.0, "base", HOME, np.zeros(6), np.zeros(6), np.zeros(7), np.zeros(7), fault=3, fault_text="stale target")
+    sample = ArmSample(
+        1.0,
+        "base",
+        HOME,
+        np.zeros(6),
+        np.zeros(6),
+        np.zeros(7),
+        np.zeros(7),
+        fault=3,
+        fault_text="stale target",
+    )
     cell.feed(1.0, arm=sample)
     assert not cell.loop.tick(1.0)
     assert cell.loop.phase is Phase.PAUSED and "stale target" in world.warnings[-1]

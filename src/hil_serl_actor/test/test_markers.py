@@ -14,7 +14,9 @@ def test_trail_shows_who_drove_and_the_box_its_edges():
     scene.set_target(np.array([0.5, 0, 0, 0, 0, 0, 1.0]))
     drawn = {marker.ns: marker for marker in scene.draw(Time(sec=3), "policy").markers}
     assert set(drawn) == {"workspace", "tcp_trail", "driver", "target"}
-    assert [round(c.r, 2) for c in drawn["tcp_trail"].colors] == [round(c[0], 2) for c in (POLICY_COLOR, HUMAN_COLOR, POLICY_COLOR)]
+    assert [round(c.r, 2) for c in drawn["tcp_trail"].colors] == [
+        round(c[0], 2) for c in (POLICY_COLOR, HUMAN_COLOR, POLICY_COLOR)
+    ]
     points = [(p.x, p.y, p.z) for p in drawn["workspace"].points]
     assert len(points) == 24 and set(points) == {(x, y, z) for x in (0, 1) for y in (0, 2) for z in (0, 3)}
     assert all(m.header.frame_id == "base" and m.header.stamp.sec == 3 for m in drawn.values())

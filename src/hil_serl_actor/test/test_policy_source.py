@@ -20,7 +20,9 @@ def test_free_running_takes_the_newest():
     assert schedule.ready(10_000) and schedule.select(0).trained_step == 100
 
 
-@pytest.mark.parametrize(("transition", "trained"), [(0, 0), (49, 0), (99, 0), (100, 50), (149, 50), (150, 100)])
+@pytest.mark.parametrize(
+    ("transition", "trained"), [(0, 0), (49, 0), (99, 0), (100, 50), (149, 50), (150, 100)]
+)
 def test_lockstep_applies_exactly_the_scheduled_weights(transition, trained):
     schedule = WeightSchedule(50, 50)
     for step in (0, 50, 100, 150):

@@ -20,7 +20,9 @@ class TwistMapper:
     def __init__(self, spec: TaskSpec) -> None:
         action, workspace, reset = spec.action, spec.workspace, spec.reset
         self._scale = np.repeat([action.translation_scale, action.rotation_scale], 3)
-        self._nominal = geometry.make_pose(np.array(reset.nominal_position), Rotation.from_rotvec(reset.nominal_rotation))
+        self._nominal = geometry.make_pose(
+            np.array(reset.nominal_position), Rotation.from_rotvec(reset.nominal_rotation)
+        )
         self._lower = self._nominal[:3] + workspace.lower
         self._upper = self._nominal[:3] + workspace.upper
         self._max_rotation = workspace.max_rotation
@@ -69,5 +71,7 @@ class TwistMapper:
             turn_reach = np.sqrt(3.0) * self._scale[3]
             turn_angle = float(np.linalg.norm(turn))
             if turn_angle > turn_reach:
-                rotation = geometry.rotation_of(measured) * Rotation.from_rotvec(turn * (turn_reach / turn_angle))
+                rotation = geometry.rotation_of(measured) * Rotation.from_rotvec(
+                    turn * (turn_reach / turn_angle)
+                )
         return geometry.make_pose(position, rotation)

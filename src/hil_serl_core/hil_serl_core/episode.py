@@ -77,7 +77,9 @@ class Tick:
 class EpisodeRunner:
     """Runs one episode after another and numbers their records without gaps."""
 
-    def __init__(self, spec: TaskSpec, actor_id: str, mode: Mode, next_sequence: int = 0, next_episode: int = 0) -> None:
+    def __init__(
+        self, spec: TaskSpec, actor_id: str, mode: Mode, next_sequence: int = 0, next_episode: int = 0
+    ) -> None:
         self._spec = spec
         self._hash = spec.hash
         self._actor_id = actor_id

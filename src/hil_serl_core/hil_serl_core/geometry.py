@@ -77,4 +77,8 @@ def exp(twist: np.ndarray) -> Pose:
 
 def is_pose(pose: np.ndarray) -> bool:
     """True for a finite (7,) array with a unit quaternion (within 1e-3)."""
-    return pose.shape == (7,) and bool(np.isfinite(pose).all()) and abs(float(np.linalg.norm(pose[3:])) - 1.0) < 1e-3
+    return (
+        pose.shape == (7,)
+        and bool(np.isfinite(pose).all())
+        and abs(float(np.linalg.norm(pose[3:])) - 1.0) < 1e-3
+    )

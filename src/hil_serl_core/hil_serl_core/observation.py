@@ -84,12 +84,16 @@ def crop_and_resize(image: np.ndarray, camera: CameraSpec) -> np.ndarray:
         x, y, w, h = camera.crop
         image = image[y : y + h, x : x + w]
     if image.shape[:2] != (camera.size, camera.size):
-        resized = Image.fromarray(np.ascontiguousarray(image)).resize((camera.size, camera.size), Image.Resampling.BOX)
+        resized = Image.fromarray(np.ascontiguousarray(image)).resize(
+            (camera.size, camera.size), Image.Resampling.BOX
+        )
         return np.asarray(resized)
     return np.ascontiguousarray(image)
 
 
-def ego_centric_state(arm: ArmSample, reset_pose: np.ndarray, parts: tuple[str, ...]) -> dict[str, np.ndarray]:
+def ego_centric_state(
+    arm: ArmSample, reset_pose: np.ndarray, parts: tuple[str, ...]
+) -> dict[str, np.ndarray]:
     """Named proprioception relative to the reset pose and in the tcp frame (App. D.1).
 
     Args:
@@ -161,10 +165,14 @@ class ObservationAssembler:
                 f"arm_state is in frame '{arm.frame_id}', the task file's base_frame is '{self._spec.base_frame}'"
             )
         if not geometry.is_pose(arm.tcp_pose):
-            raise ObservationError(f"arm_state carries no valid tcp pose: {arm.tcp_pose.tolist()}; check the arm driver")
+            raise ObservationError(
+                f"arm_state carries no valid tcp pose: {arm.tcp_pose.tolist()}; check the arm driver"
+            )
         for part, value in ego_centric_state(arm, arm.tcp_pose, self._spec.state).items():
             if value.shape != (STATE_PARTS[part],) or not np.isfinite(value).all():
-                raise ObservationError(f"arm_state carries no valid {part}: {value.tolist()}; check the arm driver")
+                raise ObservationError(
+                    f"arm_state carries no valid {part}: {value.tolist()}; check the arm driver"
+                )
         self._arm = arm
 
     def missing(self, now: float, exact: bool = False) -> list[str]:

@@ -83,7 +83,10 @@ class Policy:
         if not self.ready:
             raise RuntimeError("the policy has no weights yet; wait for the learner's first message")
         self._features.check(frames)
-        images = {name: torch.from_numpy(np.ascontiguousarray(frames[name])[None]) for name in self._features.cameras}
+        images = {
+            name: torch.from_numpy(np.ascontiguousarray(frames[name])[None])
+            for name in self._features.cameras
+        }
         features = self._features({name: image.to(self._device) for name, image in images.items()})
         flat = torch.from_numpy(self._layout.flatten(state)[None]).to(self._device)
         # The learner trains on features stored as float16.

@@ -39,10 +39,15 @@ class PackedWeights:
     data: bytes
 
 
-def pack(tensors: Mapping[str, Tensor], *, version: int, trained_step: int, update: int, spec_hash: str) -> PackedWeights:
+def pack(
+    tensors: Mapping[str, Tensor], *, version: int, trained_step: int, update: int, spec_hash: str
+) -> PackedWeights:
     """Packs float32 tensors. Version and hash are also inside the file, so that a saved file explains itself."""
     metadata = {
-        "version": str(version), "trained_step": str(trained_step), "update": str(update), "spec_hash": spec_hash
+        "version": str(version),
+        "trained_step": str(trained_step),
+        "update": str(update),
+        "spec_hash": spec_hash,
     }
     plain = {name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in tensors.items()}
     data = safetensors.torch.save(plain, metadata)
@@ -70,7 +75,9 @@ def unpack(packed: PackedWeights, spec_hash: str, shapes: Mapping[str, tuple[int
         )
     digest = hashlib.sha256(packed.data).hexdigest()
     if digest != packed.sha256:
-        raise WeightsError(f"weights {packed.version} are damaged: SHA-256 {digest[:12]}... instead of {packed.sha256[:12]}...")
+        raise WeightsError(
+            f"weights {packed.version} are damaged: SHA-256 {digest[:12]}... instead of {packed.sha256[:12]}..."
+        )
     try:
         tensors = safetensors.torch.load(packed.data)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
@@ -82,7 +89,9 @@ def unpack(packed: PackedWeights, spec_hash: str, shapes: Mapping[str, tuple[int
 def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
     missing, extra = sorted(set(shapes) - set(tensors)), sorted(set(tensors) - set(shapes))
     if missing or extra:
-        raise WeightsError(f"{what} do not fit the networks: missing {missing or 'none'}, unknown {extra or 'none'}")
+        raise WeightsError(
+            f"{what} do not fit the networks: missing {missing or 'none'}, unknown {extra or 'none'}"
+        )
     for name, shape in shapes.items():
         tensor = tensors[name]
         if tuple(tensor.shape) != tuple(shape):

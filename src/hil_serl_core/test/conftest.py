@@ -13,7 +13,9 @@ from hil_serl_core.spec import TaskSpec, task_from_dict
 TASK: dict[str, Any] = {
     "name": "unit_task",
     "description": "Task of the unit tests.",
-    "cameras": [{"name": "wrist_1", "source_width": 40, "source_height": 32, "crop": [4, 0, 32, 32], "size": 16}],
+    "cameras": [
+        {"name": "wrist_1", "source_width": 40, "source_height": 32, "crop": [4, 0, 32, 32], "size": 16}
+    ],
     "state": ["tcp_pose", "tcp_twist", "tcp_wrench"],
     "action": {"kind": "twist", "translation_scale": 0.01, "rotation_scale": 0.06},
     "control": {
@@ -26,7 +28,11 @@ TASK: dict[str, Any] = {
     },
     "workspace": {"lower": [-0.05, -0.05, -0.05], "upper": [0.05, 0.05, 0.05], "max_rotation": 0.4},
     "episode": {"max_steps": 5},
-    "reset": {"nominal_position": [0.5, 0.0, 0.3], "position_range": [0.04, 0.04, 0.01], "rotation_range": [0.0, 0.0, 0.1]},
+    "reset": {
+        "nominal_position": [0.5, 0.0, 0.3],
+        "position_range": [0.04, 0.04, 0.01],
+        "rotation_range": [0.0, 0.0, 0.1],
+    },
     "reward": {"kind": "ground_truth"},
 }
 

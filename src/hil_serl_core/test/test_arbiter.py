@@ -50,7 +50,9 @@ def test_no_device_at_all():
 
 def test_axis_map_reverses_and_permutes():
     spec = InterventionSpec(dead_band=0.0, axis_map=(-2, 1, 3, 4, 5, -6))
-    result = InterventionArbiter(spec).update(0.0, OperatorInput(0.0, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])))
+    result = InterventionArbiter(spec).update(
+        0.0, OperatorInput(0.0, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
+    )
     assert result.action == pytest.approx([-0.2, 0.1, 0.3, 0.4, 0.5, -0.6])
 
 

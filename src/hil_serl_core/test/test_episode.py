@@ -60,7 +60,12 @@ def test_time_limit_truncates_but_is_not_terminal(spec):
     ticks = run(spec, runner)
     assert len(ticks) == spec.episode.max_steps + 1
     last = ticks[-1]
-    assert last.step.is_last and not last.step.is_terminal and last.result.truncated and last.result.reason == "time_limit"
+    assert (
+        last.step.is_last
+        and not last.step.is_terminal
+        and last.result.truncated
+        and last.result.reason == "time_limit"
+    )
 
 
 def test_success_on_the_very_last_step_counts(spec):

@@ -40,7 +40,9 @@ def test_adjoint_maps_a_body_twist_to_the_base(a, v):
 
 @given(pose, pose)
 def test_adjoint_is_a_homomorphism(a, b):
-    assert np.allclose(geometry.adjoint(a) @ geometry.adjoint(b), geometry.adjoint(geometry.compose(a, b)), atol=1e-9)
+    assert np.allclose(
+        geometry.adjoint(a) @ geometry.adjoint(b), geometry.adjoint(geometry.compose(a, b)), atol=1e-9
+    )
 
 
 def test_exp_of_a_quarter_turn_by_hand():

@@ -38,7 +38,12 @@ def test_unknown_key_inside_a_camera_is_explained(task_dict):
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
-    [("learner", "discount", 1.0), ("action", "translation_scale", -0.1), ("episode", "max_steps", 0), ("control", "frequency", 0.0)],
+    [
+        ("learner", "discount", 1.0),
+        ("action", "translation_scale", -0.1),
+        ("episode", "max_steps", 0),
+        ("control", "frequency", 0.0),
+    ],
 )
 def test_out_of_range_value_is_named(task_dict, section, key, value):
     task_dict.setdefault(section, {})[key] = value
@@ -54,7 +59,9 @@ def test_nan_is_refused(task_dict):
 
 def test_crop_outside_the_image_is_refused(task_dict):
     task_dict["cameras"][0]["crop"] = [20, 0, 32, 32]
-    with pytest.raises(TaskFileError, match="crop .* of camera 'wrist_1' does not lie inside its 40x32 image"):
+    with pytest.raises(
+        TaskFileError, match="crop .* of camera 'wrist_1' does not lie inside its 40x32 image"
+    ):
         task_from_dict(task_dict)
 
 

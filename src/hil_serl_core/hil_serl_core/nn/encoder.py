@@ -38,9 +38,7 @@ class NetworkConfig:
     camera_head: str = "dense"
 
     @classmethod
-    def from_spec(
-        cls, spec: TaskSpec, cameras: Mapping[str, tuple[int, int, int]], camera_head: str = "dense"
-    ) -> NetworkConfig:
+    def from_spec(cls, spec: TaskSpec, cameras: Mapping[str, tuple[int, int, int]]) -> NetworkConfig:
         """Sizes for a task whose frozen features have the given layout."""
         learner = spec.learner
         return cls(
@@ -51,7 +49,7 @@ class NetworkConfig:
             state_embedding=learner.state_embedding,
             hidden=tuple(learner.hidden),
             critic_ensemble=learner.critic_ensemble,
-            camera_head=camera_head,
+            camera_head=learner.camera_head,
         )
 
     @property

@@ -26,6 +26,13 @@ def xavier_uniform_(tensor: Tensor, fan_in: int, fan_out: int, generator: torch.
     return nn.init.uniform_(tensor, -limit, limit, generator=generator)
 
 
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent as 2 sigmoid(2 x) - 1 on the CPU, where PyTorch's own is three times slower (4 ulp of 1)."""
+    if x.is_cuda:
+        return torch.tanh(x)
+    return torch.sigmoid(x * 2.0) * 2.0 - 1.0
+
+
 class Dense(nn.Module):
     """Affine map y = x W + b with W of shape (inputs, outputs); xavier-uniform or LeCun-normal W, zero b."""
 
@@ -56,7 +63,7 @@ class DenseNormTanh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs) to (B, outputs) in (-1, 1)."""
-        return torch.tanh(self.norm(self.dense(x)))
+        return tanh(self.norm(self.dense(x)))
 
 
 class EnsembleDense(nn.Module):
@@ -85,4 +92,4 @@ class EnsembleNormTanh(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (E, B, size) to the same shape."""
         normal = functional.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPS)
-        return torch.tanh(torch.addcmul(self.bias, normal, self.weight))
+        return tanh(torch.addcmul(self.bias, normal, self.weight))

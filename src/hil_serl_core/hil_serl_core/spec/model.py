@@ -60,8 +60,12 @@ class ActionSpec(_Model):
     """Action space: per-step displacement of the tcp, expressed in the tcp frame (App. D.1)."""
 
     kind: Literal["twist"] = Field(default="twist", description="6-D twist for the impedance controller")
-    translation_scale: float = Field(gt=0.0, le=0.1, description="|action| = 1 moves the target this far per step [m]")
-    rotation_scale: float = Field(gt=0.0, le=0.5, description="|action| = 1 turns the target this far per step [rad]")
+    translation_scale: float = Field(
+        gt=0.0, le=0.1, description="|action| = 1 moves the target this far per step [m]"
+    )
+    rotation_scale: float = Field(
+        gt=0.0, le=0.5, description="|action| = 1 turns the target this far per step [rad]"
+    )
 
     @property
     def dimension(self) -> int:
@@ -75,18 +79,34 @@ class ControlSpec(_Model):
     frequency: float = Field(default=10.0, gt=0.0, le=100.0, description="policy rate [Hz]")
     translational_stiffness: PositiveVector3 = Field(description="k_p [N/m]")
     rotational_stiffness: PositiveVector3 = Field(description="k_p [Nm/rad]")
-    translational_damping: PositiveVector3 | None = Field(default=None, description="k_d [Ns/m]; null: from damping_ratio")
-    rotational_damping: PositiveVector3 | None = Field(default=None, description="k_d [Nms/rad]; null: from damping_ratio")
+    translational_damping: PositiveVector3 | None = Field(
+        default=None, description="k_d [Ns/m]; null: from damping_ratio"
+    )
+    rotational_damping: PositiveVector3 | None = Field(
+        default=None, description="k_d [Nms/rad]; null: from damping_ratio"
+    )
     damping_ratio: float = Field(default=1.0, gt=0.0, le=3.0, description="zeta of D = 2 zeta sqrt(K Lambda)")
-    clip_positive: PositiveVector3 = Field(description="largest e = measured - target per axis (sign of eq. 7): bounds the push in the negative direction [m]")
-    clip_negative: PositiveVector3 = Field(description="largest -e per axis, as a positive number: bounds the push in the positive direction [m]")
-    rotation_clip_positive: PositiveVector3 = Field(description="largest rotation error per axis, rotation vector, sign as above [rad]")
-    rotation_clip_negative: PositiveVector3 = Field(description="largest -rotation error, as a positive number [rad]")
+    clip_positive: PositiveVector3 = Field(
+        description="largest e = measured - target per axis (sign of eq. 7): bounds the push in the negative direction [m]"
+    )
+    clip_negative: PositiveVector3 = Field(
+        description="largest -e per axis, as a positive number: bounds the push in the positive direction [m]"
+    )
+    rotation_clip_positive: PositiveVector3 = Field(
+        description="largest rotation error per axis, rotation vector, sign as above [rad]"
+    )
+    rotation_clip_negative: PositiveVector3 = Field(
+        description="largest -rotation error, as a positive number [rad]"
+    )
     nullspace_stiffness: NonNegative = Field(default=0.2, description="[Nm/rad]")
     nullspace_damping: NonNegative = Field(default=1.0, description="[Nms/rad]")
-    target_filter: float = Field(default=0.02, gt=0.0, le=1.0, description="share of the way to the target per tick")
+    target_filter: float = Field(
+        default=0.02, gt=0.0, le=1.0, description="share of the way to the target per tick"
+    )
     torque_rate_limit: float = Field(default=1.0, gt=0.0, description="[Nm per 1 ms tick]")
-    target_timeout: float = Field(default=0.5, gt=0.0, description="age at which a target is stale and the arm holds [s]")
+    target_timeout: float = Field(
+        default=0.5, gt=0.0, description="age at which a target is stale and the arm holds [s]"
+    )
 
 
 class WorkspaceSpec(_Model):
@@ -94,7 +114,9 @@ class WorkspaceSpec(_Model):
 
     lower: Vector3 = Field(description="lowest corner [m]")
     upper: Vector3 = Field(description="highest corner [m]")
-    max_rotation: float = Field(gt=0.0, le=3.2, description="largest angle from the nominal reset orientation [rad]")
+    max_rotation: float = Field(
+        gt=0.0, le=3.2, description="largest angle from the nominal reset orientation [rad]"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> WorkspaceSpec:
@@ -115,7 +137,8 @@ class ResetSpec(_Model):
     method: Literal["scripted", "none"] = "scripted"
     nominal_position: Vector3 = Field(description="nominal tcp position at reset, base frame [m]")
     nominal_rotation: Vector3 = Field(
-        default=(3.141592653589793, 0.0, 0.0), description="nominal tcp orientation, rotation vector in the base frame [rad]"
+        default=(3.141592653589793, 0.0, 0.0),
+        description="nominal tcp orientation, rotation vector in the base frame [rad]",
     )
     position_range: NonNegativeVector3 = Field(description="uniform +/- range per axis [m]")
     rotation_range: NonNegativeVector3 = Field(description="uniform +/- range about x, y, z [rad]")
@@ -133,12 +156,19 @@ class RewardSpec(_Model):
 class InterventionSpec(_Model):
     """How the operator's device takes and gives back control."""
 
-    dead_band: float = Field(default=0.05, ge=0.0, lt=1.0, description="input norm below which the hand counts as off the device")
-    release_steps: int = Field(default=2, ge=1, le=50, description="ticks below the dead-band until the policy drives again")
-    axis_map: tuple[int, int, int, int, int, int] = Field(
-        default=(1, 2, 3, 4, 5, 6), description="device axis (1-6, negative: reversed) for x, y, z, roll, pitch, yaw of the tcp frame"
+    dead_band: float = Field(
+        default=0.05, ge=0.0, lt=1.0, description="input norm below which the hand counts as off the device"
     )
-    timeout: float = Field(default=0.5, gt=0.0, description="age at which the device's last message no longer counts [s]")
+    release_steps: int = Field(
+        default=2, ge=1, le=50, description="ticks below the dead-band until the policy drives again"
+    )
+    axis_map: tuple[int, int, int, int, int, int] = Field(
+        default=(1, 2, 3, 4, 5, 6),
+        description="device axis (1-6, negative: reversed) for x, y, z, roll, pitch, yaw of the tcp frame",
+    )
+    timeout: float = Field(
+        default=0.5, gt=0.0, description="age at which the device's last message no longer counts [s]"
+    )
 
     @model_validator(mode="after")
     def _axes(self) -> InterventionSpec:
@@ -157,29 +187,49 @@ class LearnerSpec(_Model):
     target_entropy: float | None = Field(default=None, description="null: -dim(A) / 2")
     batch_size: int = Field(default=128, ge=2, le=8192, description="half from demonstrations, half online")
     critic_ensemble: int = Field(default=2, ge=1, le=20)
-    actor_update_period: int = Field(default=2, ge=1, le=100, description="critic updates per actor update (cta_ratio)")
-    update_to_data: float = Field(default=3.0, gt=0.0, le=100.0, description="gradient updates per environment transition")
+    actor_update_period: int = Field(
+        default=2, ge=1, le=100, description="critic updates per actor update (cta_ratio)"
+    )
+    update_to_data: float = Field(
+        default=3.0, gt=0.0, le=100.0, description="gradient updates per environment transition"
+    )
     warmup_steps: int = Field(default=100, ge=0, description="online transitions before the first update")
     hidden: tuple[int, ...] = Field(default=(256, 256), min_length=1)
     camera_embedding: int = Field(default=128, ge=1)
     camera_head: Literal["dense", "learned_pooling"] = Field(
-        default="dense", description="dense: over the flattened map; learned_pooling: the original release's spatial pooling"
+        default="dense",
+        description="dense: over the flattened map; learned_pooling: the original release's spatial pooling",
     )
     state_embedding: int = Field(default=64, ge=1, description="proprio encoder size, Tables 2-12")
     backbone: Literal["efficientnet_lite0", "resnet10"] = "efficientnet_lite0"
-    backbone_weights: str | None = Field(default=None, description="weight file of resnet10; efficientnet_lite0 ships with its package")
+    backbone_weights: str | None = Field(
+        default=None, description="weight file of resnet10; efficientnet_lite0 ships with its package"
+    )
     backbone_stride: Literal[8, 16, 32] = 8
     pca_channels: int | None = Field(
-        default=16, ge=1, le=512, description="whitened principal components kept per location; null: all raw channels"
+        default=16,
+        ge=1,
+        le=512,
+        description="whitened principal components kept per location; null: all raw channels",
     )
-    feature_cache: bool = Field(default=True, description="compute backbone features once per stored frame and view")
-    augmented_views: int = Field(default=4, ge=1, le=16, description="randomly shifted views cached per stored frame")
+    feature_cache: bool = Field(
+        default=True, description="compute backbone features once per stored frame and view"
+    )
+    augmented_views: int = Field(
+        default=4, ge=1, le=16, description="randomly shifted views cached per stored frame"
+    )
     crop_padding: int = Field(default=2, ge=0, le=16, description="random-crop augmentation [px]")
-    timeouts_are_terminal: bool = Field(default=False, description="true: the original release's treatment of time limits")
+    timeouts_are_terminal: bool = Field(
+        default=False, description="true: the original release's treatment of time limits"
+    )
     interventions_in_rl_buffer: bool = True
-    replay_capacity: int = Field(default=100_000, ge=100, description="records kept, oldest online ones overwritten")
+    replay_capacity: int = Field(
+        default=100_000, ge=100, description="records kept, oldest online ones overwritten"
+    )
     publish_every: int = Field(default=50, ge=1, description="online transitions between weight messages")
-    lockstep_lag: int = Field(default=50, ge=1, description="in lockstep, age of the weights the actor applies [transitions]")
+    lockstep_lag: int = Field(
+        default=50, ge=1, description="in lockstep, age of the weights the actor applies [transitions]"
+    )
     state_scale: dict[str, Positive] = Field(
         default={
             "tcp_pose": 0.05,
@@ -198,7 +248,9 @@ class SimSpec(_Model):
 
     twin: Name
     demonstrations: int = Field(default=20, ge=1, description="demonstrations the main job records")
-    parameters: dict[str, float] = Field(default={}, description="numbers of the twin, e.g. clearance [m]; the twin refuses unknown names")
+    parameters: dict[str, float] = Field(
+        default={}, description="numbers of the twin, e.g. clearance [m]; the twin refuses unknown names"
+    )
 
 
 class TaskSpec(_Model):
@@ -209,10 +261,12 @@ class TaskSpec(_Model):
     base_frame: str = Field(default="base", min_length=1)
     tcp_frame: str = Field(default="tcp", min_length=1)
     cameras: tuple[CameraSpec, ...] = Field(min_length=1)
-    state: tuple[Literal["tcp_pose", "tcp_twist", "tcp_wrench", "gripper", "joint_position", "joint_velocity"], ...] = Field(
-        min_length=1, description="parts of the proprioceptive observation"
+    state: tuple[
+        Literal["tcp_pose", "tcp_twist", "tcp_wrench", "gripper", "joint_position", "joint_velocity"], ...
+    ] = Field(min_length=1, description="parts of the proprioceptive observation")
+    observation_timeout: float = Field(
+        default=0.25, gt=0.0, description="age at which arm state or a frame is stale [s]"
     )
-    observation_timeout: float = Field(default=0.25, gt=0.0, description="age at which arm state or a frame is stale [s]")
     action: ActionSpec
     control: ControlSpec
     workspace: WorkspaceSpec
@@ -249,14 +303,33 @@ class TaskSpec(_Model):
         identity = self.model_dump(
             mode="json",
             include={
-                "name", "base_frame", "tcp_frame", "cameras", "state", "action", "control", "episode", "reset", "reward", "sim"
+                "name",
+                "base_frame",
+                "tcp_frame",
+                "cameras",
+                "state",
+                "action",
+                "control",
+                "episode",
+                "reset",
+                "reward",
+                "sim",
             },
         )
         identity["networks"] = learner.model_dump(
             mode="json",
             include={
-                "discount", "critic_ensemble", "hidden", "camera_embedding", "camera_head", "state_embedding", "backbone",
-                "backbone_stride", "pca_channels", "feature_cache", "state_scale",
+                "discount",
+                "critic_ensemble",
+                "hidden",
+                "camera_embedding",
+                "camera_head",
+                "state_embedding",
+                "backbone",
+                "backbone_stride",
+                "pca_channels",
+                "feature_cache",
+                "state_scale",
             },
         )
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))

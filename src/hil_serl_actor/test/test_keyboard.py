@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from hil_serl_actor.keyboard import KEYS, KeyboardDevice
+
+
+def test_every_axis_has_a_key_for_both_directions():
+    assert {(axis, sign) for axis, sign in KEYS.values()} == {(a, s) for a in range(6) for s in (-1.0, 1.0)}
+
+
+def test_a_held_key_deflects_and_a_released_one_lets_go():
+    device = KeyboardDevice(hold=0.25, first_hold=0.45)
+    device.press("w", 0.0)
+    assert device.axes(0.4)[0] == pytest.approx(0.5), "bridges the pause before the first repeat"
+    device.press("w", 0.4)
+    device.press("w", 0.43)
+    assert device.axes(0.6)[0] > 0
+    assert not device.axes(0.7).any()
+
+
+def test_speed_opposite_keys_and_stop():
+    device = KeyboardDevice()
+    device.press("9", 0.0)
+    device.press("a", 0.0)
+    device.press("q", 0.0)
+    assert device.axes(0.1).tolist() == [0, 1, 0, 0, 0, 1]
+    device.press("d", 0.1)
+    assert device.axes(0.2)[1] == -1
+    device.press(" ", 0.2)
+    assert not device.axes(0.2).any()
