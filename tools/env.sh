@@ -16,6 +16,14 @@ else
   export VIRTUAL_ENV="$_hil_venv"
   case ":$PATH:" in *":$_hil_venv/bin:"*) ;; *) export PATH="$_hil_venv/bin:$PATH" ;; esac
 
+  # A ROS 2 installation that the set-up chose, for shells in which it is not sourced.
+  if [ -r "$_hil_venv/hil-serl/ros_prefix" ] && [ "${ROS_DISTRO:-}" != jazzy ]; then
+    case "$-" in *u*) _hil_nounset=1; set +u ;; *) _hil_nounset= ;; esac
+    . "$(cat "$_hil_venv/hil-serl/ros_prefix")/setup.sh"
+    [ -z "$_hil_nounset" ] || set -u
+    export PATH="$_hil_venv/bin:$PATH"
+  fi
+
   # ROS from wheels lives inside the environment itself. (With a sourced ROS 2 there is no hook and nothing to do.)
   _hil_site="$(echo "$_hil_venv"/lib/python3.*/site-packages)"
   if [ -e "$_hil_site/ros_wheels_bootstrapper.pth" ]; then
