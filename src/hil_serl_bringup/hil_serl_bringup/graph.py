@@ -10,10 +10,12 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
+
+from hil_serl_core.episode import Mode
 
 Scalar = bool | int | float | str
 
@@ -26,15 +28,6 @@ THREAD_ENVIRONMENT: Mapping[str, str] = {
     "MKL_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
-
-
-class Mode(enum.StrEnum):
-    """What a run does."""
-
-    RECORD_DEMOS = "record_demos"
-    TRAIN = "train"
-    EVAL = "eval"
-    OFFLINE = "offline"  # the learner alone, on recorded bags
 
 
 class Operator(enum.StrEnum):
@@ -93,7 +86,7 @@ class GraphRequest:
     """What a person asks for; everything `build_graph` looks at.
 
     Attributes:
-        task: Name or path of a task file.
+        task: Path of the task file.
         mode: What to do.
         run_dir: Run folder, absolute.
         operator: Who corrects.
@@ -112,8 +105,8 @@ class GraphRequest:
         namespace: ROS namespace of the whole run.
         drivers: Processes of the robot file (arm, cameras), started in all modes with an actor.
         remappings: Remappings of the robot file, applied to the actor.
-        learner: Start a learner on this machine (else it runs elsewhere).
-        actor: Start actor and cell on this machine.
+        learner: Start the learner of a training on this machine (else it runs elsewhere).
+        actor: Start actor and cell. Without them the learner trains on the run's bags alone and ends the run itself.
         extra: Additional parameters by process name.
     """
 
@@ -127,7 +120,7 @@ class GraphRequest:
     episodes: int = 0
     resume: bool = False
     algorithm: str = "rlpd"
-    actor_id: str = "actor"
+    actor_id: str = "actor_0"
     checkpoint: str = ""
     deterministic: bool = False
     display: bool = False
@@ -169,9 +162,9 @@ def build_graph(request: GraphRequest) -> list[ProcessSpec]:
     """
     _check(request)
     processes: list[ProcessSpec] = []
-    if request.learner and request.mode in (Mode.TRAIN, Mode.OFFLINE):
+    if request.learner and request.mode is Mode.TRAIN:
         processes.append(_learner(request))
-    if request.actor and request.mode is not Mode.OFFLINE:
+    if request.actor:
         processes += [_sim(request)] if request.simulated else list(request.drivers)
         processes += _operator(request)
         processes.append(_actor(request))
@@ -214,124 +207,101 @@ def _check(request: GraphRequest) -> None:
         )
 
 
-def _process(request: GraphRequest, name: str, package: str, executable: str, **more: object) -> ProcessSpec:
-    parameters: dict[str, Scalar] = dict(more.pop("parameters", {}))  # type: ignore[call-overload]
-    if request.simulated:
-        parameters.setdefault("use_sim_time", True)
-    parameters.update(request.extra.get(name, {}))
+def _process(
+    request: GraphRequest,
+    name: str,
+    package: str,
+    executable: str,
+    parameters: Mapping[str, Scalar],
+    *,
+    sim_time: bool = True,
+    threads: int = 1,
+    max_restarts: int = 0,
+    ends_run: bool = False,
+) -> ProcessSpec:
+    clock = {"use_sim_time": True} if request.simulated and sim_time else {}
     return ProcessSpec(
-        name,
-        package,
-        executable,
-        parameters,
+        name=name,
+        package=package,
+        executable=executable,
+        parameters={**clock, **parameters, **request.extra.get(name, {})},
         namespace=request.namespace,
-        environment=dict(THREAD_ENVIRONMENT),
-        **more,
-    )  # type: ignore[arg-type]
+        environment={**THREAD_ENVIRONMENT, "OMP_NUM_THREADS": str(threads)},
+        max_restarts=max_restarts,
+        ends_run=ends_run,
+    )
 
 
 def _sim(request: GraphRequest) -> ProcessSpec:
-    return _process(
-        request,
-        "sim",
-        "hil_serl_sim",
-        "sim_node",
-        parameters={
-            "task": request.task,
-            "speed": request.speed,
-            "seed": request.seed,
-            "display": request.display,
-            "use_sim_time": False,  # it is the source of /clock
-        },
-    )
+    parameters = {
+        "task": request.task,
+        "speed": request.speed,
+        "seed": request.seed,
+        "display": request.display,
+    }
+    # It is the source of /clock itself.
+    return _process(request, "sim", "hil_serl_sim", "sim_node", parameters, sim_time=False)
 
 
 def _operator(request: GraphRequest) -> list[ProcessSpec]:
     match request.operator:
         case Operator.SCRIPTED:
+            parameters = {"task": request.task, "seed": request.seed, "lockstep": request.lockstep}
+            return [_process(request, "operator", "hil_serl_sim", "operator_node", parameters)]
+        case Operator.SPACENAV:  # drivers of devices live in real time
             return [
                 _process(
-                    request,
-                    "operator",
-                    "hil_serl_sim",
-                    "operator_node",
-                    parameters={"task": request.task, "seed": request.seed, "lockstep": request.lockstep},
-                )
-            ]
-        case Operator.SPACENAV:
-            return [
-                _process(
-                    request,
-                    "spacenav",
-                    "spacenav",
-                    "spacenav_node",
-                    max_restarts=10,
-                    parameters={"use_sim_time": False},
+                    request, "spacenav", "spacenav", "spacenav_node", {}, sim_time=False, max_restarts=10
                 )
             ]
         case Operator.JOY:
-            return [
-                _process(
-                    request, "joy", "joy", "joy_node", max_restarts=10, parameters={"use_sim_time": False}
-                )
-            ]
+            return [_process(request, "joy", "joy", "joy_node", {}, sim_time=False, max_restarts=10)]
         case Operator.KEYBOARD:
-            return [
-                _process(
-                    request,
-                    "keyboard",
-                    "hil_serl_actor",
-                    "keyboard_teleop",
-                    interactive=True,
-                    parameters={"task": request.task},
-                )
-            ]
+            keyboard = _process(
+                request, "keyboard", "hil_serl_actor", "keyboard_teleop", {"task": request.task}
+            )
+            return [replace(keyboard, interactive=True)]
         case Operator.NONE:
             return []
 
 
 def _actor(request: GraphRequest) -> ProcessSpec:
-    return _process(
-        request,
-        "actor",
-        "hil_serl_actor",
-        "actor_node",
-        remappings=dict(request.remappings),
-        ends_run=request.episodes > 0,
-        parameters={
-            "task": request.task,
-            "run_dir": str(request.run_dir),
-            "mode": str(request.mode),
-            "actor_id": request.actor_id,
-            "seed": request.seed,
-            "episodes": request.episodes,
-            "operator": str(request.operator),
-            "lockstep": request.lockstep,
-            "checkpoint": request.checkpoint,
-            "deterministic": request.deterministic,
-            "algorithm": request.algorithm,
-        },
-    )
+    parameters: dict[str, Scalar] = {
+        "task": request.task,
+        "run_dir": str(request.run_dir),
+        "mode": str(request.mode),
+        "actor_id": request.actor_id,
+        "seed": request.seed,
+        "episodes": request.episodes,
+        "operator": str(request.operator),
+        "lockstep": request.lockstep,
+        "checkpoint": request.checkpoint,
+        "deterministic": request.deterministic,
+        "algorithm": request.algorithm,
+    }
+    ends_run = request.episodes > 0
+    actor = _process(request, "actor", "hil_serl_actor", "actor_node", parameters, ends_run=ends_run)
+    return replace(actor, remappings=dict(request.remappings))
 
 
 def _learner(request: GraphRequest) -> ProcessSpec:
-    environment = THREAD_ENVIRONMENT | {"OMP_NUM_THREADS": str(request.learner_threads)}
-    spec = _process(
+    parameters: dict[str, Scalar] = {
+        "task": request.task,
+        "run_dir": str(request.run_dir),
+        "seed": request.seed,
+        "resume": request.resume,
+        "device": request.device,
+        "threads": request.learner_threads,
+        "algorithm": request.algorithm,
+        "lockstep": request.lockstep,
+    }
+    return _process(
         request,
         "learner",
         "hil_serl_learner",
         "learner_node",
-        ends_run=request.mode is Mode.OFFLINE,
-        parameters={
-            "task": request.task,
-            "run_dir": str(request.run_dir),
-            "seed": request.seed,
-            "resume": request.resume,
-            "device": request.device,
-            "threads": request.learner_threads,
-            "algorithm": request.algorithm,
-            "lockstep": request.lockstep,
-            "use_sim_time": False,  # its clock must run while simulated time stands still
-        },
+        parameters,
+        sim_time=False,  # its clock must run while simulated time stands still
+        threads=request.learner_threads,
+        ends_run=not request.actor,
     )
-    return ProcessSpec(**{**vars(spec), "environment": environment})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follow a run by its topics. `RunMonitor` is a plain object; `MonitorNode` wires it to ROS."""
+"""Follow a run by its messages. A plain object; `monitor_node` wires it to topics."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class RunMonitor:
         learner_csv: Where to keep the learner's counters, one row per `sample_period`, None for nowhere.
         target: Counted episodes that complete the phase, 0 for none. Episodes beyond it (finished before the actor was
             stopped) are not taken.
+        only_solved: Only successful episodes count towards the target.
         now: Clock [s].
     """
 
@@ -45,10 +46,12 @@ class RunMonitor:
         learner_csv: Path | None = None,
         *,
         target: int = 0,
+        only_solved: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log, self.phase, self._csv, self._target, self._now = log, phase, learner_csv, target, now
         past = [e for e in log.episodes if e.phase == phase]
+        self._only_solved = only_solved
         self._offset = max((e.wall for e in past), default=0.0)
         self._started = now()
         self._steps = sum(e.steps for e in past)
@@ -73,9 +76,14 @@ class RunMonitor:
         return self._log.of(self.phase)
 
     @property
+    def done(self) -> int:
+        """Episodes that count towards the target."""
+        return sum(e.success or not self._only_solved for e in self.episodes)
+
+    @property
     def complete(self) -> bool:
         """The phase has its episodes."""
-        return self._target > 0 and len(self.episodes) >= self._target
+        return 0 < self._target <= self.done
 
     def recent(self) -> Rates:
         """Rates over the last 20 counted episodes."""
@@ -131,57 +139,6 @@ def _append_row(path: Path, sample: LearnerSample) -> None:
         if new:
             writer.writeheader()
         writer.writerow(asdict(sample))
-
-
-class MonitorNode:
-    """A node inside the calling process that feeds monitors; it spins only inside `spin`, so it needs no thread.
-
-    Args:
-        namespace: ROS namespace of the run.
-    """
-
-    def __init__(self, namespace: str = "") -> None:
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.signals import SignalHandlerOptions
-
-        from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus
-        from hil_serl_ros import names, qos
-
-        self.monitor: RunMonitor | None = None
-        self._context = rclpy.Context()
-        # Ctrl-C belongs to the supervisor.
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self.node = rclpy.create_node(
-            "monitor", context=self._context, namespace=namespace, use_global_arguments=False
-        )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        for kind, name, profile, handler in (
-            (EpisodeSummary, names.EPISODE, qos.EPISODE, "on_episode"),
-            (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
-            (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),
-        ):
-            self.node.create_subscription(kind, name, self._forward(handler), profile)
-
-    def _forward(self, handler: str) -> Callable[[Any], None]:
-        def callback(message: Any) -> None:
-            if self.monitor is not None:
-                getattr(self.monitor, handler)(message)
-
-        return callback
-
-    def spin(self, seconds: float) -> None:
-        """Handle messages for about `seconds`."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
-
-    def close(self) -> None:
-        """Leave the ROS graph."""
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._context.try_shutdown()
 
 
 def intervention_free(episodes: list[Episode]) -> int:

@@ -98,7 +98,9 @@ def summarise(results: Results, **facts: Any) -> dict[str, Any]:
 def table(summary: Mapping[str, Any], demos: Rates, evaluation: Rates, bc: Rates) -> Table:
     """The policy against the demonstrations and behaviour cloning, for the terminal."""
     minutes = summary["training_s"] / 60
-    result = Table(title=f"{summary.get('task', '')}: after {minutes:.1f} min of training", title_justify="left")
+    result = Table(
+        title=f"{summary.get('task', '')}: after {minutes:.1f} min of training", title_justify="left"
+    )
     result.add_column("")
     for heading in ("episodes", "success", "95 % interval", "cycle time", "steps a success"):
         result.add_column(heading, justify="right")
@@ -139,11 +141,27 @@ def draw_curves(results: Results, path: Path, title: str = "") -> None:
     series = rolling(training)
     demo, final, bc = rates(results.demos), rates(results.evaluation), rates(results.bc)
     curves = (
-        _Curve("success rate", [100 * r.success for r in series], GREEN, "%",
-               (("final policy, autonomous", 100 * final.success, BLUE), ("behaviour cloning", 100 * bc.success, ORANGE))),
+        _Curve(
+            "success rate",
+            [100 * r.success for r in series],
+            GREEN,
+            "%",
+            (
+                ("final policy, autonomous", 100 * final.success, BLUE),
+                ("behaviour cloning", 100 * bc.success, ORANGE),
+            ),
+        ),
         _Curve("intervention rate", [100 * r.intervention for r in series], ORANGE, "%"),
-        _Curve("cycle time", [r.cycle_time for r in series], BLUE, "s",
-               (("demonstrations", demo.cycle_time, GREY), ("final policy, autonomous", final.cycle_time, GREEN))),
+        _Curve(
+            "cycle time",
+            [r.cycle_time for r in series],
+            BLUE,
+            "s",
+            (
+                ("demonstrations", demo.cycle_time, GREY),
+                ("final policy, autonomous", final.cycle_time, GREEN),
+            ),
+        ),
     )
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -160,7 +178,9 @@ def _draw_curve(axes: Any, curve: _Curve, episodes: Sequence[Episode]) -> None:
     axes.plot(steps, curve.values, color=curve.colour, linewidth=2)
     for label, value, colour in curve.references:
         if math.isfinite(value):
-            axes.axhline(value, color=colour, linestyle="--", linewidth=1, label=f"{label}: {value:.3g} {curve.unit}")
+            axes.axhline(
+                value, color=colour, linestyle="--", linewidth=1, label=f"{label}: {value:.3g} {curve.unit}"
+            )
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False, loc="best")
     axes.set_title(f"{curve.heading} [{curve.unit}]", fontsize=10)
@@ -174,8 +194,10 @@ def _draw_curve(axes: Any, curve: _Curve, episodes: Sequence[Episode]) -> None:
     if len(steps) > 1:  # where the minutes fall on the step axis
         upper = axes.secondary_xaxis("top")
         last = minutes[-1]
-        marks = [m for m in range(int(last) + 1)] if last >= 2 else [round(last * k / 3, 1) for k in range(4)]
-        upper.set_xticks([_interpolate(m, minutes, steps) for m in marks], [f"{m:g}" for m in marks], fontsize=7)
+        marks = list(range(int(last) + 1)) if last >= 2 else [round(last * k / 3, 1) for k in range(4)]
+        upper.set_xticks(
+            [_interpolate(m, minutes, steps) for m in marks], [f"{m:g}" for m in marks], fontsize=7
+        )
         upper.set_xlabel("minutes", fontsize=8)
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil_serl_bringup.graph import GraphRequest, build_graph
-from hil_serl_bringup.monitor import MonitorNode, RunMonitor
+from hil_serl_bringup.monitor import RunMonitor
+from hil_serl_bringup.monitor_node import MonitorNode
 from hil_serl_bringup.run_folder import RunFolder
 from hil_serl_bringup.statistics import LearnerSample, StopRule, rolling
 from hil_serl_bringup.supervisor import Supervisor, tail
@@ -30,6 +31,7 @@ class Phase:
         episodes: Counted episodes that complete it, 0 for none.
         stop: Rule that ends it.
         number: Which phase of how many.
+        only_solved: Count successful episodes only, as for demonstrations.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Phase:
     episodes: int = 0
     stop: StopRule = field(default_factory=lambda: StopRule(window=10**9))
     number: tuple[int, int] = (1, 1)
+    only_solved: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Session:
     def __init__(self, folder: RunFolder, node: MonitorNode, view: View, title: str) -> None:
         self.folder, self.node, self.view, self.title = folder, node, view, title
         self.log = folder.episode_log()
+        self.no_learner = LearnerSample()
 
     def run(self, request: GraphRequest, phase: Phase) -> Outcome:
         """Run a phase to its end.
@@ -81,7 +85,7 @@ class Session:
         processes = build_graph(request)
         has_learner = any(process.name == "learner" for process in processes)
         csv = self.folder.path / f"learner-{phase.name}.csv" if has_learner else None
-        monitor = RunMonitor(self.log, phase.name, csv, target=phase.episodes)
+        monitor = RunMonitor(self.log, phase.name, csv, target=phase.episodes, only_solved=phase.only_solved)
         self.node.monitor = monitor
         watch = _Watch(monitor, phase, self.title, has_learner)
         try:
@@ -104,7 +108,7 @@ class Session:
         if finished is not None:
             self.node.spin(2 * PERIOD)  # its last messages may still be on the way
             if phase.episodes and not monitor.complete:
-                return f"{finished.name} ended after {len(monitor.episodes)} of {phase.episodes} episodes"
+                return f"{finished.name} ended after {monitor.done} of {phase.episodes} episodes"
             return f"{finished.name} finished"
         if monitor.complete:
             return f"{phase.episodes} episodes"
@@ -142,7 +146,7 @@ class _Watch:
             number=phase.number,
             elapsed=monitor.elapsed,
             limit=phase.stop.max_seconds,
-            episodes=len(episodes),
+            episodes=monitor.done if phase.episodes else len(episodes),
             target=phase.episodes,
             env_steps=monitor.env_steps,
             recent=monitor.recent(),

@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_bringup.graph import GraphRequest, Mode, Operator, ProcessSpec, build_graph, yaml_scalar
+from hil_serl_bringup.graph import GraphRequest, Operator, ProcessSpec, build_graph, yaml_scalar
+from hil_serl_core.episode import Mode
 
 RUN = Path("/tmp/run")
 
@@ -37,7 +38,7 @@ def test_only_training_has_a_learner(mode):
 
 
 def test_an_offline_run_is_the_learner_alone_and_ends_with_it():
-    nodes = graph(Mode.OFFLINE, algorithm="bc")
+    nodes = graph(Mode.TRAIN, actor=False, algorithm="bc")
     assert list(nodes) == ["learner"]
     assert nodes["learner"].ends_run
     assert nodes["learner"].parameters["algorithm"] == "bc"

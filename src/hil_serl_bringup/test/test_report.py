@@ -8,10 +8,11 @@ import math
 import random
 
 import pytest
+from rich.console import Console
+
 from hil_serl_bringup import report
 from hil_serl_bringup.run_folder import write_json
 from hil_serl_bringup.statistics import Episode, rates
-from rich.console import Console
 
 BASE = Episode("train", 1.5, 10, "actor", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 
@@ -30,8 +31,17 @@ def training(count=120):
         steps += length
         intervened = round(length * 0.5 * (1 - skill)) if n % 2 else 0
         result.append(
-            dataclasses.replace(BASE, episode=n, wall=4.0 * n, env_steps=steps, success=success, steps=length,
-                                intervened_steps=intervened, interventions=intervened > 0, duration=length / 10)
+            dataclasses.replace(
+                BASE,
+                episode=n,
+                wall=4.0 * n,
+                env_steps=steps,
+                success=success,
+                steps=length,
+                intervened_steps=intervened,
+                interventions=intervened > 0,
+                duration=length / 10,
+            )
         )
     return result
 
@@ -41,7 +51,10 @@ RESULTS = report.Results(
     training=training(),
     evaluation=episodes(49, duration=1.2, steps=12) + episodes(1, success=False, duration=6.0, steps=60),
     bc=episodes(20, duration=3.0) + episodes(30, success=False),
-    training_s=312.0, env_steps=5120, updates=15360, stopped_by="rule",
+    training_s=312.0,
+    env_steps=5120,
+    updates=15360,
+    stopped_by="rule",
 )
 
 
@@ -53,8 +66,18 @@ def test_summary_has_the_promised_entries_and_survives_json(tmp_path):
     assert summary["bc_success_rate"] == pytest.approx(0.4)
     write_json(tmp_path / "summary.json", summary)
     stored = json.loads((tmp_path / "summary.json").read_text())
-    promised = {"success_rate", "episodes", "training_s", "env_steps", "updates", "cycle_time_s", "intervention_rate",
-                "demo_cycle_time_s", "bc_success_rate", "seed"}
+    promised = {
+        "success_rate",
+        "episodes",
+        "training_s",
+        "env_steps",
+        "updates",
+        "cycle_time_s",
+        "intervention_rate",
+        "demo_cycle_time_s",
+        "bc_success_rate",
+        "seed",
+    }
     assert promised <= stored.keys()
     assert stored["seed"] == 3
 
@@ -85,7 +108,15 @@ def test_the_table_compares_the_three():
     summary = report.summarise(RESULTS, seed=3, task="ram_insertion")
     console.print(report.table(summary, rates(RESULTS.demos), rates(RESULTS.evaluation), rates(RESULTS.bc)))
     text = console.export_text()
-    for expected in ("demonstrations", "behaviour cloning", "98 %", "40 %", "1.2 s", "3.5 s", "after 5.2 min"):
+    for expected in (
+        "demonstrations",
+        "behaviour cloning",
+        "98 %",
+        "40 %",
+        "1.2 s",
+        "3.5 s",
+        "after 5.2 min",
+    ):
         assert expected in text, expected
 
 

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of `hil-serl`: the fields of each class are its options, `run` does it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+from hil_serl_bringup import demo, phases, replay
+from hil_serl_bringup.domain import hold_domain
+from hil_serl_bringup.errors import UsageError
+from hil_serl_bringup.graph import Operator
+from hil_serl_bringup.monitor_node import MonitorNode
+from hil_serl_bringup.phases import Setup
+from hil_serl_bringup.resources import find_task, tasks
+from hil_serl_bringup.run_folder import RunFolder, write_json
+from hil_serl_bringup.runner import Session
+from hil_serl_bringup.statistics import StopRule, rates
+from hil_serl_bringup.supervisor import interrupt_on_signals
+from hil_serl_bringup.view import View, percent, seconds
+
+Device = Literal["spacenav", "joy", "keyboard"]
+
+
+@contextlib.contextmanager
+def session(folder: RunFolder, namespace: str = "", resume: str = "") -> Iterator[Session]:
+    """Everything the phases of a command share; `resume` is the command that goes on after an interruption."""
+    with interrupt_on_signals(), hold_domain() as domain:
+        node = MonitorNode(namespace)
+        state = folder.state()
+        title = f"{state['task']} · seed {folder.seed} · ROS_DOMAIN_ID={domain}"
+        try:
+            with View() as view:
+                view.say(f"Run folder {folder.path} (ROS_DOMAIN_ID={domain})")
+                yield Session(folder, node, view, title)
+        except BaseException:
+            if resume:
+                Console(stderr=True).print(
+                    f"To go on from here: {resume} --resume {folder.path}", soft_wrap=True, highlight=False
+                )
+            raise
+        finally:
+            node.close()
+
+
+def open_folder(
+    task: str, seed: int, command: str, run_dir: Path | None, resume: Path | None, root: Path = Path("runs")
+) -> RunFolder:
+    """The run folder to go on with, or a new one."""
+    if resume is not None:
+        return RunFolder.open(resume)
+    return RunFolder.create(find_task(task), seed, command, root, run_dir)
+
+
+def setup_for(
+    operator: Operator, speed: str | None, device: str, threads: int, namespace: str, display: bool
+) -> Setup:
+    """Common settings; people get real time, scripts lockstep, unless a speed is given."""
+    person = operator not in (Operator.SCRIPTED, Operator.NONE)
+    speed = speed or ("1.0" if person else "lockstep")
+    if person and speed == "lockstep":
+        raise UsageError(
+            f"simulated time that waits for nobody cannot be steered: use --speed 1.0 with {operator}"
+        )
+    return Setup(operator, speed, device, threads, namespace=namespace, display=display)
+
+
+@dataclass
+class _Cell:
+    task: str = "ram_insertion"
+    """Name of a task (see 'hil-serl tasks') or path of a task file."""
+    seed: int = 0
+    """Seed of initial states, networks, exploration and the scripted operator."""
+    run_dir: Path | None = None
+    """Folder of the new run; default runs/TASK-TIME-seedN."""
+    resume: Path | None = None
+    """Run folder to go on with, from where it stopped; task and seed are the run's own."""
+    operator: Operator = Operator.SCRIPTED
+    """Who corrects: the scripted operator (simulator only), a SpaceMouse (spacenav), a gamepad (joy), the keyboard, nobody."""
+    speed: str | None = None
+    """Simulated time: 'lockstep' (as fast as it goes, results do not depend on the machine's load) or a factor of
+    real time such as 1.0. Default: lockstep with the scripted operator, 1.0 with a person."""
+    namespace: str = ""
+    """ROS namespace of the run."""
+    display: bool = False
+    """Publish camera/display/image_raw, a view for people (slow without a GPU)."""
+
+    def setup(self, device: str = "cpu", threads: int = 1) -> Setup:
+        return setup_for(self.operator, self.speed, device, threads, self.namespace, self.display)
+
+
+@dataclass
+class _Learner:
+    device: Literal["cpu", "cuda", "auto"] = "auto"
+    """Where the learner computes."""
+    learner_threads: int = 1
+    """CPU threads of the learner; leave a core to each of simulator and actor."""
+    minutes: float = 10.0
+    """Longest wall-clock time of training."""
+    window: int = 30
+    """Training stops early when this many episodes in a row were solved without any intervention."""
+    min_steps: int = 2000
+    """Do not stop early before this many steps."""
+
+    def stop_rule(self) -> StopRule:
+        return StopRule(
+            window=self.window,
+            success=0.97,
+            interventions=0,
+            min_steps=self.min_steps,
+            max_seconds=60 * self.minutes,
+        )
+
+
+@dataclass
+class Demo(_Learner, _Cell):
+    """The main job: record demonstrations, train with interventions, evaluate without them, compare, report.
+
+    Watch it in the terminal; at the end a table, a learning-curve picture and a video are in the run folder. The last
+    line printed is the path of summary.json. About 10 to 15 minutes on two cores.
+    """
+
+    demos: int = 20
+    """Demonstrations to record."""
+    episodes: int = 50
+    """Autonomous evaluation episodes, of the policy and of behaviour cloning on the same demonstrations."""
+    film_episodes: int = 3
+    """Episodes in the video; 0 for none."""
+    compare: bool = True
+    """Train and evaluate behaviour cloning on the same demonstrations."""
+
+    def run(self) -> int:
+        folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume)
+        plan = demo.DemoPlan(self.demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
+        with session(folder, self.namespace, "hil-serl demo") as running:
+            summary = demo.run_demo(running, self.setup(self.device, self.learner_threads), plan)
+        demo.show_report(Console(), running, summary)
+        return 0
+
+
+@dataclass
+class Train(_Learner, _Cell):
+    """Train a policy with interventions, from demonstrations.
+
+    Without --demos the demonstrations are recorded first. Ctrl-C ends it cleanly; --resume RUN_DIR goes on.
+    """
+
+    demos: Path | None = None
+    """Run folder whose demonstrations to use."""
+    demonstrations: int | None = None
+    """How many to record when there are none; default: what the task file says."""
+    minutes: float = math.inf
+    """Longest wall-clock time of training; default: no limit."""
+
+    def run(self) -> int:
+        folder = open_folder(self.task, self.seed, "train", self.run_dir, self.resume)
+        if self.demos is not None:
+            phases.share_demonstrations(RunFolder.open(self.demos), folder)
+        setup = self.setup(self.device, self.learner_threads)
+        with session(folder, self.namespace, "hil-serl train") as running:
+            if not (folder.path / "bags" / "record_demos").is_symlink():
+                phases.demonstrations(running, setup, _demonstrations(folder, self.demonstrations), (1, 2))
+            outcome = phases.training(running, setup, self.stop_rule(), (2, 2))
+        console = Console()
+        console.print(f"Training is over after {outcome.seconds:.0f} s: {outcome.reason}.", highlight=False)
+        demo.show_folder(console, folder)
+        return 0
+
+
+@dataclass
+class Eval:
+    """Run a trained policy without interventions and say how often it succeeds."""
+
+    run_dir: Annotated[Path, tyro.conf.Positional]
+    """Run folder; its newest checkpoint is used."""
+    checkpoint: Path | None = None
+    """Another checkpoint folder."""
+    episodes: int = 50
+    """Episodes."""
+    deterministic: bool = True
+    """The policy's mode instead of samples."""
+    speed: str = "lockstep"
+    """'lockstep' or a factor of real time."""
+    namespace: str = ""
+    """ROS namespace of the run."""
+    display: bool = False
+    """Publish camera/display/image_raw, a view for people (slow without a GPU)."""
+
+    def run(self) -> int:
+        folder = RunFolder.open(self.run_dir)
+        checkpoint = self.checkpoint or phases.latest_checkpoint(folder.path)
+        name = f"eval_{folder.begin_part('eval') + 1}"
+        setup = Setup(Operator.NONE, self.speed, namespace=self.namespace, display=self.display)
+        with session(folder, self.namespace) as running:
+            episodes = phases.evaluation(
+                running,
+                setup,
+                checkpoint.absolute(),
+                self.episodes,
+                phase=name,
+                words=f"Evaluation of {checkpoint.name}",
+                deterministic=self.deterministic,
+            )
+        result = rates(episodes)
+        write_json(
+            folder.path / f"{name}.json", {"checkpoint": str(checkpoint), **dataclasses.asdict(result)}
+        )
+        Console().print(
+            f"{result.episodes} episodes: success {percent(result.success)}, cycle time {seconds(result.cycle_time)} "
+            f"({result.cycle_steps:.1f} steps)",
+            highlight=False,
+        )
+        return 0
+
+
+@dataclass
+class RecordDemos(_Cell):
+    """Record demonstrations: successful episodes driven by the operator alone."""
+
+    episodes: int | None = None
+    """How many; default: what the task file says."""
+
+    def run(self) -> int:
+        folder = open_folder(self.task, self.seed, "record-demos", self.run_dir, self.resume)
+        with session(folder, self.namespace, "hil-serl record-demos") as running:
+            phases.demonstrations(running, self.setup(), _demonstrations(folder, self.episodes))
+            recorded = rates([e for e in running.log.of("record_demos") if e.success])
+        console = Console()
+        console.print(
+            f"{recorded.episodes} demonstrations, {recorded.cycle_steps:.1f} steps each. "
+            f"Train with: hil-serl train --demos {folder.path}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return 0
+
+
+@dataclass
+class Replay:
+    """Look at recorded episodes: list them, publish them again for RViz and rqt, or make a video."""
+
+    path: Annotated[Path, tyro.conf.Positional]
+    """Run folder, bag folder or .mcap file."""
+    phase: Literal["record_demos", "train", "eval", "all"] = "all"
+    """Which bags of a run folder."""
+    episode: tuple[int, ...] = ()
+    """Only these episodes."""
+    publish: bool = False
+    """Publish /replay/step, /replay/tcp_pose and the camera images."""
+    rate: float = 10.0
+    """Records a second when publishing and in the video."""
+    video: Path | None = None
+    """Write an MP4 of what the policy saw."""
+
+    def run(self) -> int:
+        from hil_serl_ros.bag import read_steps
+
+        path = self.path / "bags" if (self.path / "bags").is_dir() else self.path
+        path = path if self.phase == "all" else path / self.phase
+        console = Console()
+
+        def steps() -> Iterator[replay.Step]:
+            return replay.select(read_steps(path, keep_before_damage=True), self.episode)
+
+        if self.video is not None:
+            count = replay.film_steps(steps(), self.video, self.rate)
+            console.print(f"{self.video}: {count} pictures")
+        elif self.publish:
+            with interrupt_on_signals():
+                replay.publish_steps(steps(), self.rate, console)
+        else:
+            replay.show_episodes(console, replay.list_episodes(steps()))
+        return 0
+
+
+@dataclass
+class Tasks:
+    """List the tasks that can be run."""
+
+    def run(self) -> int:
+        console = Console()
+        for name, path in tasks().items():
+            spec = find_task(name)
+            console.print(f"[bold]{name}[/]  {spec.description}", soft_wrap=True, highlight=False)
+            cameras = ", ".join(f"{camera.name} ({camera.size} px)" for camera in spec.cameras)
+            simulated = "yes" if spec.sim is not None else "no"
+            for key, value in (
+                ("cameras", cameras),
+                ("state", ", ".join(spec.state)),
+                (
+                    "action",
+                    f"{spec.action.kind}, {spec.action.dimension} numbers at {spec.control.frequency:g} Hz",
+                ),
+                ("simulated", simulated),
+                ("file", str(path)),
+            ):
+                console.print(f"    {key:<10}{value}", soft_wrap=True, highlight=False, markup=False)
+        return 0
+
+
+@dataclass
+class Fig3:
+    """Draw SERL's Fig. 3 from the simulator: targets and pose along z, into contact and in free space."""
+
+    arguments: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Arguments of the drawing program; put -- before them."""
+
+    def run(self) -> int:
+        import subprocess
+
+        from hil_serl_bringup.executables import find_command
+
+        return subprocess.run(
+            [*find_command("hil_serl_sim", "fig3"), *self.arguments], check=False
+        ).returncode
+
+
+@dataclass
+class Doctor:
+    """Say what is present, what is missing, what that costs you, and how to get it."""
+
+    def run(self) -> int:
+        from hil_serl_bringup.doctor import main
+
+        return int(main([]) or 0)
+
+
+def _demonstrations(folder: RunFolder, asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    sim = folder.task().sim
+    return sim.demonstrations if sim is not None else 20

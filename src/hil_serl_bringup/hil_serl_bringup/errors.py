@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors a user can cause and cure: they are shown as one message, without a traceback."""
+
+from hil_serl_bringup.domain import DomainBusyError
+from hil_serl_bringup.executables import ExecutableNotFound
+from hil_serl_bringup.run_folder import RunFolderError
+from hil_serl_core.spec import TaskFileError
+from hil_serl_ros.bag import BagError
+
+
+class UsageError(ValueError):
+    """Arguments that contradict each other or what is there; the message says what to change."""
+
+
+USER_ERRORS = (
+    UsageError,
+    TaskFileError,
+    RunFolderError,
+    DomainBusyError,
+    ExecutableNotFound,
+    BagError,
+    OSError,
+)

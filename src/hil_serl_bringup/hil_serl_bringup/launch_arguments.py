@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments of task.launch.py, and how they become a request for a graph. Needs no `launch` to be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil_serl_bringup.graph import GraphRequest, Operator
+from hil_serl_bringup.phases import latest_checkpoint
+from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_core.episode import Mode
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One launch argument.
+
+    Attributes:
+        default: Value when it is not given.
+        description: What `ros2 launch --show-args` prints.
+        choices: Allowed values, None for any.
+    """
+
+    default: str
+    description: str
+    choices: list[str] | None = None
+
+
+YES_NO = ["true", "false"]
+
+ARGUMENTS: Mapping[str, Argument] = {
+    "task": Argument("ram_insertion", "name of a task, or path of a task file"),
+    "mode": Argument("train", "what to do", [str(mode) for mode in Mode]),
+    "operator": Argument("spacenav", "who corrects", [str(operator) for operator in Operator]),
+    "simulated": Argument("true", "start the simulated cell; false: the robot's drivers run already", YES_NO),
+    "speed": Argument("1.0", "simulated time: lockstep, or a factor of real time"),
+    "seed": Argument("0", "seed of initial states, networks and exploration"),
+    "episodes": Argument("0", "episodes to complete, 0 for no limit"),
+    "run_dir": Argument("", "run folder; empty: a new one under runs/; one that exists is resumed"),
+    "checkpoint": Argument("", "checkpoint folder for mode:=eval; empty: the newest of run_dir"),
+    "deterministic": Argument("true", "in mode:=eval, act with the policy's mode instead of samples", YES_NO),
+    "algorithm": Argument("rlpd", "learner algorithm"),
+    "device": Argument("auto", "device of the learner", ["cpu", "cuda", "auto"]),
+    "learner_threads": Argument("1", "CPU threads of the learner"),
+    "learner": Argument("true", "start the learner here; false: it runs on another machine", YES_NO),
+    "actor": Argument("true", "start cell and actor here; false: they run on another machine", YES_NO),
+    "actor_id": Argument("actor_0", "name of this actor in bags and acknowledgements"),
+    "namespace": Argument("", "ROS namespace"),
+    "display": Argument("false", "publish the simulated display camera", YES_NO),
+}
+
+
+def request_from(values: Mapping[str, str]) -> GraphRequest:
+    """The graph that launch arguments ask for; makes or opens the run folder.
+
+    Args:
+        values: Argument name -> text; missing ones take their default.
+
+    Raises:
+        ValueError: A value that cannot be used.
+    """
+    text = {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
+    mode, path = Mode(text["mode"]), Path(text["run_dir"]) if text["run_dir"] else None
+    if path is not None and (path / "run.json").exists():
+        folder = RunFolder.open(path)
+    else:
+        folder = RunFolder.create(find_task(text["task"]), int(text["seed"]), "launch", path=path)
+    resume = mode is Mode.TRAIN and folder.begin_part("train") > 0
+    checkpoint = text["checkpoint"]
+    if mode is Mode.EVAL and not checkpoint:
+        checkpoint = str(latest_checkpoint(folder.path))
+    return GraphRequest(
+        task=str(folder.task_file),
+        mode=mode,
+        run_dir=folder.path,
+        operator=Operator(text["operator"]),
+        simulated=text["simulated"] == "true",
+        seed=folder.seed,
+        speed=text["speed"],
+        episodes=int(text["episodes"]),
+        resume=resume,
+        algorithm=text["algorithm"],
+        actor_id=text["actor_id"],
+        checkpoint=checkpoint,
+        deterministic=mode is Mode.EVAL and text["deterministic"] == "true",
+        display=text["display"] == "true",
+        device=text["device"],
+        learner_threads=int(text["learner_threads"]),
+        namespace=text["namespace"],
+        learner=text["learner"] == "true",
+        actor=text["actor"] == "true",
+    )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listens to a run from inside the command-line tool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+
+from hil_serl_bringup.monitor import RunMonitor
+from hil_serl_bringup.video import Recorder
+from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus
+from hil_serl_ros import names, qos
+from hil_serl_ros.images import image_to_array
+from hil_serl_ros.stamps import stamp_to_ns
+
+DISPLAY_CAMERA = "display"
+
+
+class MonitorNode:
+    """A node inside the calling process that feeds monitors; it spins only inside `spin`, so it needs no thread.
+
+    Args:
+        namespace: ROS namespace of the run.
+    """
+
+    def __init__(self, namespace: str = "") -> None:
+        self.monitor: RunMonitor | None = None
+        self._context = rclpy.Context()
+        # Ctrl-C belongs to the supervisor.
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self.node = rclpy.create_node(
+            "monitor", context=self._context, namespace=namespace, use_global_arguments=False
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        for kind, name, profile, handler in (
+            (EpisodeSummary, names.EPISODE, qos.EPISODE, "on_episode"),
+            (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
+            (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),
+        ):
+            self.node.create_subscription(kind, name, self._forward(handler), profile)
+
+    def _forward(self, handler: str) -> Callable[[Any], None]:
+        def callback(message: Any) -> None:
+            if self.monitor is not None:
+                getattr(self.monitor, handler)(message)
+
+        return callback
+
+    def record(self, recorder: Recorder, cameras: Sequence[str]) -> Callable[[], None]:
+        """Feed the display camera and the policy's cameras to a recorder; returns what ends it."""
+
+        def on_display(message: Image) -> None:
+            recorder.put_display(stamp_to_ns(message.header.stamp), image_to_array(message, DISPLAY_CAMERA))
+
+        def on_view(camera: str) -> Callable[[Image], None]:
+            return lambda message: recorder.put_view(camera, image_to_array(message, camera))
+
+        handlers = {DISPLAY_CAMERA: on_display, **{camera: on_view(camera) for camera in cameras}}
+        subscriptions = [
+            self.node.create_subscription(Image, names.camera_image(camera), handler, qos.CAMERA)
+            for camera, handler in handlers.items()
+        ]
+
+        def stop() -> None:
+            for subscription in subscriptions:
+                self.node.destroy_subscription(subscription)
+
+        return stop
+
+    def spin(self, seconds: float) -> None:
+        """Handle messages for about `seconds`."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def close(self) -> None:
+        """Leave the ROS graph."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The phases that commands are made of: demonstrations, training, evaluation, behaviour cloning, video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil_serl_bringup.graph import GraphRequest, Operator
+from hil_serl_bringup.run_folder import RunFolder, RunFolderError
+from hil_serl_bringup.runner import Outcome, Phase, Session
+from hil_serl_bringup.statistics import Episode, StopRule
+from hil_serl_bringup.video import Recorder, write_video
+from hil_serl_core.episode import Mode
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all phases of a command have in common.
+
+    Attributes:
+        operator: Who corrects.
+        speed: 'lockstep' or factor of real time.
+        device: Device of the learner.
+        learner_threads: CPU threads of the learner.
+        simulated: Whether the cell is simulated.
+        namespace: ROS namespace.
+        display: Publish the display camera.
+    """
+
+    operator: Operator = Operator.SCRIPTED
+    speed: str = "lockstep"
+    device: str = "cpu"
+    learner_threads: int = 1
+    simulated: bool = True
+    namespace: str = ""
+    display: bool = False
+
+    def request(self, folder: RunFolder, mode: Mode, seed: int, **fields: object) -> GraphRequest:
+        """Graph of a phase in a run folder."""
+        values: dict[str, object] = {
+            "operator": self.operator,
+            "speed": self.speed,
+            "device": self.device,
+            "learner_threads": self.learner_threads,
+            "simulated": self.simulated,
+            "namespace": self.namespace,
+            "display": self.display,
+            **fields,
+        }
+        return GraphRequest(str(folder.task_file), mode, folder.path, seed=seed, **values)  # type: ignore[arg-type]
+
+
+def demonstrations(session: Session, setup: Setup, count: int, number: tuple[int, int] = (1, 1)) -> Outcome:
+    """Record successful episodes driven by the operator until there are `count` of them."""
+    folder = session.folder
+    phase = Phase("record_demos", "Recording demonstrations", count, number=number, only_solved=True)
+    done = sum(episode.success for episode in session.log.of(phase.name))
+    if done >= count:
+        return Outcome("recorded before", 0.0, 0, session.no_learner)
+    request = setup.request(folder, Mode.RECORD_DEMOS, folder.seed, episodes=count - done)
+    return session.run(request, phase)
+
+
+def training(session: Session, setup: Setup, stop: StopRule, number: tuple[int, int] = (1, 1)) -> Outcome:
+    """Train with interventions until `stop`; goes on from the last checkpoint if there is one."""
+    folder = session.folder
+    resume = folder.begin_part("train") > 0
+    words = "Training with interventions" if setup.operator is not Operator.NONE else "Training"
+    request = setup.request(folder, Mode.TRAIN, folder.seed, resume=resume)
+    return session.run(request, Phase("train", words, stop=stop, number=number))
+
+
+def evaluation(
+    session: Session,
+    setup: Setup,
+    checkpoint: Path,
+    episodes: int,
+    phase: str = "eval",
+    words: str = "Autonomous evaluation",
+    number: tuple[int, int] = (1, 1),
+    folder: RunFolder | None = None,
+    deterministic: bool = True,
+) -> list[Episode]:
+    """Run episodes without operator, with the mode of the policy; returns the counted ones.
+
+    Args:
+        session: The run.
+        setup: Common settings.
+        checkpoint: Checkpoint folder of the policy.
+        episodes: How many.
+        phase: Name in episodes.csv.
+        words: Name for people.
+        number: Which phase of how many.
+        folder: Folder the actor records into, default the run's.
+        deterministic: Act with the policy's mode instead of samples.
+    """
+    for _ in range(3):  # the last message of an actor that ends may be lost; the episode is then run again
+        done = len(session.log.of(phase))
+        if done >= episodes:
+            break
+        request = setup.request(
+            folder or session.folder,
+            Mode.EVAL,
+            session.folder.seed,
+            operator=Operator.NONE,
+            checkpoint=str(checkpoint),
+            deterministic=deterministic,
+            episodes=episodes - done,
+        )
+        session.run(request, Phase(phase, words, episodes, number=number))
+    return session.log.of(phase)
+
+
+def behaviour_cloning(session: Session, setup: Setup, number: tuple[int, int] = (1, 1)) -> RunFolder:
+    """Train a behaviour-cloning policy on the run's demonstrations, in the folder `bc` of the run."""
+    main = session.folder
+    try:
+        folder = RunFolder.open(main.path / "bc")
+    except RunFolderError:
+        folder = RunFolder.create(main.task(), main.seed, "bc", path=main.path / "bc")
+    share_demonstrations(main, folder)
+    if not folder.is_done("train"):
+        request = setup.request(folder, Mode.TRAIN, main.seed, actor=False, algorithm="bc")
+        outcome = session.run(
+            request, Phase("bc_train", "Behaviour cloning on the demonstrations", number=number)
+        )
+        folder.mark_done("train", {"seconds": outcome.seconds, "updates": outcome.learner.updates})
+    return folder
+
+
+def share_demonstrations(source: RunFolder, target: RunFolder) -> None:
+    """Let `target` train on the demonstrations of `source`, by a link to its bags.
+
+    Raises:
+        RunFolderError: `source` has none, or was made under another task.
+    """
+    bags = source.path / "bags" / str(Mode.RECORD_DEMOS)
+    if not bags.exists():
+        raise RunFolderError(f"{source.path} has no demonstrations; record some with: hil-serl record-demos")
+    if source.task().hash != target.task().hash:
+        raise RunFolderError(
+            f"the demonstrations of {source.path} were recorded under another task file "
+            f"({source.task().hash}, this run has {target.task().hash}); record new ones or use that task file"
+        )
+    link = target.path / "bags" / str(Mode.RECORD_DEMOS)
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(bags.resolve(), target_is_directory=True)
+
+
+def film(
+    session: Session,
+    setup: Setup,
+    checkpoint: Path,
+    path: Path,
+    episodes: int = 3,
+    number: tuple[int, int] = (1, 1),
+) -> int:
+    """Film a few autonomous episodes with the display camera; returns the number of pictures."""
+    task = session.folder.task()
+    recorder = Recorder([camera.name for camera in task.cameras])
+    stop = session.node.record(recorder, [camera.name for camera in task.cameras])
+    request = setup.request(
+        session.folder,
+        Mode.EVAL,
+        session.folder.seed,
+        operator=Operator.NONE,
+        checkpoint=str(checkpoint),
+        deterministic=True,
+        episodes=episodes,
+        display=True,
+    )
+    try:
+        session.run(request, Phase(f"film_{path.stem}", "Filming the final policy", episodes, number=number))
+    finally:
+        stop()
+    return write_video(path, recorder.pictures, task.control.frequency)
+
+
+def latest_checkpoint(run: Path) -> Path:
+    """Newest checkpoint folder of a run.
+
+    Raises:
+        RunFolderError: It has none.
+    """
+    found: Sequence[Path] = sorted((run / "checkpoints").glob("step_*/state.json"))
+    if not found:
+        raise RunFolderError(f"{run} has no checkpoint yet; train it first")
+    return found[-1].parent

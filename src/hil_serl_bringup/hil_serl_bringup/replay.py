@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at recorded episodes: list them, film them, or publish them again for RViz, rqt and Foxglove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from hil_serl_bringup.video import compose, write_video
+from hil_serl_core.step import Source, Step
+
+REPLAY_NAMESPACE = "replay"
+
+
+@dataclass
+class RecordedEpisode:
+    """What a bag says about one episode."""
+
+    actor_id: str
+    episode: int
+    steps: int = 0
+    human_steps: int = 0
+    reward: float = 0.0
+    duration: float = 0.0
+    start: float = 0.0
+    end: str = "cut off"
+
+    def add(self, step: Step) -> None:
+        """Take the episode's next record."""
+        if step.step_index == 0:
+            self.start = step.stamp
+        self.steps += step.action is not None
+        self.human_steps += step.source == Source.HUMAN
+        self.reward += step.reward
+        self.duration = step.stamp - self.start
+        if step.is_last:
+            self.end = "time limit" if not step.is_terminal else "success" if step.reward > 0 else "failure"
+
+
+def list_episodes(steps: Iterable[Step]) -> list[RecordedEpisode]:
+    """Episodes of a stream of records, in order of appearance."""
+    found: dict[tuple[str, int], RecordedEpisode] = {}
+    for step in steps:
+        key = (step.actor_id, step.episode)
+        found.setdefault(key, RecordedEpisode(*key)).add(step)
+    return list(found.values())
+
+
+def select(steps: Iterable[Step], episodes: Sequence[int]) -> Iterator[Step]:
+    """Records of the named episodes; of all if none is named."""
+    return (step for step in steps if not episodes or step.episode in episodes)
+
+
+def show_episodes(console: Console, episodes: Sequence[RecordedEpisode]) -> None:
+    """Print a table of episodes."""
+    table = Table()
+    for heading in ("actor", "episode", "steps", "by the operator", "end", "return", "duration"):
+        table.add_column(heading, justify="left" if heading in ("actor", "end") else "right")
+    for e in episodes:
+        cells = (e.actor_id, e.episode, e.steps, e.human_steps, e.end, f"{e.reward:g}", f"{e.duration:.1f} s")
+        table.add_row(*(str(cell) for cell in cells))
+    console.print(table)
+
+
+def film_steps(steps: Iterable[Step], path: Path, rate: float) -> int:
+    """Video of what the policy saw; a bar at the bottom is orange where the operator drove. Returns its length."""
+
+    def picture(step: Step) -> np.ndarray:
+        image = compose(None, list(step.frames.values()), height=360)
+        image[-8:] = {Source.HUMAN: (230, 159, 0), Source.POLICY: (0, 158, 115)}.get(
+            step.source, (90, 90, 90)
+        )
+        return image
+
+    return write_video(path, (picture(step) for step in steps), rate)
+
+
+def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
+    """Publish records under the namespace `replay` at `rate` records a second; returns how many.
+
+    Under names of their own they cannot be taken for a running cell's, by neither actor nor learner.
+    """
+    import rclpy
+    from geometry_msgs.msg import PoseStamped
+    from rclpy.signals import SignalHandlerOptions
+    from sensor_msgs.msg import Image
+
+    from hil_serl_msgs.msg import Step as StepMessage
+    from hil_serl_ros import names, qos
+    from hil_serl_ros.conversions import step_to_message
+    from hil_serl_ros.geometry_messages import pose_stamped
+    from hil_serl_ros.images import image_from_array
+
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node(
+        "replay", namespace=REPLAY_NAMESPACE, context=context, use_global_arguments=False
+    )
+    records = node.create_publisher(StepMessage, names.STEP, qos.STEP)
+    poses = node.create_publisher(PoseStamped, "tcp_pose", qos.TARGET)
+    images: dict[str, object] = {}
+    console.print(f"Publishing /{REPLAY_NAMESPACE}/step, tcp_pose and camera images; Ctrl-C ends it.")
+    count = 0
+    try:
+        for step in steps:
+            began = time.monotonic()
+            stamp = round(step.stamp * 1e9)
+            records.publish(step_to_message(step))
+            poses.publish(pose_stamped(step.tcp_pose, stamp, "base"))
+            for camera, frame in step.frames.items():
+                if camera not in images:
+                    images[camera] = node.create_publisher(Image, names.camera_image(camera), qos.CAMERA)
+                images[camera].publish(image_from_array(frame, stamp, camera))  # type: ignore[attr-defined]
+            count += 1
+            time.sleep(max(0.0, 1.0 / rate - (time.monotonic() - began)))
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+    return count

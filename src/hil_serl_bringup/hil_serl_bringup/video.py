@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Videos of runs: compose what the cameras see, and encode it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+#: Encoders to try, best first; which exist depends on how PyAV was built.
+ENCODERS = ("libx264", "libopenh264", "mpeg4")
+
+
+def enlarge(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Nearest-neighbour resize, so that a person sees the very pixels the policy sees.
+
+    Args:
+        image: (H, W, 3) uint8.
+        height: New height [px].
+        width: New width [px].
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    rows = np.arange(height) * image.shape[0] // height
+    columns = np.arange(width) * image.shape[1] // width
+    return image[rows[:, None], columns]
+
+
+def compose(main: np.ndarray | None, views: Sequence[np.ndarray], height: int = 480) -> np.ndarray:
+    """One picture of the display camera with the policy's views in a column at its right.
+
+    Args:
+        main: (H, W, 3) uint8, None if there is no display camera: the views then stand side by side.
+        views: (h, w, 3) uint8 each.
+        height: Height of the result [px].
+
+    Returns:
+        (height, W', 3) uint8 with even sides, as video encoders want them.
+    """
+    if main is None:
+        columns = [enlarge(view, height, _even(height * view.shape[1] / view.shape[0])) for view in views]
+    else:
+        columns = [enlarge(main, height, _even(height * main.shape[1] / main.shape[0]))]
+        if views:
+            each = height // len(views)
+            widths = [_even(each * view.shape[1] / view.shape[0]) for view in views]
+            column = np.zeros((height, max(widths), 3), np.uint8)
+            for number, (view, width) in enumerate(zip(views, widths, strict=True)):
+                column[number * each : (number + 1) * each, :width] = enlarge(view, each, width)
+            columns.append(column)
+    return np.concatenate(columns, axis=1)
+
+
+def _even(value: float) -> int:
+    return 2 * max(1, round(value / 2))
+
+
+def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
+    """Encode pictures of one size as MP4.
+
+    Args:
+        path: File to write.
+        pictures: (H, W, 3) uint8 RGB, H and W even.
+        rate: Pictures per second.
+
+    Returns:
+        Number of pictures written; nothing is written for none.
+
+    Raises:
+        RuntimeError: PyAV has no usable encoder.
+    """
+    from fractions import Fraction
+
+    import av
+
+    count = 0
+    container = stream = None
+    try:
+        for picture in pictures:
+            if container is None or stream is None:
+                container = av.open(str(path), "w", options={"movflags": "faststart"})
+                stream = container.add_stream(_encoder(), rate=Fraction(rate).limit_denominator(1000))
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv420p"
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+            count += 1
+        if container is not None and stream is not None:
+            for packet in stream.encode():
+                container.mux(packet)
+    finally:
+        if container is not None:
+            container.close()
+    return count
+
+
+def _encoder() -> str:
+    import av
+
+    for name in ENCODERS:
+        try:
+            av.codec.Codec(name, "w")
+        except Exception:  # the class of the error differs between versions of PyAV
+            continue
+        return name
+    raise RuntimeError(f"PyAV has none of the encoders {', '.join(ENCODERS)}; install av from a wheel")
+
+
+class Recorder:
+    """Collects camera images of a running cell into one picture per tick of the display camera.
+
+    Args:
+        cameras: The policy's cameras, in order.
+        limit: Most pictures kept.
+    """
+
+    def __init__(self, cameras: Sequence[str], limit: int = 600) -> None:
+        self._views: dict[str, np.ndarray] = {}
+        self._cameras = tuple(cameras)
+        self._limit = limit
+        self._crops: Mapping[str, Sequence[int] | None] = {}
+        self._last_stamp: int | None = None
+        self.pictures: list[np.ndarray] = []
+
+    def put_view(self, camera: str, image: np.ndarray) -> None:
+        """Newest image of one of the policy's cameras, (H, W, 3) uint8."""
+        self._views[camera] = image
+
+    def put_display(self, stamp_ns: int, image: np.ndarray) -> None:
+        """Image of the display camera, (H, W, 3) uint8; one that is sent again with the same stamp is dropped."""
+        if stamp_ns == self._last_stamp or len(self.pictures) >= self._limit:
+            return
+        self._last_stamp = stamp_ns
+        views = [self._views[name] for name in self._cameras if name in self._views]
+        if len(views) == len(self._cameras):  # every picture has to have the same size
+            self.pictures.append(compose(image, views))

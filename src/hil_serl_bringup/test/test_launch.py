@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch file maps the same graph as the command-line tool."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from hil_serl_bringup.graph import Operator, build_graph
+from hil_serl_bringup.launch_arguments import ARGUMENTS, request_from
+from hil_serl_core.episode import Mode
+
+LAUNCH_FILE = Path(__file__).parent.parent / "launch" / "task.launch.py"
+TASK = str(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+
+
+def test_every_argument_is_described_and_its_default_is_allowed():
+    for name, argument in ARGUMENTS.items():
+        assert argument.description, name
+        assert argument.choices is None or argument.default in argument.choices, name
+
+
+def test_arguments_become_a_graph(tmp_path):
+    request = request_from(
+        {"task": TASK, "operator": "scripted", "speed": "lockstep", "run_dir": str(tmp_path / "r")}
+    )
+    assert request.operator is Operator.SCRIPTED
+    assert request.mode is Mode.TRAIN
+    assert not request.resume
+    assert {process.name for process in build_graph(request)} == {"learner", "sim", "operator", "actor"}
+    assert Path(request.task) == tmp_path / "r" / "task.yaml"
+
+
+def test_an_existing_run_folder_is_resumed(tmp_path):
+    values = {"task": TASK, "run_dir": str(tmp_path / "r"), "seed": "5"}
+    request_from(values)
+    again = request_from({**values, "seed": "0"})
+    assert again.resume
+    assert again.seed == 5
+
+
+def test_the_launch_file_declares_the_arguments_and_starts_the_graph(tmp_path):
+    launch = pytest.importorskip("launch")
+    launch_ros = pytest.importorskip("launch_ros")
+    spec = importlib.util.spec_from_file_location("task_launch", LAUNCH_FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    description = module.generate_launch_description()
+    declared = [e.name for e in description.entities if isinstance(e, launch.actions.DeclareLaunchArgument)]
+    assert declared == list(ARGUMENTS)
+    context = launch.LaunchContext()
+    values = {"task": TASK, "run_dir": str(tmp_path / "r"), "operator": "scripted", "speed": "lockstep"}
+    for name, argument in ARGUMENTS.items():
+        context.launch_configurations[name] = values.get(name, argument.default)
+    nodes = [action for action in module.start(context) if isinstance(action, launch_ros.actions.Node)]
+    assert [node.node_executable for node in nodes] == [
+        "learner_node",
+        "sim_node",
+        "operator_node",
+        "actor_node",
+    ]
