@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns sampled slots into batches of features: from the cache, or through the trunk on every update.
+
+The cache holds, per stored record, the float16 features of several shifted views; a view has one offset for all
+cameras of the record. A sample draws its view of o and of o' independently, as random crops do.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hil_serl_core.nn.features import FeatureExtractor
+from hil_serl_core.spec.model import LearnerSpec
+from hil_serl_core.step import Step
+from hil_serl_learner.augmentation import draw_offsets, shift, view_offsets
+from hil_serl_learner.batch import Batch
+from hil_serl_learner.replay import Replay, ReplayFullError, Sample
+
+
+class CachedObservations:
+    """Features of each stored record and view, computed once."""
+
+    def __init__(self, replay: Replay, extractor: FeatureExtractor, learner: LearnerSpec, seed: int, device: str) -> None:
+        """Raises ReplayFullError if the memory cannot be reserved."""
+        self._replay, self._extractor, self._seed = replay, extractor, seed
+        self._device = torch.device(device)
+        self._views = learner.augmented_views if learner.crop_padding else 1
+        self._padding = learner.crop_padding
+        try:
+            self._cache = np.zeros((replay.capacity * self._views, extractor.size), np.float16)
+        except MemoryError as error:
+            raise ReplayFullError("the feature cache does not fit into memory; lower learner.replay_capacity") from error
+
+    def store(self, slot: int, step: Step) -> None:
+        """Computes the views of a record. Offsets depend on the record alone, so a rebuilt cache is the same."""
+        rng = np.random.default_rng((self._seed, crc32(step.actor_id.encode()), step.sequence))
+        offsets = view_offsets(rng, self._views, self._padding)
+        views = {name: torch.from_numpy(shift(np.asarray(step.frames[name]), offsets)).to(self._device)
+                 for name in self._extractor.cameras}
+        self._cache[slot * self._views : (slot + 1) * self._views] = self._extractor(views).half().cpu().numpy()
+
+    def features(self, slots: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """(B, F) float32 on the device, one random view per slot."""
+        rows = slots * self._views + rng.integers(0, self._views, len(slots))
+        picked = torch.from_numpy(np.take(self._cache, rows, axis=0))
+        return picked.to(self._device).float()
+
+
+class PlainObservations:
+    """The original release's path: crop the stored frames and run the trunk on every update."""
+
+    def __init__(self, replay: Replay, extractor: FeatureExtractor, learner: LearnerSpec, seed: int, device: str) -> None:
+        self._replay, self._extractor = replay, extractor
+        self._device = torch.device(device)
+        self._padding = learner.crop_padding
+
+    def store(self, slot: int, step: Step) -> None:
+        """Nothing to do: the frames are in the replay."""
+
+    def features(self, slots: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """(B, F) float32 on the device of freshly cropped frames; one offset per sample for all its cameras."""
+        offsets = draw_offsets(rng, len(slots), self._padding)
+        views = {name: torch.from_numpy(shift(frames[slots], offsets)).to(self._device)
+                 for name, frames in self._replay.frames.items()}
+        return self._extractor(views).clone()
+
+
+def gather(replay: Replay, observations: CachedObservations | PlainObservations, sample: Sample,
+           rng: np.random.Generator, device: torch.device) -> Batch:
+    """The batch of sampled transitions."""
+    start, end = sample.start, sample.end
+    return Batch(
+        features=observations.features(start, rng),
+        state=torch.from_numpy(replay.state[start]).to(device),
+        action=torch.from_numpy(replay.action[start]).to(device),
+        reward=torch.from_numpy(replay.reward[end]).to(device),
+        mask=torch.from_numpy(1.0 - replay.stop[end].astype(np.float32)).to(device),
+        next_features=observations.features(end, rng),
+        next_state=torch.from_numpy(replay.state[end]).to(device),
+    )

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The learner without ROS: records in, weights out, deterministic for a seed and an order of records."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hil_serl_core.nn.encoder import NetworkConfig
+from hil_serl_core.nn.features import FeatureExtractor
+from hil_serl_core.policy import policy_state
+from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.step import Step
+from hil_serl_core.weights import PackedWeights, pack
+from hil_serl_learner.algorithms import create_algorithm
+from hil_serl_learner.observations import CachedObservations, PlainObservations, gather
+from hil_serl_learner.replay import Replay
+
+# Frames the principal components are fitted on, at most; more change nothing and cost start-up time.
+PCA_RECORDS = 400
+
+
+@dataclass
+class Counters:
+    """What survives a resume.
+
+    Attributes:
+        environment_steps: Online records that carry an action.
+        episodes: Online episodes completed.
+        updates: Gradient updates.
+        version: Version of the weights packed last; -1 before the first.
+        credit: Updates owed to the records received so far.
+    """
+
+    environment_steps: int = 0
+    episodes: int = 0
+    updates: int = 0
+    version: int = -1
+    credit: float = 0.0
+
+
+class Trainer:
+    """Replay, algorithm and counters of one training.
+
+    Order of use: :meth:`add_demonstration` for each demonstration record, :meth:`begin` once, then per online record
+    either :meth:`consume` (lockstep: all updates owed are done before the next record) or :meth:`add_step` with
+    :meth:`update` as long as :attr:`update_due` (free running under the same limit of updates per record).
+    """
+
+    def __init__(self, spec: TaskSpec, seed: int = 0, device: str = "cpu", algorithm: str = "rlpd") -> None:
+        """Loads the backbone and reserves the replay.
+
+        Raises:
+            BackboneError, ReplayFullError, ValueError: See there; the message names the remedy.
+        """
+        self.spec = spec
+        self.counters = Counters()
+        self._device = torch.device(device)
+        self._rng = np.random.default_rng(seed)
+        self.extractor = FeatureExtractor.from_spec(spec).to(self._device)
+        self.replay = Replay(spec)
+        path = CachedObservations if spec.learner.feature_cache else PlainObservations
+        self._observations = path(self.replay, self.extractor, spec.learner, seed, device)
+        config = NetworkConfig.from_spec(spec, self.extractor.cameras)
+        self.algorithm = create_algorithm(algorithm, config, spec.learner, seed, device)
+        self._waiting: list[tuple[int, Step]] = []
+        self._begun = False
+        self._metrics: dict[str, Tensor] = {}
+
+    def add_demonstration(self, step: Step) -> None:
+        """Stores a record of a demonstration; before or after :meth:`begin`."""
+        slot = self.replay.add(step, demonstration=True)
+        if self._begun:
+            self._observations.store(slot, step)
+        else:
+            self._waiting.append((slot, step))
+
+    def begin(self) -> None:
+        """Fits the principal components on the demonstrations (unless restored) and computes their features.
+
+        Raises:
+            ValueError: There are no demonstrations.
+        """
+        if not self.extractor.fitted:
+            chosen = self._waiting[:: max(1, math.ceil(len(self._waiting) / PCA_RECORDS))]
+            self.extractor.fit(
+                torch.from_numpy(np.stack([np.asarray(step.frames[camera]) for _, step in chosen]))
+                for camera in self.extractor.cameras
+                if chosen
+            )
+        for slot, step in self._waiting:
+            self._observations.store(slot, step)
+        self._waiting.clear()
+        self._begun = True
+
+    def add_step(self, step: Step, *, owe: bool = True) -> None:
+        """Stores an online record and owes its updates.
+
+        Args:
+            step: The record; records of one actor must come in order.
+            owe: False for records whose updates are already in restored weights.
+        """
+        if not self._begun:
+            raise RuntimeError("begin() must come before online records")
+        self._observations.store(self.replay.add(step, demonstration=False), step)
+        if step.is_last:
+            self.counters.episodes += 1
+        if step.action is None:
+            return
+        self.counters.environment_steps += 1
+        if owe and self.counters.environment_steps > self.spec.learner.warmup_steps:
+            self.counters.credit += self.spec.learner.update_to_data
+
+    @property
+    def update_due(self) -> bool:
+        """True while updates are owed and there is something to train on."""
+        ready = len(self.replay.online) or not self.algorithm.needs_online_data
+        return self.counters.credit >= 1.0 and bool(ready)
+
+    @property
+    def trained_step(self) -> int:
+        """Online records with an action whose updates are done."""
+        owed = math.ceil(math.floor(self.counters.credit) / self.spec.learner.update_to_data)
+        return max(0, self.counters.environment_steps - owed)
+
+    def limit_credit(self, records: int) -> None:
+        """Free running: forgets what is owed beyond the given number of records, so that a slow learner keeps up."""
+        self.counters.credit = min(self.counters.credit, records * self.spec.learner.update_to_data)
+
+    def update(self) -> None:
+        """One gradient update."""
+        sample = self.replay.sample(self._rng, self.spec.learner.batch_size, self.algorithm.demonstration_share)
+        batch = gather(self.replay, self._observations, sample, self._rng, self._device)
+        self._metrics |= self.algorithm.update(batch)
+        self.counters.updates += 1
+        self.counters.credit = max(0.0, self.counters.credit - 1.0)
+
+    def consume(self, step: Step) -> bool:
+        """Lockstep: stores one online record and does every update it owes.
+
+        Returns:
+            True if weights are due: ``publish_every`` more records are trained on.
+        """
+        self.add_step(step)
+        while self.update_due:
+            self.update()
+        return step.action is not None and self.trained_step % self.spec.learner.publish_every == 0
+
+    def weights(self) -> PackedWeights:
+        """Packs the policy under the next version."""
+        self.counters.version += 1
+        return pack(
+            policy_state(self.algorithm.policy, self.extractor),
+            version=self.counters.version,
+            trained_step=self.trained_step,
+            update=self.counters.updates,
+            spec_hash=self.spec.hash,
+        )
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Latest scalars of the algorithm, and the counters."""
+        scalars = {name: float(value) for name, value in self._metrics.items()}
+        return {**scalars, **{name: float(value) for name, value in asdict(self.counters).items()}}
