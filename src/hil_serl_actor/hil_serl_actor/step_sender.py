@@ -108,9 +108,10 @@ class StepSender:
             DeliveryConflict: It has more than was ever logged, so new steps would be taken for duplicates.
         """
         if acknowledged >= self._log.next_sequence:
+            last = self._log.next_sequence - 1
             raise DeliveryConflict(
-                f"the learner has steps up to {acknowledged}, but this log ends at "
-                f"{self._log.next_sequence - 1}; another actor uses the same actor_id, or its bags were removed: choose a new actor_id"
+                f"the learner has steps up to {acknowledged}, but this log ends at {last}; another actor has "
+                "the same actor_id, or its bags were removed: choose a new actor_id"
             )
         self._reported = now
         if run_id != self._run_id:

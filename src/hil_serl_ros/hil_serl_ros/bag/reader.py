@@ -243,11 +243,30 @@ def read_steps(
     keep_before_damage: bool = False,
     on_problem: Callable[[BagProblem], None] = _warn,
 ) -> Iterator[Step]:
-    """Steps below a path, in recording order; arguments and errors as for :func:`read_messages`."""
-    for message in read_messages(
-        path, types={STEP_TYPE}, keep_before_damage=keep_before_damage, on_problem=on_problem
-    ):
-        yield step_of(message)
+    """Steps below a path, in recording order.
+
+    Args:
+        path: An ``.mcap`` file, a bag folder, or a folder of bags such as ``run/bags/demos``.
+        keep_before_damage: On damage inside a file, deliver the steps before it instead of raising.
+        on_problem: Called with what a file had to leave out; by default a logged warning.
+
+    Raises:
+        BagError, BagDamagedError: See :class:`BagFileReader`; BagDamagedError also for a step whose content
+            contradicts itself, when its turn comes.
+    """
+    for file in find_bag_files(path):
+        reader = BagFileReader(file, keep_before_damage=keep_before_damage)
+        try:
+            for message in reader:
+                if message.type_name == STEP_TYPE:
+                    yield step_of(message)
+            problem = reader.problem
+        except BagDamagedError as error:
+            if not keep_before_damage:
+                raise
+            problem = BagProblem(file, error.offset, file.stat().st_size - error.offset, error.reason)
+        if problem is not None:
+            on_problem(problem)
 
 
 def read_message_at(file: BinaryIO, path: Path, offset: int) -> bytes:
