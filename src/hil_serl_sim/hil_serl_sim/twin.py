@@ -60,17 +60,24 @@ class Guide(ABC):
     """How a person who sees the scene would do the task: where the tool should go next. Stateless."""
 
     @abstractmethod
-    def waypoint(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray) -> np.ndarray:
+    def waypoint(
+        self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray, tolerance: float = 1.0
+    ) -> np.ndarray:
         """Next tcp pose on the way to success.
 
         Args:
             tcp_pose: (7,) present tcp pose, base frame.
             poses: the objects as in Truth.
             bias: (6,) error of perception: goal is taken to lie this far off, metres and rotation vector, goal frame.
+            tolerance: times the accuracy that a perfect hand reaches before it goes on to the next stage.
 
         Returns:
             (7,) tcp pose to steer for, base frame.
         """
+
+    @abstractmethod
+    def resting(self, poses: Mapping[str, np.ndarray]) -> bool:
+        """Whether the part rests against something at a place where it should move on."""
 
     @abstractmethod
     def progress(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> float:

@@ -71,12 +71,14 @@ class RamGuide(Guide):
         turn = Rotation.from_quat(slot[3:])
         return turn.inv().apply(card[:3] - slot[:3]), (turn.inv() * Rotation.from_quat(card[3:])).as_rotvec()
 
-    def waypoint(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray) -> np.ndarray:
+    def waypoint(
+        self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray, tolerance: float = 1.0
+    ) -> np.ndarray:
         """See :class:`Guide`. The bias shifts the slot."""
         tip, turn = self.tip_in_slot(poses)
         tip, turn = tip - bias[:3], turn - bias[3:]
         offset, yaw = float(np.hypot(tip[0], tip[1])), abs(turn[2])
-        if tip[2] < -0.001 or (offset < self.centred and yaw < self.turned):
+        if tip[2] < -0.001 or (offset < tolerance * self.centred and yaw < tolerance * self.turned):
             height = -self.depth - 0.004  # in the slot, or right above it: push, a little beyond the floor
         elif offset < 0.002 and yaw < 0.04:
             height = self.touch  # centre without pressing, since friction holds a pressed card
@@ -89,6 +91,10 @@ class RamGuide(Guide):
         lever = tcp_pose[:3] - poses["card"][:3]
         position = poses["card"][:3] + move + rotate.apply(lever)
         return np.concatenate([position, (rotate * Rotation.from_quat(tcp_pose[3:])).as_quat()])
+
+    def resting(self, poses: Mapping[str, np.ndarray]) -> bool:
+        """The tip is at the rim."""
+        return bool(-0.0003 < self.tip_in_slot(poses)[0][2] < 0.0008)
 
     def progress(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> float:
         """Distance of the tip from its seat plus 3 cm per radian of turn [m]."""
