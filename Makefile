@@ -22,7 +22,8 @@ setup: ## environment and workspace; does only what is not done yet
 demo: setup ## the main job: demonstrations, training with interventions, evaluation (SEED=n)
 	@$(RUN) demo --seed $(SEED) $(ARGS)
 
-test: setup ## all tests: Python, C++, and separate processes over DDS
+test: ## all tests: Python, C++, and separate processes over DDS
+	@tools/setup.sh --tests
 	@tools/test.sh $(ARGS)
 
 bench: setup ## measured speeds, sizes and latencies, printed and in bench.json

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the workspace, or only the packages named:  tools/build.sh [package ...]
+# BUILD_TESTING=OFF leaves the C++ tests out, which are most of the work.
 # Python packages are linked, not copied: an edit needs no second build (a new entry point or data file does).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,4 +14,4 @@ select=()
 exec "$python" -m colcon --log-base log build \
   --symlink-install --executor sequential --metas colcon.meta "${select[@]}" \
   --event-handlers console_direct- console_cohesion- console_start_end+ \
-  --cmake-args -DPython3_EXECUTABLE="$python" -DCMAKE_BUILD_TYPE=Release
+  --cmake-args -DPython3_EXECUTABLE="$python" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING="${BUILD_TESTING:-ON}"

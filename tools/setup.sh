@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Finds a Python to start the set-up with, then hands over to tools/bootstrap (standard library only).
-# Variables: PYTHON=python3.12  TORCH=auto|cpu|cuda  ROS=auto|wheels|system
+# --tests builds the C++ tests too. Variables: PYTHON=python3.12  TORCH=auto|cpu|cuda  ROS=auto|wheels|system
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 

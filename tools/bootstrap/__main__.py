@@ -57,7 +57,7 @@ def check_machine(layout: Layout) -> None:
         raise SetupError(f"needs {NEEDED_GB:.0f} GB of disk in {layout.root}; {free:.1f} GB are free")
 
 
-def setup(layout: Layout, console: Console) -> bool:
+def setup(layout: Layout, console: Console, tests: bool) -> bool:
     """Runs every step that is not done; returns whether there was anything to do."""
     stamps = Stamps(layout.state / "stamps")
     begun = console.title
@@ -68,7 +68,7 @@ def setup(layout: Layout, console: Console) -> bool:
     environment.install_base(layout, stamps, console, ros)
     pytorch.ensure(layout, stamps, console)
     workspace.choose_renderer(layout, stamps, console)
-    workspace.build(layout, stamps, console)
+    workspace.build(layout, stamps, console, tests)
     return console.title != begun
 
 
@@ -80,7 +80,7 @@ def main() -> int:
         held = lock(console)
         if end_orphans(layout.root):
             console.say("setup: ended what an interrupted set-up had left running")
-        if setup(layout, console):
+        if setup(layout, console, tests="--tests" in sys.argv[1:]):
             console.say(f"setup: ready after {time.monotonic() - console.start:.0f} s")
         held.close()
     except SetupError as error:

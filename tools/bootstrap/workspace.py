@@ -61,26 +61,35 @@ def drop_unfinished(build: Path) -> None:
             shutil.rmtree(folder)
 
 
-def build(layout: Layout, stamps: Stamps, console: Console) -> None:
-    """Builds the workspace if anything it depends on changed.
+def build(layout: Layout, stamps: Stamps, console: Console, tests: bool) -> None:
+    """Builds the workspace if anything it depends on changed, with the C++ tests if `tests`.
+
+    Once built with tests it is kept so: `make demo` and `make test` in turn must not build anew.
 
     Raises:
         SetupError: there is no package, or colcon failed.
     """
-    key = key_of(layout)
+    wanted = layout.state / "with_tests"
+    if tests:
+        wanted.touch()
+    testing = "ON" if wanted.exists() else "OFF"
+    key = hash_of(key_of(layout), testing)
     if stamps.done("workspace", key) and (layout.root / "install" / "local_setup.sh").is_file():
         return
     names = [package.name for package in packages(layout.root / "src")]
     if not names:
         raise SetupError(f"there is no package in {layout.root / 'src'}")
     folder = layout.root / "build"
-    with console.step(f"Workspace: colcon builds {len(names)} packages (about 2 minutes the first time)"):
+    minutes = "3 minutes" if wanted.exists() else "1 minute"
+    with console.step(f"Workspace: colcon builds {len(names)} packages (about {minutes} the first time)"):
         if stamps.interrupted("workspace"):
             drop_unfinished(folder)
         with stamps.doing("workspace", key):
             for result in folder.glob("*/colcon_build.rc"):
                 result.unlink()
-            console.run(["bash", str(layout.root / "tools" / "build.sh")], "colcon.log", cwd=layout.root)
+            environment = {**os.environ, "BUILD_TESTING": testing}
+            script = str(layout.root / "tools" / "build.sh")
+            console.run(["bash", script], "colcon.log", env=environment, cwd=layout.root)
 
 
 def choose_renderer(layout: Layout, stamps: Stamps, console: Console) -> None:
