@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.node import Node
 
 from hil_serl_ros.bag.errors import BagError
@@ -61,7 +62,9 @@ def run_node(
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_CRASH
     except Exception as error:
-        code = _report(error, _START_ERRORS if executor is None else _USER_ERRORS)
+        # A signal during the start leaves an invalid context, on which the next call into rcl stumbles.
+        if rclpy.ok() or not isinstance(error, _rclpy.RCLError):
+            code = _report(error, _START_ERRORS if executor is None else _USER_ERRORS)
     finally:
         code = _tear_down(node, executor) or code
     return code
@@ -78,17 +81,21 @@ def _report(error: Exception, user_errors: tuple[type[Exception], ...]) -> int:
 
 
 def _tear_down(node: Node | None, executor: Executor | None) -> int:
-    """Close node and context; EXIT_OK unless closing itself failed."""
+    """Close node and context; EXIT_OK unless closing itself failed.
+
+    A second Ctrl-C, or the supervisor's signal after the terminal's, must not interrupt a node that closes
+    its files; who cannot wait has SIGKILL.
+    """
     code = EXIT_OK
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         if executor is not None:
             executor.shutdown(timeout_sec=1.0)
         if node is not None:
             node.destroy_node()
-    except KeyboardInterrupt:
-        pass
     except Exception as error:
         code = _report(error, _USER_ERRORS)
-    with contextlib.suppress(KeyboardInterrupt):
-        rclpy.try_shutdown()
+    rclpy.try_shutdown()
+    for number, handler in kept.items():
+        signal.signal(number, handler)
     return code

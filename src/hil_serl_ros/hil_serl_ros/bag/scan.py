@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -31,7 +31,12 @@ _DATA_SECTION = frozenset(
         Opcode.ATTACHMENT, Opcode.METADATA, Opcode.DATA_END,
     }
 )  # fmt: skip
-_PARSED = {Opcode.HEADER: Header, Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel, Opcode.CHUNK: Chunk}
+_PARSERS: dict[int, Callable[[ReadDataStream], McapRecord]] = {
+    Opcode.HEADER: Header.read,
+    Opcode.SCHEMA: Schema.read,
+    Opcode.CHANNEL: Channel.read,
+    Opcode.CHUNK: Chunk.read,
+}
 _MAX_TIME_JUMP_NS = 86_400 * 10**9
 
 
@@ -121,8 +126,8 @@ class RecordScanner:
                 if len(content) <= _MESSAGE_FIXED:
                     raise ValueError("message without data")
                 record: McapRecord | None = Message.read(ReadDataStream(BytesIO(content)), len(content))
-            elif opcode in _PARSED:
-                record = _PARSED[Opcode(opcode)].read(ReadDataStream(BytesIO(content)))
+            elif opcode in _PARSERS:
+                record = _PARSERS[opcode](ReadDataStream(BytesIO(content)))
             else:
                 record = None
             inner = breakup_chunk(record, validate_crc=True) if isinstance(record, Chunk) else [record]
