@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("commands", "Eval"),
     "record-demos": ("commands", "RecordDemos"),
     "replay": ("commands", "Replay"),
+    "bench": ("bench", "Bench"),
     "tasks": ("commands", "Tasks"),
     "fig3": ("commands", "Fig3"),
     "doctor": ("commands", "Doctor"),

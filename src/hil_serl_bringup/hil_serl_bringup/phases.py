@@ -13,6 +13,7 @@ from hil_serl_bringup.runner import Outcome, Phase, Session
 from hil_serl_bringup.statistics import Episode, StopRule
 from hil_serl_bringup.video import Recorder, write_video
 from hil_serl_core.episode import Mode
+from hil_serl_core.weights import POLICY_FILE
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def latest_checkpoint(run: Path) -> Path:
     Raises:
         RunFolderError: It has none.
     """
-    found: Sequence[Path] = sorted((run / "checkpoints").glob("step_*/state.json"))
+    found: Sequence[Path] = sorted((run / "checkpoints").glob(f"step_*/{POLICY_FILE}"))
     if not found:
         raise RunFolderError(f"{run} has no checkpoint yet; train it first")
     return found[-1].parent

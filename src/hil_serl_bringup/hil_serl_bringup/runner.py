@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,12 +51,14 @@ class Outcome:
         seconds: Its wall-clock duration over all parts of a resumed run.
         env_steps: Steps.
         learner: The learner's last counters.
+        peak_memory: Process -> largest resident memory [bytes].
     """
 
     reason: str
     seconds: float
     env_steps: int
     learner: LearnerSample
+    peak_memory: Mapping[str, int] = field(default_factory=dict)
 
 
 class Session:
@@ -90,9 +92,10 @@ class Session:
         watch = _Watch(monitor, phase, self.title, has_learner)
         try:
             with Supervisor(processes, self.folder.logs(phase.name)) as supervisor:
-                reason = None
+                reason, peak = None, {}
                 while reason is None:
                     self.node.spin(PERIOD)
+                    peak |= supervisor.peak_memory()
                     self.view.update(watch.state(supervisor.logs))
                     reason = self._reason(supervisor, monitor, phase)
                 self.view.update(
@@ -101,7 +104,7 @@ class Session:
             self.node.spin(PERIOD)
         finally:
             self.node.monitor = None
-        return Outcome(reason, monitor.elapsed, monitor.env_steps, monitor.learner)
+        return Outcome(reason, monitor.elapsed, monitor.env_steps, monitor.learner, peak)
 
     def _reason(self, supervisor: Supervisor, monitor: RunMonitor, phase: Phase) -> str | None:
         finished = supervisor.poll()

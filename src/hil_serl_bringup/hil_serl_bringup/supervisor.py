@@ -180,6 +180,15 @@ class Supervisor:
         """Process id of a child."""
         return self._children[name].process.pid
 
+    def peak_memory(self) -> dict[str, int]:
+        """Largest resident memory so far of each process that is alive [bytes]."""
+        peaks = {}
+        for name in self.running():
+            with contextlib.suppress(OSError, StopIteration):
+                lines = Path(f"/proc/{self.pid(name)}/status").read_text().splitlines()
+                peaks[name] = 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+        return peaks
+
     def poll(self) -> Exit | None:
         """Look after the children once; returns at once.
 

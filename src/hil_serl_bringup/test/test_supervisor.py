@@ -109,6 +109,7 @@ def test_a_child_that_ignores_signals_is_killed(tmp_path):
     with make(tmp_path, "stubborn") as supervisor:
         wait_for(lambda: up(supervisor))
         pid = supervisor.pid("stubborn_0")
+        assert 1e6 < supervisor.peak_memory()["stubborn_0"] < 1e9
         assert supervisor.stop() == ["stubborn_0"]
         assert not alive(pid)
 
