@@ -177,6 +177,10 @@ public:
     const Vector6 wrench = wanted_wrench(twist);
     JointVector<N> torque = m.jacobian.transpose().lazyProduct(wrench);
     torque += dynamics_.project(m.jacobian, posture_torque(m));
+    if (!torque.allFinite()) {  // finite inputs too large to compute with
+      latch_.raise(FaultCode::kNotFinite, "computed torque", m.time);
+      return run_down(m);
+    }
     state_.wrench = wrench;
     return finish(torque, m.bias);
   }

@@ -14,7 +14,7 @@ namespace serl_impedance_controller
 /// With a mass matrix M: Lambda = (J M^-1 J^T)^-1 and the dynamically consistent inverse Jbar^T = Lambda J M^-1
 /// (Khatib), so that J M^-1 (I - J^T Jbar^T) = 0: null-space torques accelerate no tcp. Without M, M = I takes
 /// its place: the pseudo-inverse of J^T, which keeps null-space torques out of the tcp's static wrench.
-/// 1e-9 of the trace is added to J M^-1 J^T, so that a singular posture gives large numbers and not NaN.
+/// 1e-12 of the trace is added to J M^-1 J^T, so that a singular posture gives large numbers and not NaN.
 template <int N>
 class TaskDynamics
 {
@@ -34,7 +34,7 @@ public:
       }
     }
     Matrix6 inverse = jacobian.lazyProduct(minv_jt_);
-    inverse.diagonal().array() += 1e-9 * inverse.trace() + 1e-12;
+    inverse.diagonal().array() += 1e-12 * (inverse.trace() + 1.0);
     const Eigen::LLT<Matrix6> factor(inverse);
     lambda_.setIdentity();
     factor.solveInPlace(lambda_);

@@ -31,7 +31,9 @@ public:
     const JointVector<N> & wanted, const JointVector<N> & bias, const JointVector<N> & rate,
     const JointVector<N> & limit)
   {
-    const JointVector<N> change = wanted - last_;
+    const JointVector<N> offset = bias.cwiseMin(limit).cwiseMax(-limit);
+    const JointVector<N> goal = shrink(wanted, offset, limit) * wanted;
+    const JointVector<N> change = goal - last_;
     double share = 1.0;
     for (int i = 0; i < N; ++i) {
       const double size = std::abs(change[i]);
@@ -40,17 +42,8 @@ public:
       }
     }
     last_ += share * change;
-
-    const JointVector<N> offset = bias.cwiseMin(limit).cwiseMax(-limit);
-    double scale = 1.0;
-    for (int i = 0; i < N; ++i) {
-      const double room = last_[i] > 0.0 ? limit[i] - offset[i] : limit[i] + offset[i];
-      const double size = std::abs(last_[i]);
-      if (size > room) {
-        scale = std::min(scale, room / size);
-      }
-    }
-    last_ *= scale;
+    // Only a bias or a limit that moved since the last tick can leave anything to cut here.
+    last_ = last_.cwiseMin(limit - offset).cwiseMax(-limit - offset);
     return last_ + offset;
   }
 
@@ -58,6 +51,21 @@ public:
   const JointVector<N> & last() const {return last_;}
 
 private:
+  /// The share of `torque` that fits between the bias and the limits.
+  static double shrink(
+    const JointVector<N> & torque, const JointVector<N> & offset, const JointVector<N> & limit)
+  {
+    double scale = 1.0;
+    for (int i = 0; i < N; ++i) {
+      const double room = torque[i] > 0.0 ? limit[i] - offset[i] : limit[i] + offset[i];
+      const double size = std::abs(torque[i]);
+      if (size > room) {
+        scale = std::min(scale, room / size);
+      }
+    }
+    return scale;
+  }
+
   JointVector<N> last_ = JointVector<N>::Zero();
 };
 
