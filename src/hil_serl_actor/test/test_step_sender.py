@@ -149,6 +149,17 @@ def test_old_report_of_the_same_learner_takes_nothing_back() -> None:
     assert sender.due(0.2) == []
 
 
+def test_what_was_only_late_is_not_sent_again() -> None:
+    _, sender = filled(6, burst=2, timeout=1.0)
+    sender.on_ack("run", -1, 0.0)
+    for _ in range(3):
+        sender.due(0.0)
+    sender.on_ack("run", -1, 1.0)
+    assert sequences(sender.due(1.0)) == [0, 1]
+    sender.on_ack("run", 4, 1.1)
+    assert sequences(sender.due(1.1)) == [5]
+
+
 def test_present_learner_is_at_most_a_window_behind() -> None:
     _, sender = filled(30, window=10, burst=100)
     sender.on_ack("run", -1, 0.0)

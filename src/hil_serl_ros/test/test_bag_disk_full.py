@@ -87,6 +87,28 @@ def test_no_room_for_the_end_leaves_a_bag_to_be_closed_later(
     assert writer.path.read_bytes() == reference.path.read_bytes()
 
 
+def test_closing_that_fails_late_can_be_repeated(
+    tmp_path: Path, write_bag: Callable, make_step: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end is in the file but ``metadata.yaml`` does not fit: more steps, or another close, may follow."""
+    reference = write_bag(tmp_path / "a" / "bag", 2)
+    writer = BagWriter(tmp_path / "b" / "bag")
+    writer.add_topic("/step", StepMessage, qos.STEP)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for sequence in range(2):
+        step = make_step(sequence)
+        writer.write("/step", step_to_message(step), round(step.stamp * 1e9), sequence)
+        with monkeypatch.context() as patch:
+            patch.setattr("hil_serl_ros.bag.writer.write_metadata", full)
+            with pytest.raises(BagWriteError):
+                writer.close()
+    writer.close()
+    assert writer.path.read_bytes() == reference.path.read_bytes()
+
+
 def test_no_room_at_all_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", SmallDisk(5).pwrite)
