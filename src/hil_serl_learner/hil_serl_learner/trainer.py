@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,9 +67,11 @@ class Trainer:
         path = CachedObservations if spec.learner.feature_cache else PlainObservations
         self._observations = path(self.replay, self.extractor, spec.learner, seed, device)
         config = NetworkConfig.from_spec(spec, self.extractor.cameras)
+        self.algorithm_name = algorithm
         self.algorithm = create_algorithm(algorithm, config, spec.learner, seed, device)
         self._waiting: list[tuple[int, Step]] = []
         self._begun = False
+        self._trained_before = 0
         self._metrics: dict[str, Tensor] = {}
 
     def add_demonstration(self, step: Step) -> None:
@@ -97,13 +100,8 @@ class Trainer:
         self._waiting.clear()
         self._begun = True
 
-    def add_step(self, step: Step, *, owe: bool = True) -> None:
-        """Stores an online record and owes its updates.
-
-        Args:
-            step: The record; records of one actor must come in order.
-            owe: False for records whose updates are already in restored weights.
-        """
+    def add_step(self, step: Step) -> None:
+        """Stores an online record, the next in its actor's order, and owes its updates."""
         if not self._begun:
             raise RuntimeError("begin() must come before online records")
         self._observations.store(self.replay.add(step, demonstration=False), step)
@@ -112,7 +110,7 @@ class Trainer:
         if step.action is None:
             return
         self.counters.environment_steps += 1
-        if owe and self.counters.environment_steps > self.spec.learner.warmup_steps:
+        if self.counters.environment_steps > max(self.spec.learner.warmup_steps, self._trained_before):
             self.counters.credit += self.spec.learner.update_to_data
 
     @property
@@ -153,9 +151,13 @@ class Trainer:
     def weights(self) -> PackedWeights:
         """Packs the policy under the next version."""
         self.counters.version += 1
+        return self.peek_weights()
+
+    def peek_weights(self) -> PackedWeights:
+        """Packs the policy as it is, under the version packed last (0 if there was none)."""
         return pack(
             policy_state(self.algorithm.policy, self.extractor),
-            version=self.counters.version,
+            version=max(0, self.counters.version),
             trained_step=self.trained_step,
             update=self.counters.updates,
             spec_hash=self.spec.hash,
@@ -166,3 +168,39 @@ class Trainer:
         """Latest scalars of the algorithm, and the counters."""
         scalars = {name: float(value) for name, value in self._metrics.items()}
         return {**scalars, **{name: float(value) for name, value in asdict(self.counters).items()}}
+
+    def model_state(self) -> dict[str, Tensor]:
+        """Every tensor a checkpoint needs: networks, temperature and principal components, never the trunk."""
+        features = {f"features.{name}": tensor for name, tensor in self.extractor.trainable_state().items()}
+        return {**self.algorithm.model_state(), **features}
+
+    def random_state(self) -> dict[str, Any]:
+        """State of the sampler as JSON values; the algorithm's own is with the optimisers."""
+        return {"numpy": self._rng.bit_generator.state}
+
+    def restore(
+        self,
+        model: dict[str, Tensor],
+        optimizer: dict[str, Tensor],
+        counters: Counters,
+        trained_step: int,
+        random: dict[str, Any],
+    ) -> None:
+        """Takes over a checkpoint's contents; before :meth:`begin`.
+
+        The online records are added again from the bags and counted again; the first ``trained_step`` of them owe no
+        updates, because the restored networks have had those.
+
+        Raises:
+            ValueError: A tensor is missing or misshaped; nothing is changed.
+        """
+        for name, tensor in self.model_state().items():
+            if name not in model or model[name].shape != tensor.shape:
+                raise ValueError(f"tensor '{name}' is missing or misshaped")
+        self.algorithm.load_optimizer_state(optimizer)
+        self.algorithm.load_model_state(model)
+        for name, target in self.extractor.trainable_state().items():
+            target.copy_(model[f"features.{name}"])
+        self._rng.bit_generator.state = random["numpy"]
+        self.counters = Counters(updates=counters.updates, version=counters.version)
+        self._trained_before = trained_step

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experience of a run folder: demonstrations and earlier online records, in a reproducible order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+
+from hil_serl_core.episode import Mode
+from hil_serl_core.step import Step
+from hil_serl_ros.bag import find_bag_files, read_steps
+
+
+def actor_folders(run_dir: Path, mode: Mode) -> list[Path]:
+    """Folders ``bags/<mode>/<actor_id>`` that hold bags, sorted by name."""
+    root = run_dir / "bags" / str(mode)
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    return [folder for folder in folders if find_bag_files(folder)]
+
+
+def read_run(run_dir: Path, mode: Mode) -> Iterator[Step]:
+    """Records of all actors of a phase, merged by time; each actor's stay in their order.
+
+    Raises:
+        BagError, BagDamagedError: A bag cannot be read; the message names it.
+    """
+    streams = [read_steps(folder) for folder in actor_folders(run_dir, mode)]
+    yield from streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda step: step.stamp)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: written whole or not at all, checked when read, never a pickle.
+
+A checkpoint is a folder ``step_XXXXXXXX`` with ``policy.safetensors`` (what the actor loads), ``model.safetensors``,
+``optimizer.safetensors`` and ``state.json`` (counters, random state, SHA-256 of the other files). The replay is not
+in it: the bags are the replay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from hil_serl_core.weights import POLICY_FILE
+from hil_serl_learner.trainer import Counters, Trainer
+
+FORMAT = 1
+LATEST = "latest"
+KEEP = 3
+MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.safetensors", "state.json"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used; the message names it and the remedy."""
+
+
+def save(trainer: Trainer, root: Path, keep: int = KEEP) -> Path:
+    """Writes a checkpoint and points ``latest`` to it.
+
+    The folder appears under its name only when all of it is on the disk, so a process killed here leaves the
+    earlier ones untouched.
+
+    Args:
+        trainer: What to save.
+        root: ``<run>/checkpoints``; created if missing.
+        keep: How many to keep.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: Not written (disk full, no permission); earlier checkpoints are untouched.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    target = root / f"step_{trainer.trained_step:08d}"
+    temporary = root / f".{target.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        _write_files(trainer, temporary)
+        _sync(temporary)
+        if target.exists():  # a second save at the same step replaces the first
+            retired = root / f".{target.name}.{os.getpid()}.old"
+            target.rename(retired)
+            temporary.rename(target)
+            shutil.rmtree(retired, ignore_errors=True)
+        else:
+            temporary.rename(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _point_latest(root, target.name)
+    _sync(root)
+    for old in _folders(root)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def _write_files(trainer: Trainer, folder: Path) -> None:
+    contents = {
+        POLICY_FILE: trainer.peek_weights().data,
+        MODEL_FILE: safetensors.torch.save(_plain(trainer.model_state())),
+        OPTIMIZER_FILE: safetensors.torch.save(_plain(trainer.algorithm.optimizer_state())),
+    }
+    for name, data in contents.items():
+        _write(folder / name, data)
+    state = {
+        "format": FORMAT,
+        "spec_hash": trainer.spec.hash,
+        "algorithm": trainer.algorithm_name,
+        "trained_step": trainer.trained_step,
+        "counters": asdict(trainer.counters),
+        "random": trainer.random_state(),
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
+    }
+    _write(folder / STATE_FILE, json.dumps(state, indent=1).encode())
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # clone: parameters are views of one flat buffer, which safetensors refuses to save as they are.
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _point_latest(root: Path, name: str) -> None:
+    temporary = root / f".{LATEST}.{os.getpid()}.tmp"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(name, target_is_directory=True)
+    temporary.replace(root / LATEST)
+
+
+def _folders(root: Path) -> list[Path]:
+    """Checkpoints, oldest first."""
+    return sorted(path for path in root.glob("step_*") if path.is_dir())
+
+
+def has_checkpoints(root: Path) -> bool:
+    """True if there is at least one checkpoint, damaged or not."""
+    return bool(_folders(root)) if root.is_dir() else False
+
+
+def load_latest(trainer: Trainer, root: Path) -> tuple[Path, list[str]]:
+    """Restores the newest usable checkpoint.
+
+    Returns:
+        Its folder, and one line for each newer one that was damaged and passed over.
+
+    Raises:
+        CheckpointError: There is none, none is usable, or the newest belongs to another task or algorithm.
+    """
+    problems: list[str] = []
+    for folder in reversed(_folders(root) if root.is_dir() else []):
+        try:
+            load(trainer, folder)
+        except DamagedCheckpointError as error:
+            problems.append(str(error))
+        else:
+            return folder, problems
+    raise CheckpointError(
+        "; ".join([*problems, f"no usable checkpoint in {root}; start without resume, in a new run folder"])
+    )
+
+
+class DamagedCheckpointError(CheckpointError):
+    """Files of a checkpoint are missing or not what was written."""
+
+
+def load(trainer: Trainer, folder: Path) -> None:
+    """Restores one checkpoint into a trainer of the same task and algorithm.
+
+    Raises:
+        DamagedCheckpointError: Files are missing or damaged; the trainer is unchanged.
+        CheckpointError: It belongs to another task spec, algorithm or version of this suite.
+    """
+    state, contents = _read_checked(folder)
+    if state.get("format") != FORMAT:
+        raise CheckpointError(f"{folder} has format {state.get('format')}, this version reads {FORMAT}")
+    for what, have in (("spec_hash", trainer.spec.hash), ("algorithm", trainer.algorithm_name)):
+        if state[what] != have:
+            raise CheckpointError(f"{folder} has {what} {state[what]}, this run has {have}; use the run's own task file")
+    try:
+        model = safetensors.torch.load(contents[MODEL_FILE])
+        optimizer = safetensors.torch.load(contents[OPTIMIZER_FILE])
+        trainer.restore(model, optimizer, Counters(**state["counters"]), int(state["trained_step"]), state["random"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _read_checked(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    try:
+        state = json.loads((folder / STATE_FILE).read_text())
+        digests = state["sha256"]
+        contents = {name: (folder / name).read_bytes() for name in digests}
+        missing = {POLICY_FILE, MODEL_FILE, OPTIMIZER_FILE} - set(contents)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from error
+    if missing:
+        raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {sorted(missing)} not listed")
+    for name, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != digests[name]:
+            raise DamagedCheckpointError(f"checkpoint {folder} is damaged: SHA-256 of {name} does not match")
+    return state, contents

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ledger of received records: each one counted once, handed on in order, refused with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.step import Step
+
+# Records held for one actor while an earlier one is missing; what is beyond is sent again anyway.
+MAX_HELD = 1000
+
+
+@dataclass(frozen=True)
+class Ack:
+    """Mirrors ``hil_serl_msgs/StepAck``: what the learner has of one actor."""
+
+    actor_id: str
+    acknowledged: int
+    records: int
+    duplicates: int
+    rejected: int
+
+
+@dataclass
+class _Account:
+    acknowledged: int = -1
+    records: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    held: dict[int, Step] = field(default_factory=dict)
+
+
+class Ledger:
+    """Accepts each (actor_id, sequence) once and releases every actor's records in sequence.
+
+    A record that can never be used (NaN, wrong image size) is acknowledged, so that it is not sent for ever, but not
+    handed on; it breaks the transitions on both of its sides. A record of another task spec is not acknowledged: it
+    stays with its actor until a learner of that task asks for it.
+
+    Attributes:
+        last_refusal: One line about the latest refused record, empty if there was none.
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self._spec = spec
+        self._accounts: dict[str, _Account] = {}
+        self.last_refusal = ""
+
+    def offer(self, step: Step) -> list[Step]:
+        """Takes a record; returns those that are now next in order, this one among them or not."""
+        account = self._accounts.setdefault(step.actor_id, _Account())
+        if step.spec_hash != self._spec.hash:
+            account.rejected += 1
+            self._refuse(
+                step, f"recorded under task spec {step.spec_hash}, the learner runs {self._spec.hash}; "
+                "start both with the same task file"
+            )
+            return []
+        if step.sequence <= account.acknowledged or step.sequence in account.held:
+            account.duplicates += 1
+            return []
+        if step.sequence > account.acknowledged + 1 and len(account.held) >= MAX_HELD:
+            return []
+        account.held[step.sequence] = step
+        return self._release(account)
+
+    def _release(self, account: _Account) -> list[Step]:
+        released = []
+        while (step := account.held.pop(account.acknowledged + 1, None)) is not None:
+            account.acknowledged += 1
+            reason = defect(step, self._spec)
+            if reason is None:
+                account.records += 1
+                released.append(step)
+            else:
+                account.rejected += 1
+                self._refuse(step, reason)
+        return released
+
+    def skip_to(self, actor_id: str, sequence: int) -> None:
+        """Declares everything before ``sequence`` of an actor as not to come (its bags begin there)."""
+        account = self._accounts.setdefault(actor_id, _Account())
+        account.acknowledged = max(account.acknowledged, sequence - 1)
+
+    def _refuse(self, step: Step, reason: str) -> None:
+        self.last_refusal = f"record {step.sequence} of {step.actor_id} refused: {reason}"
+
+    def acks(self) -> list[Ack]:
+        """One line per actor, sorted by name."""
+        return [
+            Ack(name, account.acknowledged, account.records, account.duplicates, account.rejected)
+            for name, account in sorted(self._accounts.items())
+        ]
+
+    @property
+    def rejected(self) -> int:
+        """Refused records of all actors."""
+        return sum(account.rejected for account in self._accounts.values())
+
+
+def defect(step: Step, spec: TaskSpec) -> str | None:
+    """Why a record cannot be used, or None."""
+    for camera in spec.cameras:
+        frame = step.frames.get(camera.name)
+        if frame is None:
+            return f"camera '{camera.name}' is missing"
+        if frame.shape != (camera.size, camera.size, 3) or frame.dtype != np.uint8:
+            return f"camera '{camera.name}' has {frame.dtype} {frame.shape}, the task says {camera.size} px square RGB"
+    for part, size in spec.state_sizes.items():
+        values = step.state.get(part)
+        if values is None or values.shape != (size,):
+            return f"state part '{part}' is missing or not of length {size}"
+        if not np.isfinite(values).all():
+            return f"state part '{part}' holds NaN or infinity"
+    if step.action is not None and (step.action.shape != (spec.action.dimension,) or not np.isfinite(step.action).all()):
+        return f"the action is not {spec.action.dimension} finite numbers"
+    if not np.isfinite(step.reward) or not np.isfinite(step.grasp_penalty):
+        return "the reward is not finite"
+    return None

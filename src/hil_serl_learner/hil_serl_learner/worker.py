@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training thread: loads the run's bags, then trains on what arrives. No ROS; talks through callbacks and a queue."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil_serl_core.step import Step
+from hil_serl_core.weights import PackedWeights
+from hil_serl_learner import checkpoint
+from hil_serl_learner.ingest import Ledger
+from hil_serl_learner.metrics import MetricsWriter
+from hil_serl_learner.trainer import Trainer
+
+_log = logging.getLogger(__name__)
+_IDLE = 0.1  # s; how often a waiting thread looks whether it should stop
+_METRICS_EVERY = 50  # updates
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """How to train.
+
+    Attributes:
+        checkpoints: Folder of checkpoints.
+        tensorboard: Folder of training curves.
+        lockstep: Strict order, every record's updates before the next record; else free running.
+        checkpoint_every: Online records between checkpoints.
+        offline_updates: Updates of an algorithm that trains on demonstrations alone; it is done after them.
+    """
+
+    checkpoints: Path
+    tensorboard: Path
+    lockstep: bool
+    checkpoint_every: int = 500
+    offline_updates: int = 2000
+
+
+class TrainingWorker:
+    """Owns the trainer from :meth:`start` on.
+
+    Attributes:
+        phase: ``loading``, ``waiting``, ``training`` or ``done``, as in LearnerStatus.
+        error: What ended the thread, None if nothing did.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        config: WorkerConfig,
+        demonstrations: Callable[[], Iterable[Step]],
+        online: Callable[[], Iterable[Step]],
+        publish: Callable[[PackedWeights], None],
+    ) -> None:
+        """Args:
+            trainer: New or restored.
+            config: How to train.
+            demonstrations: Opens the demonstration records, in order.
+            online: Opens the online records of earlier processes, in order.
+            publish: Sends weights; called from the training thread.
+        """
+        self.trainer = trainer
+        self.phase = "loading"
+        self.error: BaseException | None = None
+        self._config = config
+        self._sources = demonstrations, online
+        self._publish = publish
+        self._ledger = Ledger(trainer.spec)
+        self._ledger_lock = threading.Lock()
+        self._loaded = threading.Event()
+        self._stop = threading.Event()
+        self._steps: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
+        self._saves: queue.SimpleQueue[Future[Path]] = queue.SimpleQueue()
+        self._metrics: MetricsWriter | None = None
+        self._scalars: dict[str, float] = {}
+        self._rate = _Rate()
+        self._saved_at = 0
+        self._published_at = -1
+        self._thread = threading.Thread(target=self._run, name="training", daemon=True)
+
+    # ------------------------------------------------------------ other threads
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def offer(self, step: Step) -> bool:
+        """Takes a received record; False while the bags are still being read (it will be sent again)."""
+        if not self._loaded.is_set():
+            return False
+        with self._ledger_lock:
+            for accepted in self._ledger.offer(step):
+                self._steps.put(accepted)
+        return True
+
+    def ledger(self) -> Ledger:
+        """The ledger, empty of acknowledgements until the bags are read."""
+        return self._ledger if self._loaded.is_set() else Ledger(self.trainer.spec)
+
+    def save(self) -> Future[Path]:
+        """Asks for a checkpoint; done between two updates."""
+        future: Future[Path] = Future()
+        self._saves.put(future)
+        self._steps.put(None)
+        return future
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Ends the thread after the update it is in, and writes a last checkpoint."""
+        self._stop.set()
+        self._steps.put(None)
+        self._thread.join(timeout)
+
+    @property
+    def alive(self) -> bool:
+        """True while the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """Latest training scalars."""
+        return self._scalars
+
+    @property
+    def updates_per_second(self) -> float:
+        """Gradient updates per second of wall time, averaged over some seconds."""
+        return self._rate.value(self.trainer.counters.updates)
+
+    # ---------------------------------------------------------- training thread
+
+    def _run(self) -> None:
+        try:
+            self._load()
+            self._metrics = MetricsWriter(self._config.tensorboard)
+            self._publish_weights()
+            if self.trainer.algorithm.needs_online_data:
+                self._train_online()
+            else:
+                self._train_offline()
+            if self.trainer.counters.updates:
+                self._save_checkpoint()
+        except BaseException as error:  # shown by the node, which ends with it
+            self.error = error
+        finally:
+            if self._metrics is not None:
+                self._metrics.close()
+            self._refuse_waiting_saves()
+
+    def _load(self) -> None:
+        """Reads the bags. Records go through the same ledger as received ones, so none counts twice."""
+        demonstrations, online = self._sources
+        demo_ledger = Ledger(self.trainer.spec)
+        for step in demonstrations():
+            demo_ledger.skip_to(step.actor_id, step.sequence)
+            for accepted in demo_ledger.offer(step):
+                self.trainer.add_demonstration(accepted)
+        if demo_ledger.last_refusal:
+            _log.warning("%d demonstration records left out; the last: %s", demo_ledger.rejected, demo_ledger.last_refusal)
+        self.trainer.begin()
+        known: set[str] = set()
+        for step in online():
+            if self._stop.is_set():
+                return
+            if step.actor_id not in known:
+                known.add(step.actor_id)
+                self._ledger.skip_to(step.actor_id, step.sequence)
+            for accepted in self._ledger.offer(step):
+                self._take_recorded(accepted)
+        self._loaded.set()
+
+    def _take_recorded(self, step: Step) -> None:
+        """Lockstep keeps its order on a resume as well; free running trains on recorded steps no more than on new ones."""
+        if self._config.lockstep:
+            self.trainer.consume(step)
+        else:
+            self.trainer.add_step(step)
+            self.trainer.limit_credit(self.trainer.spec.learner.publish_every)
+
+    def _train_online(self) -> None:
+        trainer = self.trainer
+        self._saved_at = trainer.trained_step
+        while not self._stop.is_set():
+            if trainer.update_due:
+                self.phase = "training"
+                trainer.update()
+                self._after_update()
+            elif (step := self._next_step()) is not None:
+                trainer.add_step(step)
+            if not self._config.lockstep:
+                self._drain()
+            self._publish_if_due()
+            self._save_if_due()
+
+    def _next_step(self) -> Step | None:
+        try:
+            return self._steps.get(timeout=_IDLE)
+        except queue.Empty:
+            if not self.trainer.counters.environment_steps or not self.trainer.counters.updates:
+                self.phase = "waiting"
+            return None
+
+    def _drain(self) -> None:
+        """Free running: takes all records that are there, before the next update."""
+        while True:
+            try:
+                step = self._steps.get_nowait()
+            except queue.Empty:
+                break
+            if step is not None:
+                self.trainer.add_step(step)
+        self.trainer.limit_credit(self.trainer.spec.learner.publish_every)
+
+    def _train_offline(self) -> None:
+        self.phase = "training"
+        while self.trainer.counters.updates < self._config.offline_updates and not self._stop.is_set():
+            self.trainer.update()
+            self._after_update()
+            self._serve_saves()
+        self._publish_weights()
+        self.phase = "done"
+
+    def _after_update(self) -> None:
+        updates = self.trainer.counters.updates
+        if updates % _METRICS_EVERY == 0:
+            self._scalars = self.trainer.metrics
+            step = self.trainer.trained_step if self.trainer.algorithm.needs_online_data else updates
+            self._metrics.write(self._scalars, step)
+
+    def _publish_if_due(self) -> None:
+        every = self.trainer.spec.learner.publish_every
+        reached = self.trainer.trained_step // every * every
+        exact = self.trainer.trained_step == reached or not self._config.lockstep
+        if reached > self._published_at and exact and not self.trainer.update_due:
+            self._publish_weights()
+
+    def _publish_weights(self) -> None:
+        every = self.trainer.spec.learner.publish_every
+        self._published_at = self.trainer.trained_step // every * every
+        self._publish(self.trainer.weights())
+
+    def _save_if_due(self) -> None:
+        if self.trainer.trained_step - self._saved_at >= self._config.checkpoint_every and not self.trainer.update_due:
+            self._save_checkpoint()
+        self._serve_saves()
+
+    def _serve_saves(self) -> None:
+        while not self._saves.empty():
+            future = self._saves.get()
+            try:
+                future.set_result(self._save_checkpoint())
+            except OSError as error:
+                future.set_exception(error)
+
+    def _save_checkpoint(self) -> Path:
+        self._saved_at = self.trainer.trained_step
+        return checkpoint.save(self.trainer, self._config.checkpoints)
+
+    def _refuse_waiting_saves(self) -> None:
+        while not self._saves.empty():
+            self._saves.get().set_exception(RuntimeError("the learner is closing down"))
+
+
+class _Rate:
+    """Increments per second, smoothed over about three seconds."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+        self._value = 0.0
+
+    def value(self, count: int) -> float:
+        """Takes the present count; at most ten times a second changes the estimate."""
+        now = time.monotonic()
+        if self._last is None:
+            self._last = (now, count)
+        elapsed = now - self._last[0]
+        if elapsed > 0.1:
+            share = min(1.0, elapsed / 3.0)
+            self._value += share * ((count - self._last[1]) / elapsed - self._value)
+            self._last = (now, count)
+        return self._value
