@@ -22,7 +22,7 @@ setup(
     zip_safe=True,
     maintainer="HIL-SERL ROS maintainers",
     maintainer_email="hil-serl-ros@example.org",
-    description="Bringup of the HIL-SERL suite: task files, process graph, launch files and the command-line tool.",
+    description="Bringup of the HIL-SERL suite: task files, process graph, launch files, command-line tool.",
     license="Apache-2.0",
     entry_points={"console_scripts": ["hil-serl = hil_serl_bringup.cli:main"]},
 )

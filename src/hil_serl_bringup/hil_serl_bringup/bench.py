@@ -37,8 +37,12 @@ PEER = "hil_serl_bringup.bench_peer"
 def quantiles(samples: Sequence[float]) -> dict[str, float]:
     """Median, 99th percentile and largest of samples in seconds, in ms."""
     values = 1000.0 * np.asarray(samples, float)
-    return {"count": len(values), "p50_ms": float(np.median(values)), "p99_ms": float(np.quantile(values, 0.99)),
-            "max_ms": float(values.max())}  # fmt: skip
+    return {
+        "count": len(values),
+        "p50_ms": float(np.median(values)),
+        "p99_ms": float(np.quantile(values, 0.99)),
+        "max_ms": float(values.max()),
+    }
 
 
 def measure(name: str, task_file: Path, threads: int) -> dict[str, Any]:
@@ -60,8 +64,9 @@ def measure(name: str, task_file: Path, threads: int) -> dict[str, Any]:
 def latencies(spec: TaskSpec, task_file: Path, logs: Path, steps: int = 100) -> dict[str, Any]:
     """Latency of steps into a replay, and of weights into a policy, between processes over DDS.
 
-    A step's time runs from the call of publish in this process to its record and features being in the replay of the
-    other. A weights message's time runs from just before publish there to the policy here having loaded it.
+    A step's time runs from the call of publish in this process to its record and features being in the
+    replay of the other. A weights message's time runs from just before publish there to the policy here
+    having loaded it.
     """
     import rclpy
     import torch
@@ -167,7 +172,7 @@ def machine() -> dict[str, Any]:
 
 @dataclass
 class Bench:
-    """Measure this machine: control tick, simulator, updates, latencies over DDS, sizes, memory. Takes some minutes."""
+    """Measure this machine: control tick, simulator, updates, latencies, sizes, memory. Some minutes."""
 
     task: str = "ram_insertion"
     """Name of a task, or path of a task file."""

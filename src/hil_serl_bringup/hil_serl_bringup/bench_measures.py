@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements of `hil-serl bench`. Each runs in a process of its own: `python -m ... NAME TASK` prints JSON."""
+"""Measurements of `hil-serl bench`, each in a process of its own: `python -m ... NAME TASK` prints JSON."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def environment(spec: TaskSpec) -> dict[str, Any]:
 
 
 def learner(spec: TaskSpec, batch: int = 256, records: int = 300) -> dict[str, Any]:
-    """Gradient updates a second with cached features and through the trunk on every update, same heads and data."""
+    """Gradient updates a second, cached features against the trunk every time; same heads."""
     result: dict[str, Any] = {"batch": batch, "cameras": len(spec.cameras), "backbone": spec.learner.backbone}
     for name, cached, updates in (("cached", True, 100), ("plain", False, 4)):
         trainer = _trainer(

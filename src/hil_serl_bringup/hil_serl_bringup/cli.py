@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-#: Command -> (module, class). Modules are imported when their command runs, so that `doctor` works where others cannot.
+#: Command -> (module, class). Modules are imported when their command runs, so that `doctor` works where
+#: others cannot.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("commands", "Demo"),
     "train": ("commands", "Train"),
@@ -39,13 +40,13 @@ def load_commands() -> dict[str, Any]:
         }
     except ImportError as error:
         raise SystemExit(
-            f"error: {error}\nThe workspace is not active or not built: run 'make build', then 'source tools/env.sh', "
-            "and try again ('hil-serl doctor' says what is missing)."
+            f"error: {error}\nThe workspace is not active or not built: run 'make setup', then "
+            "'source tools/env.sh', and try again ('hil-serl doctor' says what is missing)."
         ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and exit with 0, 1 (a process failed), 2 (the user can cure it) or 130 (Ctrl-C)."""
+    """Run the command line; exits with 0, 1 (a process failed), 2 (the user can cure it) or 130 (Ctrl-C)."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -32,7 +32,7 @@ Device = Literal["spacenav", "joy", "keyboard"]
 
 @contextlib.contextmanager
 def session(folder: RunFolder, namespace: str = "", resume: str = "") -> Iterator[Session]:
-    """Everything the phases of a command share; `resume` is the command that goes on after an interruption."""
+    """What the phases of a command share; `resume` is the command that goes on after an interruption."""
     with interrupt_on_signals(), hold_domain() as domain:
         node = MonitorNode(namespace)
         state = folder.state()
@@ -84,10 +84,10 @@ class _Cell:
     resume: Path | None = None
     """Run folder to go on with, from where it stopped; task and seed are the run's own."""
     operator: Operator = Operator.SCRIPTED
-    """Who corrects: the scripted operator (simulator only), a SpaceMouse (spacenav), a gamepad (joy), the keyboard, nobody."""
+    """Who corrects: scripted operator (simulator only), SpaceMouse (spacenav), gamepad, keyboard, nobody."""
     speed: str | None = None
-    """Simulated time: 'lockstep' (as fast as it goes, results do not depend on the machine's load) or a factor of
-    real time such as 1.0. Default: lockstep with the scripted operator, 1.0 with a person."""
+    """Simulated time: 'lockstep' (as fast as it goes; results do not depend on the load) or a factor of real
+    time such as 1.0. Default: lockstep with the scripted operator, 1.0 with a person."""
     namespace: str = ""
     """ROS namespace of the run."""
     display: bool = False
@@ -124,8 +124,8 @@ class _Learner:
 class Demo(_Learner, _Cell):
     """The main job: record demonstrations, train with interventions, evaluate without them, compare, report.
 
-    Watch it in the terminal; at the end a table, a learning-curve picture and a video are in the run folder. The last
-    line printed is the path of summary.json. About 10 to 15 minutes on two cores.
+    Watch it in the terminal; at the end a table, a learning-curve picture and a video are in the run
+    folder. The last line printed is the path of summary.json. About 10 to 15 minutes on two cores.
     """
 
     demos: int = 20
@@ -214,8 +214,8 @@ class Eval:
             folder.path / f"{name}.json", {"checkpoint": str(checkpoint), **dataclasses.asdict(result)}
         )
         Console().print(
-            f"{result.episodes} episodes: success {percent(result.success)}, cycle time {seconds(result.cycle_time)} "
-            f"({result.cycle_steps:.1f} steps)",
+            f"{result.episodes} episodes: success {percent(result.success)}, "
+            f"cycle time {seconds(result.cycle_time)} ({result.cycle_steps:.1f} steps)",
             highlight=False,
         )
         return 0

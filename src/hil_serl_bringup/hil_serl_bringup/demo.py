@@ -113,7 +113,7 @@ def write_report(session: Session) -> dict[str, Any]:
 
 
 def show_report(console: Console, session: Session, summary: dict[str, Any]) -> None:
-    """Print the table, what is in the run folder and how to look at it; the path of the summary comes last."""
+    """Print the table and what is in the run folder; the path of the summary comes last."""
     results, folder = results_of(session), session.folder
     console.print()
     console.print(
@@ -121,8 +121,9 @@ def show_report(console: Console, session: Session, summary: dict[str, Any]) -> 
         soft_wrap=True,
     )
     console.print(
-        f"Training: {summary['training_s']:.0f} s, {summary['env_steps']:,} steps, {summary['updates']:,} updates, "
-        f"{summary['training_episodes']} episodes; stopped by: {summary['training_stopped_by']}.",
+        f"Training: {summary['training_s']:.0f} s, {summary['env_steps']:,} steps, "
+        f"{summary['updates']:,} updates, {summary['training_episodes']} episodes; "
+        f"stopped by: {summary['training_stopped_by']}.",
         highlight=False,
         soft_wrap=True,
     )

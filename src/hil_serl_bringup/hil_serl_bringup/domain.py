@@ -22,8 +22,8 @@ class DomainBusyError(RuntimeError):
 def hold_domain(folder: Path | None = None) -> Iterator[int]:
     """Hold a ROS domain: ROS_DOMAIN_ID if it is set, else the first that no other run on this machine holds.
 
-    The number is put into os.environ for this process and its children. The kernel drops the lock with the process, so a
-    crash leaves nothing behind.
+    The number is put into os.environ for this process and its children. The kernel drops the lock with the
+    process, so a crash leaves nothing behind.
 
     Args:
         folder: Where the lock files are, default the system's temporary folder.
@@ -51,7 +51,8 @@ def hold_domain(folder: Path | None = None) -> Iterator[int]:
                     os.environ.pop("ROS_DOMAIN_ID", None)
             return
     raise DomainBusyError(
-        f"another run on this machine uses ROS_DOMAIN_ID={asked}; end it, choose another number, or unset the variable"
+        f"another run on this machine uses ROS_DOMAIN_ID={asked}; end it, choose another number, "
+        "or unset the variable"
         if asked
         else f"all ROS domains from 0 to {LAST_DOMAIN} are held by other runs"
     )

@@ -30,8 +30,9 @@ def find_command(package: str, executable: str, environment: Mapping[str, str] |
         environment: Environment to look in, default this process's.
 
     Returns:
-        `[program, ...]`: `lib/<package>/<executable>` of the first prefix in AMENT_PREFIX_PATH that has it, else
-        `python -m <package>.<executable>` where that module can be imported (a workspace that was not installed).
+        `[program, ...]`: `lib/<package>/<executable>` of the first prefix in AMENT_PREFIX_PATH that has
+        it, else `python -m <package>.<executable>` where that module can be imported (a workspace that was
+        not installed).
 
     Raises:
         ExecutableNotFound: Neither exists.
@@ -55,6 +56,7 @@ def find_command(package: str, executable: str, environment: Mapping[str, str] |
 
 def _remedy(package: str) -> str:
     if package.startswith("hil_serl_"):
-        return "Build the workspace (make build) and activate it (source install/setup.bash)."
+        return "Build the workspace (make setup) and activate it (source tools/env.sh)."
     installer = "sudo apt install" if shutil.which("apt") else "install"
-    return f"It is a driver of a ROS install: {installer} ros-jazzy-{package.replace('_', '-')}, then source /opt/ros/jazzy/setup.bash."
+    debian = f"ros-jazzy-{package.replace('_', '-')}"
+    return f"It comes with a ROS install: {installer} {debian}, then source /opt/ros/jazzy/setup.bash."

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process graph of a run: which processes start, with which parameters, and what their end means.
 
-`build_graph` is a pure function from a request to a list of `ProcessSpec`. Two readers exist: `supervisor.Supervisor`
-starts the list as child processes, `launch/task.launch.py` maps it to launch_ros actions.
+`build_graph` is a pure function from a request to a list of `ProcessSpec`. Two readers exist:
+`supervisor.Supervisor` starts the list as child processes, `launch/task.launch.py` maps it to launch_ros
+actions.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from hil_serl_core.episode import Mode
 
 Scalar = bool | int | float | str
 
-#: OpenMP threads that spin while they wait take whole cores from the other processes, which makes the control loop
-#: several times slower when there are fewer cores than processes. Nodes that need more threads take a parameter.
+#: OpenMP threads that spin while they wait take whole cores from the other processes, which makes the
+#: control loop several times slower when there are fewer cores than processes. Nodes that need more
+#: threads take a parameter.
 THREAD_ENVIRONMENT: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -52,8 +54,9 @@ class ProcessSpec:
         remappings: ROS name -> ROS name.
         namespace: ROS namespace, empty for none.
         environment: Variables added to the process's environment.
-        max_restarts: How often the process is started again after a failure before the run ends. Zero for nodes that hold
-            state of the run: their failure is for a person to see. Device drivers may come back.
+        max_restarts: How often the process is started again after a failure before the run ends. Zero for
+            nodes that hold state of the run: their failure is for a person to see. Device drivers may come
+            back.
         ends_run: The run is complete when this process ends with exit code 0.
         interactive: The process reads the terminal (keyboard teleoperation).
     """
@@ -106,7 +109,8 @@ class GraphRequest:
         drivers: Processes of the robot file (arm, cameras), started in all modes with an actor.
         remappings: Remappings of the robot file, applied to the actor.
         learner: Start the learner of a training on this machine (else it runs elsewhere).
-        actor: Start actor and cell. Without them the learner trains on the run's bags alone and ends the run itself.
+        actor: Start actor and cell. Without them the learner trains on the run's bags alone and ends the
+            run itself.
         extra: Additional parameters by process name.
     """
 
@@ -140,7 +144,7 @@ class GraphRequest:
 
 
 def yaml_scalar(value: Scalar) -> str:
-    """`value` as the YAML scalar rcl parses back to the same type, so that the string '1.0' stays a string."""
+    """`value` as a YAML scalar that rcl reads as the same type, so that the string '1.0' stays a string."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"a ROS parameter has to be finite, got {value}")
     if isinstance(value, str):  # always quoted; rcl takes an unquoted 1.0, true or null for another type
@@ -188,7 +192,8 @@ def _check(request: GraphRequest) -> None:
         raise ValueError("recording demonstrations needs an operator: scripted, spacenav, joy or keyboard")
     if request.operator is Operator.SCRIPTED and not request.simulated:
         raise ValueError(
-            "the scripted operator needs the simulator's ground truth; on a robot use spacenav, joy, keyboard or none"
+            "the scripted operator needs the simulator's ground truth; "
+            "on a robot use spacenav, joy, keyboard or none"
         )
     if request.mode is Mode.EVAL and not request.checkpoint:
         raise ValueError("an evaluation needs a checkpoint")
@@ -203,7 +208,7 @@ def _check(request: GraphRequest) -> None:
             )
     if request.lockstep and request.operator not in (Operator.SCRIPTED, Operator.NONE):
         raise ValueError(
-            f"a person cannot steer simulated time that waits for nobody: use speed 1.0 with operator {request.operator}"
+            f"operator {request.operator} cannot steer simulated time that waits for nobody: use speed 1.0"
         )
 
 

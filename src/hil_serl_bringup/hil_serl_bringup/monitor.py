@@ -28,11 +28,12 @@ class RunMonitor:
     """Keeps what the topics say about one phase of a run.
 
     Args:
-        log: Episodes of the whole run; those of `phase` from earlier parts of a resumed run count as its past.
+        log: Episodes of the whole run; those of `phase` from earlier parts of a resumed run count as its
+            past.
         phase: Name of the phase the coming episodes belong to.
         learner_csv: Where to keep the learner's counters, one row per `sample_period`, None for nowhere.
-        target: Counted episodes that complete the phase, 0 for none. Episodes beyond it (finished before the actor was
-            stopped) are not taken.
+        target: Counted episodes that complete the phase, 0 for none. Episodes beyond it (finished before
+            the actor was stopped) are not taken.
         only_solved: Only successful episodes count towards the target.
         now: Clock [s].
     """

@@ -23,7 +23,7 @@ DISPLAY_CAMERA = "display"
 
 
 class MonitorNode:
-    """A node inside the calling process that feeds monitors; it spins only inside `spin`, so it needs no thread.
+    """A node inside the calling process that feeds monitors; it spins only inside `spin` and needs no thread.
 
     Args:
         namespace: ROS namespace of the run.

@@ -13,7 +13,6 @@ from hil_serl_bringup.runner import Outcome, Phase, Session
 from hil_serl_bringup.statistics import Episode, StopRule
 from hil_serl_bringup.video import Recorder, write_video
 from hil_serl_core.episode import Mode
-from hil_serl_core.weights import POLICY_FILE
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,8 @@ def share_demonstrations(source: RunFolder, target: RunFolder) -> None:
     if source.task().hash != target.task().hash:
         raise RunFolderError(
             f"the demonstrations of {source.path} were recorded under another task file "
-            f"({source.task().hash}, this run has {target.task().hash}); record new ones or use that task file"
+            f"({source.task().hash}, this run has {target.task().hash}); "
+            "record new ones or use that task file"
         )
     link = target.path / "bags" / str(Mode.RECORD_DEMOS)
     if not link.exists():
@@ -186,6 +186,8 @@ def latest_checkpoint(run: Path) -> Path:
     Raises:
         RunFolderError: It has none.
     """
+    from hil_serl_core.weights import POLICY_FILE  # imports torch, which takes a second
+
     found: Sequence[Path] = sorted((run / "checkpoints").glob(f"step_*/{POLICY_FILE}"))
     if not found:
         raise RunFolderError(f"{run} has no checkpoint yet; train it first")

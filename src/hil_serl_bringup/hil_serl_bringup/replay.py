@@ -69,7 +69,7 @@ def show_episodes(console: Console, episodes: Sequence[RecordedEpisode]) -> None
 
 
 def film_steps(steps: Iterable[Step], path: Path, rate: float) -> int:
-    """Video of what the policy saw; a bar at the bottom is orange where the operator drove. Returns its length."""
+    """Video of what the policy saw, with an orange bar where the operator drove; returns its length."""
 
     def picture(step: Step) -> np.ndarray:
         image = compose(None, list(step.frames.values()), height=360)

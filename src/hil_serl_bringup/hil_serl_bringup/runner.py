@@ -142,7 +142,8 @@ class _Watch:
         if progress != self._progress[0]:
             self._progress = (progress, now)
         elif not note and now - self._progress[1] > QUIET:
-            note = f"nothing has moved for {now - self._progress[1]:.0f} s; the logs say why: {next(iter(logs.values())).parent}"
+            folder = next(iter(logs.values())).parent
+            note = f"nothing has moved for {now - self._progress[1]:.0f} s; the logs say why: {folder}"
         return ViewState(
             title=self._title,
             phase=phase.words,

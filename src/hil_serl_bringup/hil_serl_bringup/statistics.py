@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known about a run, as plain values: finished episodes, the learner's counters, and rates over a window.
+"""What is known about a run, as plain values: finished episodes, the learner's counters, windowed rates.
 
-Definitions follow the paper's evaluation: the success rate and the intervention rate (intervened steps over all steps) are
-means over the last 20 episodes, and the cycle time is the mean duration of successful episodes.
+Definitions follow the paper's evaluation: the success rate and the intervention rate (intervened steps
+over all steps) are means over the last 20 episodes, and the cycle time is the mean duration of successful
+episodes.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class EpisodeLog:
 
 
 def read_episodes(path: Path) -> list[Episode]:
-    """Episodes of a CSV written by `EpisodeLog`; an incomplete last line (a crash while writing) is left out."""
+    """Episodes of a CSV written by `EpisodeLog`; a line torn by a crash is left out."""
     parse = {
         "bool": lambda text: {"True": True, "False": False}[text],
         "int": int,

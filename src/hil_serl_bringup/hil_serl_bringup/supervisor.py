@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the processes of a graph as children, watch them, and end every one of them.
 
-The supervisor is polled and starts no threads, so that the program around it decides what else runs between polls.
+The supervisor is polled and starts no threads, so that the program around it decides what else runs
+between polls.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from hil_serl_bringup import tether
 from hil_serl_bringup.executables import find_command
 from hil_serl_bringup.graph import ProcessSpec
 
-#: (signal, seconds to wait for all processes before the next one). Closing a bag or writing a checkpoint takes seconds.
+#: (signal, seconds to wait for all processes before the next one). Closing a bag or writing a checkpoint
+#: takes seconds.
 STOP_SEQUENCE: tuple[tuple[signal.Signals, float], ...] = (
     (signal.SIGINT, 15.0),
     (signal.SIGTERM, 5.0),
@@ -135,7 +137,8 @@ class Supervisor:
     def start(self) -> None:
         """Start every process. All executables are looked up first, so a missing one starts nothing.
 
-        Must be called from a thread that lives as long as the run: the kernel ends the children with that thread.
+        Must be called from a thread that lives as long as the run: the kernel ends the children with that
+        thread.
 
         Raises:
             ExecutableNotFound: A program of the graph does not exist.
@@ -161,8 +164,9 @@ class Supervisor:
                 f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {spec.package}/{spec.executable}\n".encode()
             )
             output.flush()
-            # Its own process group: a terminal's Ctrl-C reaches the supervisor alone, which ends the children in order.
-            # A process that reads the keyboard has to stay in the terminal's foreground group.
+            # Its own process group: a terminal's Ctrl-C reaches the supervisor alone, which ends the
+            # children in order. A process that reads the keyboard has to stay in the terminal's foreground
+            # group.
             return subprocess.Popen(
                 tied,
                 stdin=None if spec.interactive else subprocess.DEVNULL,
@@ -196,7 +200,8 @@ class Supervisor:
             The exit that completes the run (a process with `ends_run` ended with code 0), else None.
 
         Raises:
-            ProcessFailure: A process failed and may not be started again, or ended although the run is not complete.
+            ProcessFailure: A process failed and may not be started again, or ended although the run is not
+            complete.
         """
         finished: Exit | None = None
         for child in self._children.values():
@@ -259,7 +264,7 @@ def _gone(child: _Child) -> bool:
 
 
 def _group_alive(group: int) -> bool:
-    """Whether a process group has a member that is not a zombie (an init that does not reap leaves those for ever)."""
+    """Whether a process group has a member that is not a zombie (not every init reaps those)."""
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
@@ -282,7 +287,7 @@ def _wait(children: Sequence[_Child], seconds: float) -> None:
 def interrupt_on_signals(
     numbers: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGHUP),
 ) -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP (a closed terminal) into KeyboardInterrupt, so that they too end the children in order."""
+    """Turn SIGTERM and SIGHUP (closed terminal) into KeyboardInterrupt: they too end children in order."""
 
     def interrupt(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)

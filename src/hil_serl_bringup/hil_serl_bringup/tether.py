@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start a program that cannot outlive the process that asked for it.
 
-Run as a file with `python -I -S`, so that it costs a few milliseconds: `tether.py PARENT_PID PROGRAM ARGUMENT...`. It asks
-the kernel to kill this process when its parent dies (prctl PR_SET_PDEATHSIG, which survives exec) and turns into the
-program. SIGKILL and not a polite signal, because it has to work on a program that hangs: whatever a node must not lose
-is on disk before it is sent, so this is safe. An orderly end is the supervisor's job while it is alive.
+Run as a file with `python -I -S`, so that it costs a few milliseconds: `tether.py PARENT_PID PROGRAM
+ARGUMENT...`. It asks the kernel to kill this process when its parent dies (prctl PR_SET_PDEATHSIG, which
+survives exec) and turns into the program. SIGKILL and not a polite signal, because it has to work on a
+program that hangs: whatever a node must not lose is on disk before it is sent, so this is safe. An orderly
+end is the supervisor's job while it is alive.
 """
 
 import ctypes

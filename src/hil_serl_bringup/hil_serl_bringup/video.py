@@ -129,7 +129,7 @@ class Recorder:
         self._views[camera] = image
 
     def put_display(self, stamp_ns: int, image: np.ndarray) -> None:
-        """Image of the display camera, (H, W, 3) uint8; one that is sent again with the same stamp is dropped."""
+        """Image of the display camera, (H, W, 3) uint8; a repeated stamp is dropped."""
         if stamp_ns == self._last_stamp or len(self.pictures) >= self._limit:
             return
         self._last_stamp = stamp_ns

@@ -194,7 +194,7 @@ def test_executables_are_found_in_the_overlay_then_as_modules(tmp_path):
     program.chmod(0o755)
     assert find_command("demo_pkg", "demo_node", environment) == [str(program)]
     assert find_command("json", "tool", {})[1:] == ["-m", "json.tool"]
-    with pytest.raises(ExecutableNotFound, match="make build"):
+    with pytest.raises(ExecutableNotFound, match="make setup"):
         find_command("hil_serl_nothing", "node", {})
     with pytest.raises(ExecutableNotFound, match="ros-jazzy-spacenav"):
         find_command("spacenav", "spacenav_node", {})

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Order and resumption of the demo's phases, with a session that plays the episodes itself."""
+
+import dataclasses
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hil_serl_bringup import demo, phases
+from hil_serl_bringup.graph import Operator, build_graph
+from hil_serl_bringup.phases import Setup
+from hil_serl_bringup.run_folder import RunFolder, RunFolderError
+from hil_serl_bringup.runner import Outcome
+from hil_serl_bringup.statistics import Episode, LearnerSample
+from hil_serl_core.spec import load_task
+from hil_serl_core.weights import POLICY_FILE
+
+TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+BASE = Episode("", 1.0, 10, "actor_0", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
+PLAN = demo.DemoPlan(demonstrations=4, evaluation_episodes=5, film_episodes=0)
+
+
+class PlayedSession:
+    """Plays a phase by writing what its processes would leave; may be interrupted in a phase."""
+
+    no_learner = LearnerSample()
+
+    def __init__(self, folder: RunFolder, interrupt_in: str = "", after: int = 0):
+        self.folder, self.log = folder, folder.episode_log()
+        self.view = SimpleNamespace(say=lambda text: None)
+        self.interrupt_in, self.after = interrupt_in, after
+        self.requests = []
+
+    def run(self, request, phase):
+        build_graph(request)  # what the demo asks for has to be a graph
+        self.requests.append((phase.name, request))
+        count = 30 if phase.name == "train" else request.episodes
+        for number in range(count):
+            if phase.name == self.interrupt_in and number == self.after:
+                raise KeyboardInterrupt
+            self.log.append(dataclasses.replace(BASE, phase=phase.name, episode=number))
+        if request.mode == "record_demos":
+            (self.folder.path / "bags" / "record_demos").mkdir(parents=True, exist_ok=True)
+        if request.mode == "train":
+            checkpoint = Path(request.run_dir) / "checkpoints" / "step_00000300"
+            checkpoint.mkdir(parents=True, exist_ok=True)
+            (checkpoint / POLICY_FILE).touch()
+        return Outcome("rule", 12.0, 300, LearnerSample(updates=900))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder.create(TASK, 3, "demo", path=tmp_path / "run")
+
+
+def names(session):
+    return [name for name, _ in session.requests]
+
+
+def test_the_phases_in_order_and_the_summary(folder):
+    session = PlayedSession(folder)
+    summary = demo.run_demo(session, Setup(), PLAN)
+    assert names(session) == ["record_demos", "train", "eval", "bc_train", "bc_eval"]
+    assert summary["success_rate"] == 1.0
+    assert summary["episodes"] == 5
+    assert summary["updates"] == 900
+    assert summary["seed"] == 3
+    assert summary["bc_same_initial_states"] is True
+    assert json.loads(folder.summary_file.read_text())["training_s"] == 12.0
+    assert (folder.path / "curve.png").exists()
+
+
+def test_only_demonstrations_and_training_have_an_operator(folder):
+    session = PlayedSession(folder)
+    demo.run_demo(session, Setup(), PLAN)
+    operators = {name: request.operator for name, request in session.requests if request.actor}
+    scripted, none = Operator.SCRIPTED, Operator.NONE
+    assert operators == {"record_demos": scripted, "train": scripted, "eval": none, "bc_eval": none}
+    assert all(request.deterministic for name, request in session.requests if name.endswith("eval"))
+
+
+def test_behaviour_cloning_learns_from_the_same_demonstrations_and_starts_alike(folder):
+    session = PlayedSession(folder)
+    demo.run_demo(session, Setup(), PLAN)
+    requests = dict(session.requests)
+    assert requests["bc_train"].algorithm == "bc"
+    assert not requests["bc_train"].actor
+    assert (folder.path / "bc" / "bags" / "record_demos").resolve() == folder.path / "bags" / "record_demos"
+    assert requests["bc_eval"].seed == requests["eval"].seed
+    assert Path(requests["bc_eval"].checkpoint).is_relative_to(folder.path / "bc")
+    assert not Path(requests["eval"].checkpoint).is_relative_to(folder.path / "bc")
+
+
+@pytest.mark.parametrize(
+    ("phase", "after", "left", "episodes"),
+    [
+        ("record_demos", 3, ["record_demos", "train", "eval", "bc_train", "bc_eval"], 1),
+        ("train", 5, ["train", "eval", "bc_train", "bc_eval"], 0),
+        ("eval", 2, ["eval", "bc_train", "bc_eval"], 3),
+        ("bc_eval", 0, ["bc_eval"], 5),
+    ],
+)
+def test_an_interrupted_demo_goes_on_in_the_phase_it_was_in(folder, phase, after, left, episodes):
+    with pytest.raises(KeyboardInterrupt):
+        demo.run_demo(PlayedSession(folder, phase, after), Setup(), PLAN)
+    session = PlayedSession(RunFolder.open(folder.path))
+    demo.run_demo(session, Setup(), PLAN)
+    assert names(session) == left
+    first = session.requests[0][1]
+    assert first.episodes == episodes
+    assert first.resume == (phase == "train")
+
+
+def test_demonstrations_of_another_task_are_refused(folder, tmp_path):
+    other = TASK.model_copy(update={"episode": TASK.episode.model_copy(update={"max_steps": 61})})
+    source = RunFolder.create(other, 0, "record-demos", path=tmp_path / "other")
+    with pytest.raises(RunFolderError, match="no demonstrations"):
+        phases.share_demonstrations(source, folder)
+    (source.path / "bags" / "record_demos").mkdir(parents=True)
+    with pytest.raises(RunFolderError, match="another task file"):
+        phases.share_demonstrations(source, folder)
+
+
+def test_an_untrained_run_has_no_policy(folder):
+    with pytest.raises(RunFolderError, match="no checkpoint"):
+        phases.latest_checkpoint(folder.path)

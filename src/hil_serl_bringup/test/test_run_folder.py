@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run folder, and the ROS domain a run holds."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hil_serl_bringup.domain import DomainBusyError, hold_domain
+from hil_serl_bringup.run_folder import RunFolder, RunFolderError, write_json
+from hil_serl_core.spec import load_task
+
+TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+
+
+def test_a_run_can_be_opened_again_with_its_task_and_seed(tmp_path):
+    made = RunFolder.create(TASK, 7, "demo", root=tmp_path)
+    again = RunFolder.open(made.path)
+    assert again.seed == 7
+    assert again.task().hash == TASK.hash
+    assert not again.is_done("train")
+    again.mark_done("train", {"seconds": 3.0})
+    assert RunFolder.open(made.path).is_done("train")
+
+
+def test_parts_of_a_phase_are_counted(tmp_path):
+    run = RunFolder.create(TASK, 0, "demo", path=tmp_path / "r")
+    assert [run.begin_part("train"), run.begin_part("train"), run.begin_part("eval")] == [0, 1, 0]
+
+
+def test_a_run_is_never_overwritten(tmp_path):
+    RunFolder.create(TASK, 0, "demo", path=tmp_path / "r")
+    with pytest.raises(RunFolderError, match="--resume"):
+        RunFolder.create(TASK, 0, "demo", path=tmp_path / "r")
+
+
+def test_a_folder_that_is_no_run_is_refused_and_runs_nearby_are_named(tmp_path):
+    RunFolder.create(TASK, 0, "demo", path=tmp_path / "good")
+    with pytest.raises(RunFolderError, match="runs there: good"):
+        RunFolder.open(tmp_path / "god")
+
+
+def test_damage_is_named(tmp_path):
+    run = RunFolder.create(TASK, 0, "demo", path=tmp_path / "r")
+    run.state_file.write_text('{"seed": 1, "do')
+    with pytest.raises(RunFolderError, match=r"run\.json is damaged"):
+        RunFolder.open(run.path)
+
+
+def test_json_is_valid_json(tmp_path):
+    write_json(tmp_path / "a.json", {"a": math.nan, "b": [math.inf, 1.5], "c": {"d": math.nan}})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [None, 1.5], "c": {"d": None}}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_two_runs_get_two_domains(tmp_path, monkeypatch):
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    with hold_domain(tmp_path) as first:
+        assert os.environ["ROS_DOMAIN_ID"] == str(first)
+        monkeypatch.delenv("ROS_DOMAIN_ID")
+        with hold_domain(tmp_path) as second:
+            assert second != first
+    with hold_domain(tmp_path) as again:
+        assert again == first
+
+
+def test_a_domain_asked_for_and_in_use_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    with hold_domain(tmp_path) as domain:
+        assert domain == 7
+        with pytest.raises(DomainBusyError, match="ROS_DOMAIN_ID=7"), hold_domain(tmp_path):
+            pass
+
+
+def test_a_killed_run_frees_its_domain(tmp_path):
+    program = (
+        "import os, pathlib\nfrom hil_serl_bringup.domain import hold_domain\n"
+        f"with hold_domain(pathlib.Path({str(tmp_path)!r})):\n    os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "ROS_DOMAIN_ID": "9", "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == -9
+    os.environ["ROS_DOMAIN_ID"] = "9"
+    try:
+        with hold_domain(tmp_path) as domain:
+            assert domain == 9
+    finally:
+        del os.environ["ROS_DOMAIN_ID"]
