@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+
 import serl_impedance_controller as impedance
 from hil_serl_core.spec import ControlSpec, TaskSpec
-
 from hil_serl_sim.panda import HAND_BODY, HOME, JOINTS, TCP_SITE
 
 
@@ -41,7 +41,7 @@ class ArmReading:
 def make_controller(spec: TaskSpec) -> impedance.Controller:
     """The control law with the gains and clips of a task file.
 
-    The law's error is measured - target, the task file's clips are on target - measured, hence they change places.
+    The law's error is measured - target, the task file's clips are on target - measured: they change places.
     """
     control: ControlSpec = spec.control
     controller = impedance.Controller(base_frame=spec.base_frame, tool_frame=spec.tcp_frame)
@@ -75,7 +75,9 @@ class Arm:
         spec: gains, clips and frames.
     """
 
-    WRENCH_TICKS = 20  # the external wrench is a mean over the last 20 ms, as an arm's own estimate is filtered
+    WRENCH_TICKS = (
+        20  # the external wrench is a mean over the last 20 ms, as an arm's own estimate is filtered
+    )
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, spec: TaskSpec):
         self._model, self._data = model, data
@@ -110,7 +112,7 @@ class Arm:
         return self._pose.copy()
 
     def set_target(self, pose: np.ndarray, stamp: float, frame: str) -> None:
-        """Hand a target pose (7,) to the law, which latches a fault on NaN, a bad quaternion or another frame."""
+        """Hand a target pose (7,) to the law; it latches a fault on NaN, a bad quaternion or another frame."""
         self.controller.set_target_pose(pose, stamp, frame)
 
     def run(self, time: float, ticks: int) -> None:
@@ -134,8 +136,13 @@ class Arm:
         pose[3:6] = self._quaternion[1:]
         pose[6] = self._quaternion[0]
         torque = self.controller.update(
-            data.qpos[self._qpos], data.qvel[self._dof], pose, jacobian[:, self._dof], data.qfrc_bias[self._dof],
-            self._mass[self._dof, self._dof], time,
+            data.qpos[self._qpos],
+            data.qvel[self._dof],
+            pose,
+            jacobian[:, self._dof],
+            data.qfrc_bias[self._dof],
+            self._mass[self._dof, self._dof],
+            time,
         )
         data.ctrl[:7] = torque
         if step:
@@ -144,8 +151,8 @@ class Arm:
     def reading(self) -> ArmReading:
         """State of the arm now.
 
-        The external wrench is what the constraints (contacts) do to the joints, mapped to the tcp: the way the Panda
-        estimates it from its joint torque sensors.
+        The external wrench is what the constraints (contacts) do to the joints, mapped to the tcp: the way
+        the Panda estimates it from its joint torque sensors.
         """
         data = self._data
         mujoco.mj_jacSite(self._model, data, self._jacobian[:3], self._jacobian[3:], self._site)

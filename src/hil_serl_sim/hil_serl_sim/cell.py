@@ -5,8 +5,8 @@ from functools import cached_property
 
 import mujoco
 import numpy as np
-from hil_serl_core.spec import TaskSpec
 
+from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.arm import Arm, ArmReading
 from hil_serl_sim.images import DisplayCamera, PolicyCameras
 from hil_serl_sim.panda import TIMESTEP, inverse_kinematics
@@ -16,22 +16,22 @@ from hil_serl_sim.twin import InitialState, Truth
 
 
 class Cell:
-    """One arm and its task. Deterministic: equal seeds and targets give equal states and pictures, bit by bit.
+    """One arm and its task. Equal seeds and targets give equal states and pictures, bit by bit.
 
     Args:
         spec: the task; its ``sim.twin`` names the twin.
+        seed: of the resets that are asked for without a seed; None: fresh randomness.
     """
 
-    def __init__(self, spec: TaskSpec):
+    def __init__(self, spec: TaskSpec, seed: int | None = None):
         self.spec = spec
         self.twin = make_twin(spec)
         self.model = build_model(spec, self.twin, display=False)
         self.data = mujoco.MjData(self.model)
         self.arm = Arm(self.model, self.data, spec)
         self.period_ticks = round(spec.period / TIMESTEP)
-        self._rng = np.random.default_rng()
+        self._rng = np.random.default_rng(seed)
         self._initial: InitialState | None = None
-        self._seed = 0
         self._ticks = 0  # since the cell was made; never goes back, as a clock
         self.resets = 0
         self.reset(0)
@@ -45,6 +45,11 @@ class Cell:
     def ticks(self) -> int:
         """Ticks of 1 ms since the cell was made."""
         return self._ticks
+
+    @property
+    def seed(self) -> int:
+        """Seed of the present episode's initial state."""
+        return self._seed
 
     @property
     def initial(self) -> InitialState:
@@ -72,8 +77,8 @@ class Cell:
         """Run the law and the physics for some ticks of 1 ms.
 
         Args:
-            target: (7,) target pose of the tcp, base frame, xyz [m] + quaternion xyzw; None: no new target, so that the
-                law goes on with the last one until it is stale, and then latches a fault and holds.
+            target: (7,) target pose of the tcp, base frame, xyz [m] + quaternion xyzw; None: no new target, so
+                that the law goes on with the last one until it is stale, then latches a fault and holds.
             ticks: how many; default: one control period.
         """
         ticks = self.period_ticks if ticks is None else ticks
@@ -102,7 +107,7 @@ class Cell:
         return self.twin.truth(self.model, self.data)
 
     def render(self, camera: str) -> np.ndarray:
-        """Picture of one of the task's cameras, with the episode's gain and fresh noise, at the driver's size.
+        """Picture of one of the task's cameras at the driver's size, with gain and noise.
 
         Args:
             camera: name in the task file.
@@ -115,14 +120,18 @@ class Cell:
         """
         index = [c.name for c in self.spec.cameras].index(camera) if camera in self.twin.cameras else None
         if index is None:
-            raise KeyError(f"task '{self.spec.name}' has no camera '{camera}'; it has {[c.name for c in self.spec.cameras]}")
+            raise KeyError(
+                f"task '{self.spec.name}' has no camera '{camera}'; it has {[c.name for c in self.spec.cameras]}"
+            )
         picture = self._cameras.render(self.data, camera)
-        noise = np.random.default_rng((self._seed, self._episode_ticks, index)).standard_normal(picture.shape, dtype=np.float32)
+        noise = np.random.default_rng((self._seed, self._episode_ticks, index)).standard_normal(
+            picture.shape, dtype=np.float32
+        )
         noisy = picture * np.float32(self._gain[index]) + np.float32(self.twin.image_noise) * noise
         return np.clip(noisy, 0.0, 255.0).astype(np.uint8)
 
     def render_display(self) -> np.ndarray:
-        """Picture for people: meshes and shadows, (480, 640, 3) uint8 RGB. Slow (a tenth of a second and more)."""
+        """Picture for people: meshes and shadows, (480, 640, 3) uint8 RGB. Slow (about 0.1 s)."""
         return self._display.render(self.data, self._initial)
 
     @cached_property

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ground-truth expert: steers along a twin's guide with perfect knowledge. A standing check, and the operator's core."""
+"""Ground-truth expert: steers along a twin's guide with perfect knowledge. A standing check of every twin."""
 
 import numpy as np
-from hil_serl_core import geometry
-from hil_serl_core.spec import TaskSpec
 from scipy.spatial.transform import Rotation
 
+from hil_serl_core import geometry
+from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.twin import Guide, Truth
 
 NO_BIAS = np.zeros(6)
@@ -17,7 +17,8 @@ class Expert:
     Args:
         spec: for the action scale.
         guide: how the task is done.
-        gain: share of the way to the waypoint asked for in one step; above 1, since a step covers only part of what is asked.
+        gain: share of the way to the waypoint asked for in one step; above 1, since a step covers only part of
+            what is asked.
     """
 
     def __init__(self, spec: TaskSpec, guide: Guide, gain: float = 1.3):
@@ -38,7 +39,9 @@ class Expert:
         """
         waypoint = self._guide.waypoint(tcp_pose, truth.poses, bias)
         step = geometry.relative(tcp_pose, waypoint)
-        wanted = self._gain * np.concatenate([step[:3], Rotation.from_quat(step[3:]).as_rotvec()]) / self._scale
+        wanted = (
+            self._gain * np.concatenate([step[:3], Rotation.from_quat(step[3:]).as_rotvec()]) / self._scale
+        )
         for part in (slice(0, 3), slice(3, 6)):
             wanted[part] /= max(1.0, float(np.max(np.abs(wanted[part]))))
         return wanted.astype(np.float32)

@@ -9,14 +9,16 @@ BACKENDS = ("egl", "osmesa", "glfw")
 
 REMEDY = (
     "MuJoCo cannot draw on this machine: none of the OpenGL backends {tried} works. Install one, for example "
-    "'apt-get install libegl1 libegl-mesa0' (EGL) or 'apt-get install libosmesa6' (OSMesa), and start again.\n{detail}"
+    "'apt-get install libegl1 libegl-mesa0' (EGL) or "
+    "'apt-get install libosmesa6' (OSMesa), and start again.\n{detail}"
 )
 
-# A backend that cannot work often ends the process, so it is tried in another one. os._exit skips EGL's clean-up at
-# exit, which some drivers crash in.
+# A backend that cannot work often ends the process, so it is tried in another one. os._exit skips EGL's
+# clean-up at exit, which some drivers crash in.
 _PROBE = """
 import os, mujoco
-model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><light pos="0 0 2"/><geom size="1"/></worldbody></mujoco>')
+xml = '<mujoco><worldbody><light pos="0 0 2"/><geom size="1"/></worldbody></mujoco>'
+model = mujoco.MjModel.from_xml_string(xml)
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
 renderer = mujoco.Renderer(model, 16, 16)
@@ -25,7 +27,7 @@ os._exit(0 if renderer.render().any() else 3)
 """
 
 
-class RendererUnavailableError(RuntimeError):
+class RendererUnavailableError(OSError):
     """No OpenGL backend works; the message names the remedy."""
 
 
@@ -43,7 +45,12 @@ def probe(backend: str, timeout: float = 60.0) -> str | None:
     environment.pop("PYOPENGL_PLATFORM", None)
     try:
         child = subprocess.run(
-            [sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            [sys.executable, "-c", _PROBE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"no picture within {timeout:g} s"
@@ -54,7 +61,7 @@ def probe(backend: str, timeout: float = 60.0) -> str | None:
 
 
 def choose_backend() -> str:
-    """Set ``MUJOCO_GL`` to a backend that works and return it; one already chosen by the user is only checked.
+    """Set ``MUJOCO_GL`` to a backend that works and return it; the user's own choice is only checked.
 
     Call it before the first import of ``mujoco``.
 
@@ -74,5 +81,7 @@ def choose_backend() -> str:
         failures[backend] = failure
     detail = "\n".join(f"  {name}: {failure}" for name, failure in failures.items())
     if wanted:
-        detail += f"\nMUJOCO_GL={wanted} is set in the environment; unset it to let a working backend be chosen."
+        detail += (
+            f"\nMUJOCO_GL={wanted} is set in the environment; unset it to let a working backend be chosen."
+        )
     raise RendererUnavailableError(REMEDY.format(tried=", ".join(failures), detail=detail))

@@ -3,8 +3,8 @@
 
 import mujoco
 import numpy as np
-from hil_serl_core.spec import TaskSpec
 
+from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.panda import HIDDEN_GROUP, POLICY_GROUP
 from hil_serl_sim.scene import DISPLAY_CAMERA, DISPLAY_SIZE
 from hil_serl_sim.twin import InitialState, Twin

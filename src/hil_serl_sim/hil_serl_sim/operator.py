@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripted operator: a person at a SpaceMouse, as seen from the outside. No ROS.
 
-It sees the scene late (reaction time), slightly wrong (a bias per episode, as a person judges depth and angle
-imperfectly), moves its hand with limited acceleration and a tremor, pauses to look, and searches when the part rests
-on the rim. It never sees what the policy thinks, only what the arm does.
+It sees the scene late (reaction time) and slightly wrong (a bias per episode, as a person
+judges depth and angle imperfectly), moves its hand with limited acceleration and a tremor, pauses to look, and feels around when the
+part rests on something. It never sees what the policy thinks, only what the arm does.
 """
 
 from collections import deque
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from hil_serl_core import geometry
-from hil_serl_core.spec import TaskSpec
 from scipy.spatial.transform import Rotation
 
+from hil_serl_core import geometry
+from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.twin import Guide
 
 
@@ -36,17 +36,23 @@ class Person:
     bias_rotation: float = 0.006  # [rad]
     speed: tuple[float, float] = (0.6, 0.95)  # largest deflection of the device
     gain: tuple[float, float] = (0.6, 0.9)  # share of the perceived error asked for in a step
-    foresight: tuple[float, float] = (0.35, 0.6)  # share of a command that it believes moves the arm, before it sees that
+    foresight: tuple[float, float] = (
+        0.45,
+        0.62,
+    )  # share of a command that it believes moves the arm, before it sees that
     hand_rate: float = 0.35  # change of deflection per step
-    tremor: float = 0.05  # standard deviation of the deflection, correlated in time
+    tremor: float = 0.035  # standard deviation of the deflection, correlated in time
     pause_chance: float = 0.02  # per step
     pause_steps: tuple[int, int] = (2, 4)
     start_steps: tuple[int, int] = (0, 2)  # looks before it moves
-    tolerance: tuple[float, float] = (1.5, 3.0)  # times the guide's own, before it pushes
-    press: tuple[float, float] = (0.15, 0.35)  # deflection along the tool's z while the part rests on something
-    search: tuple[float, float] = (0.08, 0.16)  # deflection of the wobble with which it feels for the opening
+    tolerance: tuple[float, float] = (1.5, 2.5)  # times the guide's own, before it pushes
+    press: tuple[float, float] = (
+        0.15,
+        0.35,
+    )  # deflection along the tool's z while the part rests on something
+    search: tuple[float, float] = (0.1, 0.18)  # deflection of the wobble with which it feels for the opening
     least_touch: float = 0.1  # a smaller wish is made with a tap of this deflection
-    stuck_steps: int = 3  # of resting, until it looks again
+    stuck_steps: int = 2  # of resting, until it looks again
     patience_steps: tuple[int, int] = (9, 14)  # without progress, until it steps in
     progress: float = 0.004  # [m] that counts as progress over that time
     correction_steps: tuple[int, int] = (5, 12)
@@ -96,7 +102,12 @@ class ScriptedOperator:
         return self._driving
 
     def act(
-        self, stamp: float, resets: int, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], done: bool = False
+        self,
+        stamp: float,
+        resets: int,
+        tcp_pose: np.ndarray,
+        poses: Mapping[str, np.ndarray],
+        done: bool = False,
     ) -> DeviceInput:
         """What the device reports at one tick. Asked again for the same stamp, it gives the same answer.
 
@@ -123,9 +134,20 @@ class ScriptedOperator:
         p = self._person
         self._rng = rng = np.random.default_rng((self._seed, resets))
         self._reaction = rng.uniform(*p.reaction)
-        self._speed, self._gain, self._tolerance = rng.uniform(*p.speed), rng.uniform(*p.gain), rng.uniform(*p.tolerance)
-        self._foresight, self._press, self._search = rng.uniform(*p.foresight), rng.uniform(*p.press), rng.uniform(*p.search)
-        self._phase, self._turning = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.7, 1.1) * rng.choice([-1.0, 1.0])
+        self._speed, self._gain, self._tolerance = (
+            rng.uniform(*p.speed),
+            rng.uniform(*p.gain),
+            rng.uniform(*p.tolerance),
+        )
+        self._foresight, self._press, self._search = (
+            rng.uniform(*p.foresight),
+            rng.uniform(*p.press),
+            rng.uniform(*p.search),
+        )
+        self._phase, self._turning = (
+            rng.uniform(0.0, 2.0 * np.pi),
+            rng.uniform(0.7, 1.1) * rng.choice([-1.0, 1.0]),
+        )
         self._bias = self._look()
         self._wait = int(rng.integers(*p.start_steps, endpoint=True))
         self._patience = int(rng.integers(*p.patience_steps, endpoint=True))

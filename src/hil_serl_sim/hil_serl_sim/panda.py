@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Torque-driven Panda with a Robotiq 2F-85, edited from the MJCF that the ``gym_hil`` package carries.
 
-Two variants share joints and frames. The *physics* variant has primitives only: it is what is simulated and what the
-policy's cameras see. The *display* variant adds the meshes and is only ever posed and drawn, for people.
+Two variants share joints and frames. The *physics* variant has primitives only: it is what is simulated and
+what the policy's cameras see. The *display* variant adds the meshes and is only ever posed and drawn, for people.
 """
 
 import importlib.util
@@ -31,7 +31,7 @@ HIDDEN_GROUP = 4
 _FINGERS = ("right_driver", "left_driver", "right_spring_link", "left_spring_link")
 
 
-class MissingAssetsError(RuntimeError):
+class MissingAssetsError(OSError):
     """The package with the Panda's model is not installed."""
 
 
@@ -53,7 +53,7 @@ def assets_folder() -> Path:
 def panda_spec(display: bool, finger_opening: float) -> mujoco.MjSpec:
     """Arm and closed gripper, seven joints with torque motors, a hidden site at the tcp.
 
-    The tcp frame has its origin between the pads, z out of the hand and y along the direction the fingers close in.
+    The tcp frame has its origin between the pads, z out of the hand, y along the direction the fingers close in.
 
     Args:
         display: with meshes, for people; else primitives only.
@@ -80,7 +80,9 @@ def panda_spec(display: bool, finger_opening: float) -> mujoco.MjSpec:
     for name in JOINTS:
         joint = spec.joint(name)
         joint.armature = JOINT_ARMATURE
-        joint.damping = np.append(JOINT_DAMPING, np.zeros(np.size(joint.damping) - 1))  # polynomial from MuJoCo 3.6 on
+        joint.damping = np.append(
+            JOINT_DAMPING, np.zeros(np.size(joint.damping) - 1)
+        )  # polynomial from MuJoCo 3.6 on
     _add_hand_primitives(spec, display, finger_opening)
     spec.body(HAND_BODY).add_site(name=TCP_SITE, pos=TCP_IN_HAND, group=HIDDEN_GROUP)
     spec.option.timestep = TIMESTEP
@@ -94,19 +96,35 @@ def _add_hand_primitives(spec: mujoco.MjSpec, display: bool, opening: float) -> 
     group = HIDDEN_GROUP if display else POLICY_GROUP
     boxes = {"palm": ((0.0, 0.0, 0.045), (0.03, 0.045, 0.045), (0.2, 0.2, 0.2, 1.0))}
     for name, side in (("left", -1.0), ("right", 1.0)):
-        boxes[f"{name}_finger"] = ((0.0, side * (opening / 2 + 0.006), 0.120), (0.011, 0.006, 0.035), (0.45, 0.45, 0.45, 1.0))
+        boxes[f"{name}_finger"] = (
+            (0.0, side * (opening / 2 + 0.006), 0.120),
+            (0.011, 0.006, 0.035),
+            (0.45, 0.45, 0.45, 1.0),
+        )
     for name, (pos, size, rgba) in boxes.items():
         hand.add_geom(
-            name=name, type=mujoco.mjtGeom.mjGEOM_BOX, pos=pos, size=size, rgba=rgba, group=group, mass=0.06,
-            contype=0, conaffinity=0,
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=pos,
+            size=size,
+            rgba=rgba,
+            group=group,
+            mass=0.06,
+            contype=0,
+            conaffinity=0,
         )
 
 
 def _close_fingers(spec: mujoco.MjSpec, opening: float) -> None:
-    """Fix the four-bar linkage of the 2F-85 at an opening: its links turn by one angle, the pads stay parallel."""
+    """Fix the four-bar linkage of the 2F-85: its links turn by one angle, the pads stay parallel."""
     angle = 0.8 * (1.0 - opening / 0.085)  # driver angle [rad]: 0 open, 0.8 closed
     for side in ("right", "left"):
-        for body, turn in (("driver", angle), ("spring_link", angle), ("follower", -angle), ("coupler", -angle)):
+        for body, turn in (
+            ("driver", angle),
+            ("spring_link", angle),
+            ("follower", -angle),
+            ("coupler", -angle),
+        ):
             link = spec.body(f"{side}_{body}")
             rotation = Rotation.from_rotvec([turn, 0.0, 0.0])
             frame = Rotation.from_quat(np.asarray(link.quat) / np.linalg.norm(link.quat), scalar_first=True)
@@ -153,5 +171,7 @@ def inverse_kinematics(model: mujoco.MjModel, pose: np.ndarray, iterations: int 
         q = q + inverse @ error + 0.1 * (np.eye(7) - inverse @ arm) @ (HOME - q)
         q = np.clip(q, limits[:, 0], limits[:, 1])
     if np.linalg.norm(error) > 1e-5:
-        raise ValueError(f"tcp pose {np.round(pose, 4).tolist()} is out of the arm's reach (error {np.linalg.norm(error):.3g})")
+        raise ValueError(
+            f"tcp pose {np.round(pose, 4).tolist()} is out of the arm's reach (error {np.linalg.norm(error):.3g})"
+        )
     return q

@@ -3,9 +3,9 @@
 
 import mujoco
 import numpy as np
-from hil_serl_core.spec import TaskSpec
 from scipy.spatial.transform import Rotation
 
+from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.panda import HAND_BODY, TCP_IN_HAND, panda_spec
 from hil_serl_sim.twin import Camera, Twin
 
@@ -48,7 +48,10 @@ def _add_camera(scene: mujoco.MjSpec, name: str, camera: Camera) -> None:
     body = scene.body(HAND_BODY) if camera.on_hand else scene.worldbody
     origin = np.asarray(TCP_IN_HAND) if camera.on_hand else np.zeros(3)
     body.add_camera(
-        name=name, pos=origin + camera.position, quat=_look_at(camera).as_quat(scalar_first=True), fovy=camera.fovy
+        name=name,
+        pos=origin + camera.position,
+        quat=_look_at(camera).as_quat(scalar_first=True),
+        fovy=camera.fovy,
     )
 
 
@@ -64,16 +67,30 @@ def _look_at(camera: Camera) -> Rotation:
 def _add_surroundings(scene: mujoco.MjSpec) -> None:
     """Floor, sky and lights of the display variant."""
     scene.add_texture(
-        name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=(0.86, 0.89, 0.93), rgb2=(0.55, 0.62, 0.7), width=128, height=768,
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.86, 0.89, 0.93),
+        rgb2=(0.55, 0.62, 0.7),
+        width=128,
+        height=768,
     )
     scene.worldbody.add_geom(
-        name="ground", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(3, 3, 0.1), pos=(0, 0, -0.4), rgba=(0.5, 0.52, 0.55, 1),
-        contype=0, conaffinity=0,
+        name="ground",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=(3, 3, 0.1),
+        pos=(0, 0, -0.4),
+        rgba=(0.5, 0.52, 0.55, 1),
+        contype=0,
+        conaffinity=0,
     )
     scene.worldbody.add_light(
-        pos=(0.9, -0.8, 1.6), dir=(-0.35, 0.6, -1.2), type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True,
-        diffuse=(0.65, 0.65, 0.62), specular=(0.2, 0.2, 0.2),
+        pos=(0.9, -0.8, 1.6),
+        dir=(-0.35, 0.6, -1.2),
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        castshadow=True,
+        diffuse=(0.65, 0.65, 0.62),
+        specular=(0.2, 0.2, 0.2),
     )
     scene.visual.headlight.ambient = (0.35, 0.35, 0.37)
     scene.visual.headlight.diffuse = (0.3, 0.3, 0.3)

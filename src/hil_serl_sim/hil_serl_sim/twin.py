@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task adds to the simulated cell: objects, randomisation, truth. One file under ``tasks/`` per task."""
+"""What a task adds to the simulated cell: objects, randomisation, truth. One file in ``tasks/`` each."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 import mujoco
 import numpy as np
+
 from hil_serl_core.spec import TaskSpec
 
 
@@ -97,7 +99,7 @@ class Twin(ABC):
     finger_opening: float = 0.0  # [m]
     image_gain: float = 0.0  # +/- share by which a camera's brightness differs from episode to episode
     image_noise: float = 0.0  # standard deviation per pixel and frame [grey levels]
-    cameras: Mapping[str, Camera] = {}
+    cameras: ClassVar[Mapping[str, Camera]] = {}
     display: Camera
 
     def __init__(self, spec: TaskSpec):

@@ -4,7 +4,6 @@
 from importlib import import_module
 
 from hil_serl_core.spec import TaskSpec
-
 from hil_serl_sim.twin import Twin
 
 _TWINS = {"ram_insertion": "RamInsertion"}
@@ -22,7 +21,9 @@ def make_twin(spec: TaskSpec) -> Twin:
         ValueError: the task has no twin, or names one that does not exist.
     """
     if spec.sim is None:
-        raise ValueError(f"task '{spec.name}' has no 'sim' section, so it cannot be simulated; tasks with a twin: {twin_names()}")
+        raise ValueError(f"task '{spec.name}' has no 'sim' section and so no twin; twins: {twin_names()}")
     if spec.sim.twin not in _TWINS:
-        raise ValueError(f"task '{spec.name}' asks for the twin '{spec.sim.twin}', which does not exist; known: {twin_names()}")
+        raise ValueError(
+            f"task '{spec.name}' asks for an unknown twin '{spec.sim.twin}'; known: {twin_names()}"
+        )
     return getattr(import_module(f"{__name__}.{spec.sim.twin}"), _TWINS[spec.sim.twin])(spec)

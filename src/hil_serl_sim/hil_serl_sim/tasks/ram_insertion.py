@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """RAM insertion (paper Table 2): a card held rigidly in the gripper goes into a tight slot fixed on a board.
 
-The card is 40 x 8 mm in cross-section, the slot 20 mm deep with 0.25 mm clearance a side, so the card enters only when
-it is aligned in x, y, yaw and tilt; otherwise it rests on the rim or jams. Where the card sits in the gripper changes
-with every episode, and so does the start relative to the slot: neither is in the proprioceptive state, so only the
-cameras tell.
+The card is 40 x 8 mm in cross-section, the slot 20 mm deep with 0.25 mm clearance a side, so the card enters
+only when it is aligned in x, y, yaw and tilt; otherwise it rests on the rim or jams. Where the card sits in the
+gripper changes with every episode, and so does the start relative to the slot: neither is in the proprioceptive
+state, so only the cameras tell.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import mujoco
 import numpy as np
-from hil_serl_core.spec import TaskSpec
 from scipy.spatial.transform import Rotation
 
+from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.panda import HAND_BODY, POLICY_GROUP, TCP_IN_HAND
 from hil_serl_sim.twin import Camera, Guide, InitialState, Truth, Twin, parameters_from
 
@@ -104,17 +105,25 @@ class RamGuide(Guide):
     def strayed(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> bool:
         """Outside a cylinder around the slot's axis."""
         tip, turn = self.tip_in_slot(poses)
-        return bool(np.hypot(tip[0], tip[1]) > self.corridor or tip[2] > self.ceiling or np.linalg.norm(turn) > 0.35)
+        return bool(
+            np.hypot(tip[0], tip[1]) > self.corridor or tip[2] > self.ceiling or np.linalg.norm(turn) > 0.35
+        )
 
 
 class RamInsertion(Twin):
     """Twin of the RAM task."""
 
-    cameras = {
-        "wrist_1": Camera(position=(0.075, 0.0, -0.035), target=(0.0, 0.0, 0.055), up=(0.0, 0.0, -1.0), fovy=58.0),
-        "wrist_2": Camera(position=(0.0, 0.075, -0.035), target=(0.0, 0.0, 0.055), up=(0.0, 0.0, -1.0), fovy=58.0),
+    cameras: ClassVar = {
+        "wrist_1": Camera(
+            position=(0.075, 0.0, -0.035), target=(0.0, 0.0, 0.055), up=(0.0, 0.0, -1.0), fovy=58.0
+        ),
+        "wrist_2": Camera(
+            position=(0.0, 0.075, -0.035), target=(0.0, 0.0, 0.055), up=(0.0, 0.0, -1.0), fovy=58.0
+        ),
     }
-    display = Camera(position=(1.05, -0.62, 0.42), target=(0.42, 0.0, 0.17), up=(0.0, 0.0, 1.0), fovy=42.0, on_hand=False)
+    display = Camera(
+        position=(1.05, -0.62, 0.42), target=(0.42, 0.0, 0.17), up=(0.0, 0.0, 1.0), fovy=42.0, on_hand=False
+    )
 
     def __init__(self, spec: TaskSpec):
         super().__init__(spec)
@@ -142,11 +151,26 @@ class RamInsertion(Twin):
         top = -0.012  # above the tcp, between the pads
         half = (p.card_reach - top) / 2
         size = (p.card_width / 2, p.card_thickness / 2, half)
-        card.add_geom(name="card", type=_BOX, size=size, pos=(0, 0, top + half), rgba=(0.1, 0.35, 0.85, 1), mass=0.03, **self._contact())
+        card.add_geom(
+            name="card",
+            type=_BOX,
+            size=size,
+            pos=(0, 0, top + half),
+            rgba=(0.1, 0.35, 0.85, 1),
+            mass=0.03,
+            **self._contact(),
+        )
         # contacts' gold stripe: seen, not felt
         card.add_geom(
-            name="card_edge", type=_BOX, pos=(0, 0, p.card_reach - 0.004), size=(size[0] + 2e-4, size[1] + 2e-4, 0.0041),
-            rgba=(0.95, 0.75, 0.15, 1), mass=0, contype=0, conaffinity=0, group=POLICY_GROUP,
+            name="card_edge",
+            type=_BOX,
+            pos=(0, 0, p.card_reach - 0.004),
+            size=(size[0] + 2e-4, size[1] + 2e-4, 0.0041),
+            rgba=(0.95, 0.75, 0.15, 1),
+            mass=0,
+            contype=0,
+            conaffinity=0,
+            group=POLICY_GROUP,
         )
         card.add_site(name="card_tip", pos=(0, 0, p.card_reach), group=4)
 
@@ -154,15 +178,32 @@ class RamInsertion(Twin):
         p = self.parameters
         world = scene.worldbody
         floor = p.slot_top - p.slot_depth
-        world.add_geom(name="table", type=_BOX, pos=(0.45, 0, -0.01), size=(0.45, 0.5, 0.01), rgba=(0.62, 0.6, 0.56, 1), **self._contact())
+        world.add_geom(
+            name="table",
+            type=_BOX,
+            pos=(0.45, 0, -0.01),
+            size=(0.45, 0.5, 0.01),
+            rgba=(0.62, 0.6, 0.56, 1),
+            **self._contact(),
+        )
         board = world.add_body(name="slot", pos=(p.slot_x, p.slot_y, p.slot_top))
         slab = 0.006  # half the board's thickness
         board.add_geom(
-            name="board", type=_BOX, pos=(0, 0, -p.slot_depth - slab), size=(0.11, 0.13, slab), rgba=(0.05, 0.3, 0.15, 1), **self._contact()
+            name="board",
+            type=_BOX,
+            pos=(0, 0, -p.slot_depth - slab),
+            size=(0.11, 0.13, slab),
+            rgba=(0.05, 0.3, 0.15, 1),
+            **self._contact(),
         )
         stand = floor / 2 - slab
         board.add_geom(
-            name="stand", type=_BOX, pos=(0, 0, stand - p.slot_top), size=(0.07, 0.09, stand), rgba=(0.4, 0.41, 0.43, 1), **self._contact()
+            name="stand",
+            type=_BOX,
+            pos=(0, 0, stand - p.slot_top),
+            size=(0.07, 0.09, stand),
+            rgba=(0.4, 0.41, 0.43, 1),
+            **self._contact(),
         )
         inner_x, inner_y = p.card_width / 2 + p.clearance, p.card_thickness / 2 + p.clearance
         wall, height = 0.005, p.slot_depth / 2
@@ -173,17 +214,27 @@ class RamInsertion(Twin):
             "wall_back": ((-inner_x - wall, 0, -height), (wall, inner_y, height)),
         }
         for name, (pos, size) in walls.items():
-            board.add_geom(name=name, type=_BOX, pos=pos, size=size, rgba=(0.9, 0.88, 0.82, 1), **self._contact())
+            board.add_geom(
+                name=name, type=_BOX, pos=pos, size=size, rgba=(0.9, 0.88, 0.82, 1), **self._contact()
+            )
         # dark lining, so that the opening shows without shadows
         board.add_geom(
-            name="lining", type=_BOX, pos=(0, 0, -p.slot_depth / 2 - 0.001), size=(inner_x - 2e-4, inner_y - 2e-4, p.slot_depth / 2 - 1e-3),
-            rgba=(0.03, 0.03, 0.03, 1), contype=0, conaffinity=0, group=POLICY_GROUP,
+            name="lining",
+            type=_BOX,
+            pos=(0, 0, -p.slot_depth / 2 - 0.001),
+            size=(inner_x - 2e-4, inner_y - 2e-4, p.slot_depth / 2 - 1e-3),
+            rgba=(0.03, 0.03, 0.03, 1),
+            contype=0,
+            conaffinity=0,
+            group=POLICY_GROUP,
         )
 
     def sample(self, rng: np.random.Generator) -> InitialState:
         """Uniform start around the nominal pose (task file) and uniform grasp offset."""
         p, reset = self.parameters, self.spec.reset
-        position = np.asarray(reset.nominal_position) + rng.uniform(-1, 1, 3) * np.asarray(reset.position_range)
+        position = np.asarray(reset.nominal_position) + rng.uniform(-1, 1, 3) * np.asarray(
+            reset.position_range
+        )
         turn = Rotation.from_rotvec(rng.uniform(-1, 1, 3) * np.asarray(reset.rotation_range))
         rotation = turn * Rotation.from_rotvec(np.asarray(reset.nominal_rotation))
         grasp = rng.uniform(-1, 1, 3) * np.array([p.grasp_x, p.grasp_y, p.grasp_yaw])
@@ -193,7 +244,7 @@ class RamInsertion(Twin):
         """Shift the card in the gripper."""
         x, y, yaw = state.variation["grasp"]
         card = model.body("card").id
-        model.body_pos[card] = np.asarray(TCP_IN_HAND) + [x, y, 0.0]
+        model.body_pos[card] = np.add(TCP_IN_HAND, [x, y, 0.0])
         model.body_quat[card] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
 
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripted operator as a ROS client: it sees topics and publishes what a SpaceMouse driver publishes."""
+
+import sys
+import time
+
+import numpy as np
+from geometry_msgs.msg import Twist
+from rclpy.node import Node
+from sensor_msgs.msg import Joy
+
+from hil_serl_core.spec import load_task
+from hil_serl_msgs.msg import ArmState, EpisodeSummary, SceneTruth
+from hil_serl_ros import names, qos
+from hil_serl_ros.geometry_messages import pose_to_array, twist_from_array
+from hil_serl_ros.node_main import run_node
+from hil_serl_ros.parameters import Parameters
+from hil_serl_ros.stamps import stamp_from_ns, stamp_to_ns
+from hil_serl_sim.operator import OperatorMode, ScriptedOperator
+from hil_serl_sim.operator_session import OperatorSession, SceneView
+from hil_serl_sim.tasks import make_twin
+
+_MODES = {
+    "auto": None,
+    "demonstrate": OperatorMode.DEMONSTRATE,
+    "supervise": OperatorMode.SUPERVISE,
+    "off": OperatorMode.OFF,
+}
+
+
+class OperatorNode(Node):
+    """Wires a :class:`~hil_serl_sim.operator.ScriptedOperator` to topics.
+
+    Parameters:
+        task: path of the task file.
+        seed: of the person's perception and motion.
+        mode: 'auto' (as the actor announces on ``episode``), 'demonstrate', 'supervise' or 'off'.
+        lockstep: answer each ``sim/truth`` once, under its stamp.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("operator")
+        parameters = Parameters(self)
+        spec = load_task(parameters.path("task", must_exist=True))
+        seed = parameters.integer("seed", 0, minimum=0)
+        mode = _MODES[parameters.string("mode", "auto", choices=tuple(_MODES))]
+        lockstep = parameters.boolean("lockstep", True)
+        operator = ScriptedOperator(spec, make_twin(spec).guide(), seed)
+        self._session = OperatorSession(operator, mode, lockstep, spec.period)
+        self._joy = self.create_publisher(Joy, names.SPACENAV_JOY, qos.OPERATOR)
+        self._twist = self.create_publisher(Twist, names.SPACENAV_TWIST, qos.OPERATOR)
+        self.create_subscription(ArmState, names.ARM_STATE, self._on_arm, qos.ARM_STATE)
+        self.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
+        self.create_subscription(EpisodeSummary, names.EPISODE, self._on_episode, qos.EPISODE)
+
+    def _on_arm(self, message: ArmState) -> None:
+        self._session.see_arm(stamp_to_ns(message.header.stamp), pose_to_array(message.tcp_pose))
+        self._answer()
+
+    def _on_truth(self, message: SceneTruth) -> None:
+        poses = {name: pose_to_array(pose) for name, pose in zip(message.names, message.poses, strict=True)}
+        done = message.success or message.failure
+        view = SceneView(stamp_to_ns(message.header.stamp), message.resets, done, poses)
+        self._session.see_scene(view, time.monotonic())
+        self._answer()
+
+    def _on_episode(self, message: EpisodeSummary) -> None:
+        if not message.started:
+            return
+        try:
+            self._session.announce(message.mode, stamp_to_ns(message.header.stamp))
+        except ValueError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=10.0)
+            return
+        self._answer()
+
+    def _answer(self) -> None:
+        answer = self._session.answer(time.monotonic())
+        if answer is None:
+            return
+        stamp, device = answer
+        joy = Joy(axes=device.axes.astype(np.float32).tolist(), buttons=list(device.buttons))
+        joy.header.stamp = stamp_from_ns(stamp)
+        joy.header.frame_id = "spacenav"
+        self._joy.publish(joy)
+        self._twist.publish(twist_from_array(device.axes))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_node(OperatorNode, args=args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When the cell moves on and shows its state: in lockstep with its clients, or by the wall clock. No ROS."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+_NS_PER_TICK = 1_000_000
+
+
+class PacedCell(Protocol):
+    """What pacing needs of a cell."""
+
+    ticks: int
+    period_ticks: int
+
+    def advance(self, target: np.ndarray | None, ticks: int | None = None) -> None:
+        """Run some ticks of 1 ms."""
+
+    def command(self, target: np.ndarray, stamp: float, frame: str | None = None) -> None:
+        """Hand a target to the law."""
+
+    def reset(self, seed: int | None = None) -> None:
+        """New initial state."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """What to publish now."""
+
+    arm: bool = False
+    scene: bool = False  # cameras and truth
+
+    def __bool__(self) -> bool:
+        return self.arm or self.scene
+
+
+NOTHING = Due()
+EVERYTHING = Due(arm=True, scene=True)
+
+
+class Lockstep:
+    """One control period runs when the target stamped like the present state has arrived.
+
+    Args:
+        cell: the cell.
+        patience: wall time until an unanswered state is shown again [s]; best-effort topics may lose one.
+    """
+
+    def __init__(self, cell: PacedCell, patience: float = 0.5):
+        self._cell, self._patience = cell, patience
+        self._shown = -math.inf
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the present state."""
+        return self._cell.ticks * _NS_PER_TICK
+
+    def target(self, pose: np.ndarray, stamp_ns: int, frame: str) -> Due:
+        """A target pose has arrived; one for another tick is not for us (an answer to a repeated state)."""
+        if stamp_ns != self.stamp_ns:
+            return NOTHING
+        self._cell.command(pose, stamp_ns * 1e-9, frame)
+        self._cell.advance(None)
+        return EVERYTHING
+
+    def reset(self, seed: int | None) -> Due:
+        """New initial state, under a later stamp."""
+        self._cell.reset(seed)
+        return EVERYTHING
+
+    def poll(self, wall: float) -> Due:
+        """Whether to show the present state again.
+
+        Args:
+            wall: any steady clock [s].
+        """
+        if wall - self._shown < self._patience:
+            return NOTHING
+        return EVERYTHING
+
+    def shown(self, wall: float) -> None:
+        """The state has just been published."""
+        self._shown = wall
+
+
+class RealTime:
+    """Runs with the wall clock, ``factor`` times as fast. Nothing waits.
+
+    Args:
+        cell: the cell.
+        factor: simulated over wall time.
+        arm_ticks: ticks between arm states.
+        scene_ticks: ticks between pictures, a multiple of ``arm_ticks``.
+    """
+
+    MAX_LAG = 0.2  # [s] wall; a machine that cannot keep up slows down simulated time instead of jumping
+
+    def __init__(self, cell: PacedCell, factor: float, arm_ticks: int = 10, scene_ticks: int = 50):
+        if not (math.isfinite(factor) and factor > 0.0):
+            raise ValueError(f"speed must be 'lockstep' or a positive factor, got {factor}")
+        self._cell, self._factor = cell, factor
+        self._arm_ticks, self._scene_ticks = arm_ticks, scene_ticks
+        self._anchor: tuple[float, int] | None = None  # wall [s], ticks
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the present state."""
+        return self._cell.ticks * _NS_PER_TICK
+
+    def target(self, pose: np.ndarray, stamp_ns: int, frame: str) -> Due:
+        """The law takes the target at once and judges its age itself."""
+        self._cell.command(pose, stamp_ns * 1e-9, frame)
+        return NOTHING
+
+    def reset(self, seed: int | None) -> Due:
+        """New initial state, under a later stamp."""
+        self._cell.reset(seed)
+        self._anchor = None
+        return EVERYTHING
+
+    def poll(self, wall: float) -> Due:
+        """Run at most one slice of physics, if it is due. Call again at once while it returns something."""
+        if self._anchor is None:
+            self._anchor = (wall, self._cell.ticks)
+        since, ticks = self._anchor
+        due = (wall - since) * self._factor * 1000.0 - (self._cell.ticks - ticks)
+        if due < self._arm_ticks:
+            return NOTHING
+        if due > self.MAX_LAG * self._factor * 1000.0 + self._arm_ticks:
+            self._anchor = (wall, self._cell.ticks + self._arm_ticks)
+        self._cell.advance(None, self._arm_ticks)
+        return Due(arm=True, scene=self._cell.ticks % self._scene_ticks == 0)
+
+    def shown(self, wall: float) -> None:
+        """The state has just been published."""
+
+
+def make_pacing(cell: PacedCell, speed: str) -> Lockstep | RealTime:
+    """Pacing by name: 'lockstep' or a factor of real time.
+
+    Raises:
+        ValueError: neither of the two.
+    """
+    if speed == "lockstep":
+        return Lockstep(cell)
+    try:
+        factor = float(speed)
+    except ValueError:
+        raise ValueError(f"speed must be 'lockstep' or a factor of real time, got '{speed}'") from None
+    return RealTime(cell, factor)

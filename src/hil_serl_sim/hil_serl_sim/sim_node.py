@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated cell as a ROS node, with the topics of a real one and ``sim/truth`` besides.
+
+Simulated time is the ROS time of everything published; ``/clock`` carries it at every speed, so clients run
+with ``use_sim_time``. With ``speed: lockstep`` a state is published under one stamp, and the physics of the next
+control period runs when the target pose with that stamp has arrived: results depend on seeds, not on load.
+"""
+
+import sys
+import time
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import Image
+
+from hil_serl_core.observation import ArmSample
+from hil_serl_core.spec import load_task
+from hil_serl_msgs.msg import ArmState, SceneTruth
+from hil_serl_msgs.srv import ResetEpisode
+from hil_serl_ros import names, qos
+from hil_serl_ros.conversions import arm_state_to_message
+from hil_serl_ros.geometry_messages import pose_from_array, pose_to_array
+from hil_serl_ros.images import image_from_array
+from hil_serl_ros.node_main import run_node
+from hil_serl_ros.parameters import Parameters
+from hil_serl_ros.stamps import stamp_from_ns, stamp_to_ns
+from hil_serl_sim.gl import choose_backend
+from hil_serl_sim.pacing import Due, make_pacing
+
+_DISPLAY = "display"
+
+
+class SimNode(Node):
+    """Wires a :class:`~hil_serl_sim.cell.Cell` to topics.
+
+    Parameters:
+        task: path of the task file.
+        speed: 'lockstep', or simulated over wall time as a number.
+        seed: of the cell's own resets (``reset_episode`` with seed -1).
+        display: also publish ``camera/display/image_raw``, with meshes and shadows, once per control period.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("sim")
+        parameters = Parameters(self)
+        self._spec = load_task(parameters.path("task", must_exist=True))
+        speed = parameters.string("speed", "lockstep")
+        seed = parameters.integer("seed", 0, minimum=0)
+        self._display = parameters.boolean("display", False)
+        choose_backend()
+        from hil_serl_sim.cell import Cell  # imports mujoco, which reads the choice
+
+        self._cell = Cell(self._spec, seed=seed)
+        self._pacing = make_pacing(self._cell, speed)
+        self._make_interfaces()
+        self._publish(self._pacing.poll(time.monotonic()))
+        wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(0.05 if speed == "lockstep" else 0.002, self._on_timer, clock=wall)
+
+    def _make_interfaces(self) -> None:
+        self._clock_publisher = self.create_publisher(ClockMessage, names.CLOCK, qos.CLOCK)
+        self._arm = self.create_publisher(ArmState, names.ARM_STATE, qos.ARM_STATE)
+        self._truth = self.create_publisher(SceneTruth, names.SCENE_TRUTH, qos.SCENE_TRUTH)
+        cameras = [c.name for c in self._spec.cameras] + ([_DISPLAY] if self._display else [])
+        self._images = {c: self.create_publisher(Image, names.camera_image(c), qos.CAMERA) for c in cameras}
+        self.create_subscription(PoseStamped, names.TARGET_POSE, self._on_target, qos.TARGET)
+        self.create_service(ResetEpisode, names.RESET_EPISODE, self._on_reset)
+
+    def _on_target(self, message: PoseStamped) -> None:
+        stamp = stamp_to_ns(message.header.stamp)
+        self._publish(self._pacing.target(pose_to_array(message.pose), stamp, message.header.frame_id))
+
+    def _on_reset(
+        self, request: ResetEpisode.Request, response: ResetEpisode.Response
+    ) -> ResetEpisode.Response:
+        due = self._pacing.reset(None if request.seed < 0 else request.seed)
+        response.success = True
+        response.message = f"initial state of seed {self._cell.seed}"
+        response.stamp = stamp_from_ns(self._pacing.stamp_ns)
+        response.tcp_pose = pose_from_array(self._cell.arm_state().pose)
+        self._publish(due)
+        return response
+
+    def _on_timer(self) -> None:
+        # A slow subscriber must not keep the executor from targets and resets: a few slices, then back to it.
+        for _ in range(5):
+            due = self._pacing.poll(time.monotonic())
+            if not due:
+                return
+            self._publish(due)
+
+    def _publish(self, due: Due) -> None:
+        """Cameras, arm, truth under one stamp, then the clock."""
+        if not due:
+            return
+        stamp = self._pacing.stamp_ns
+        if due.scene:
+            for camera in self._spec.cameras:
+                self._publish_image(camera.name, self._cell.render(camera.name), stamp)
+            if self._display and self._cell.ticks % self._cell.period_ticks == 0:
+                self._publish_image(_DISPLAY, self._cell.render_display(), stamp)
+        if due.arm:
+            self._arm.publish(self._arm_message(stamp))
+        if due.scene:
+            self._truth.publish(self._truth_message(stamp))
+        self._clock_publisher.publish(ClockMessage(clock=stamp_from_ns(stamp)))
+        self._pacing.shown(time.monotonic())
+
+    def _publish_image(self, camera: str, pixels: np.ndarray, stamp: int) -> None:
+        self._images[camera].publish(image_from_array(pixels, stamp, f"{camera}_optical_frame"))
+
+    def _arm_message(self, stamp: int) -> ArmState:
+        state = self._cell.arm_state()
+        sample = ArmSample(
+            stamp=stamp * 1e-9,
+            frame_id=self._spec.base_frame,
+            tcp_pose=state.pose,
+            tcp_twist=state.twist,
+            external_wrench=state.wrench,
+            joint_position=state.joint_position,
+            joint_velocity=state.joint_velocity,
+            fault=state.fault,
+            fault_text=state.fault_text,
+        )
+        return arm_state_to_message(
+            sample,
+            tcp_frame=self._spec.tcp_frame,
+            target_pose=state.target,
+            joint_effort=state.joint_effort,
+            stamp_ns=stamp,
+        )
+
+    def _truth_message(self, stamp: int) -> SceneTruth:
+        truth = self._cell.truth()
+        message = SceneTruth(
+            resets=self._cell.resets,
+            success=truth.success,
+            failure=truth.failure,
+            names=list(truth.poses),
+            poses=[pose_from_array(pose) for pose in truth.poses.values()],
+        )
+        message.header.stamp = stamp_from_ns(stamp)
+        message.header.frame_id = self._spec.base_frame
+        return message
+
+    def destroy_node(self) -> None:
+        """Free the renderer."""
+        if hasattr(self, "_cell"):
+            self._cell.close()
+        super().destroy_node()
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_node(SimNode, args=args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
