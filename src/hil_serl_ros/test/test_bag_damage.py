@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files cut short are tolerated, damage is refused, neither is ever passed over in silence."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +176,31 @@ def test_message_that_contradicts_itself_names_file_and_offset(unfinished: tuple
         BagDamagedError, match=rf"byte {offsets[1]}: frames\[wrist_2\]: 48 bytes of data for 4 x 5"
     ):
         list(read_steps(path))
+
+
+def test_no_damage_is_more_than_a_bag_error(unfinished: tuple[Path, list[int]]) -> None:
+    """Bytes changed at random: steps or a BagError, no other exception."""
+    path, offsets = unfinished
+    whole = path.read_bytes()
+    rng = random.Random(3)
+    refused = 0
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(rng.choice([1, 2, 20])):
+            start = 0 if rng.random() < 0.3 else offsets[0]
+            data[rng.randrange(start, len(data))] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            list(read_steps(path, on_problem=lambda _: None))
+        except BagError:
+            refused += 1
+        try:
+            assert len(list(read_steps(path, keep_before_damage=True, on_problem=lambda _: None))) <= 4
+        except BagDamagedError:
+            pytest.fail("damage raised although what is before it was asked for")
+        except BagError:  # no MCAP file at all, or of another definition
+            pass
+    assert refused > 50
 
 
 def test_dark_images_in_a_torn_tail_are_not_taken_for_messages(tmp_path: Path, make_step: Callable) -> None:

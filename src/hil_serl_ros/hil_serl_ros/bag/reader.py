@@ -185,7 +185,7 @@ def _check_step_definition(path: Path, channel: Channel, schema: Schema) -> None
     if recorded and installed:
         same = recorded == installed
     else:
-        same = schema.encoding != "ros2msg" or schema.data.decode() == definitions.full_text(STEP_TYPE)
+        same = schema.encoding != "ros2msg" or schema.data == definitions.full_text(STEP_TYPE).encode()
     if not same:
         raise BagError(
             f"{path} was recorded with another definition of {STEP_TYPE} ({recorded or 'no hash'}, "
