@@ -9,14 +9,15 @@ from pathlib import Path
 
 from hil_serl_core.episode import Mode
 from hil_serl_core.step import Step
-from hil_serl_ros.bag import find_bag_files, read_steps
+from hil_serl_ros.bag import read_steps
 
 
 def actor_folders(run_dir: Path, mode: Mode) -> list[Path]:
     """Folders ``bags/<mode>/<actor_id>`` that hold bags, sorted by name."""
     root = run_dir / "bags" / str(mode)
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return [folder for folder in folders if find_bag_files(folder)]
+    # An actor that starts beside us has its folder before its first bag.
+    return [folder for folder in folders if any(folder.rglob("*.mcap"))]
 
 
 def read_run(run_dir: Path, mode: Mode) -> Iterator[Step]:
