@@ -47,7 +47,7 @@ from hil_serl_ros.conversions import arm_state_from_message, step_to_message, we
 from hil_serl_ros.diagnostics import diagnostic_array
 from hil_serl_ros.geometry_messages import pose_stamped
 from hil_serl_ros.images import image_to_array
-from hil_serl_ros.node_main import run_node
+from hil_serl_ros.node_main import ERROR_PREFIX, EXIT_USER_ERROR, run_node
 from hil_serl_ros.parameters import Parameters
 from hil_serl_ros.stamps import seconds_to_ns, stamp_from_seconds, stamp_to_seconds
 
@@ -245,7 +245,8 @@ class ActorNode(Node):
         try:
             self._sender.on_ack(message.run_id, acknowledged, time.monotonic())
         except DeliveryConflict as error:
-            raise RuntimeError(str(error)) from error
+            print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
+            raise SystemExit(EXIT_USER_ERROR) from error
         self._send_due()
 
     # ------------------------------------------------------- effects (Ports)
