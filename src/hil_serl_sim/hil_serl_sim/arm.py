@@ -112,7 +112,7 @@ class Arm:
         return self._pose.copy()
 
     def set_target(self, pose: np.ndarray, stamp: float, frame: str) -> None:
-        """Hand a target pose (7,) to the law; it latches a fault on NaN, a bad quaternion or another frame."""
+        """Hand a target pose (7,) to the law, which latches a fault on NaN, a bad quaternion or frame."""
         self.controller.set_target_pose(pose, stamp, frame)
 
     def run(self, time: float, ticks: int) -> None:

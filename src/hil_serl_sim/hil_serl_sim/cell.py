@@ -77,8 +77,8 @@ class Cell:
         """Run the law and the physics for some ticks of 1 ms.
 
         Args:
-            target: (7,) target pose of the tcp, base frame, xyz [m] + quaternion xyzw; None: no new target, so
-                that the law goes on with the last one until it is stale, then latches a fault and holds.
+            target: (7,) target pose of the tcp, base frame, xyz [m] + quaternion xyzw; None: no new
+                target, so that the law goes on with the last one until it is stale, then latches a fault.
             ticks: how many; default: one control period.
         """
         ticks = self.period_ticks if ticks is None else ticks
@@ -118,11 +118,10 @@ class Cell:
         Raises:
             KeyError: the task has no camera of this name.
         """
-        index = [c.name for c in self.spec.cameras].index(camera) if camera in self.twin.cameras else None
-        if index is None:
-            raise KeyError(
-                f"task '{self.spec.name}' has no camera '{camera}'; it has {[c.name for c in self.spec.cameras]}"
-            )
+        names = [c.name for c in self.spec.cameras]
+        if camera not in names:
+            raise KeyError(f"task '{self.spec.name}' has no camera '{camera}'; it has {names}")
+        index = names.index(camera)
         picture = self._cameras.render(self.data, camera)
         noise = np.random.default_rng((self._seed, self._episode_ticks, index)).standard_normal(
             picture.shape, dtype=np.float32

@@ -17,8 +17,8 @@ class Expert:
     Args:
         spec: for the action scale.
         guide: how the task is done.
-        gain: share of the way to the waypoint asked for in one step; above 1, since a step covers only part of
-            what is asked.
+        gain: share of the way to the waypoint asked for in a step; above 1, since a step covers only part of
+            it.
     """
 
     def __init__(self, spec: TaskSpec, guide: Guide, gain: float = 1.3):

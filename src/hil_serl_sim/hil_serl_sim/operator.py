@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripted operator: a person at a SpaceMouse, as seen from the outside. No ROS.
 
-It sees the scene late (reaction time) and slightly wrong (a bias per episode, as a person
-judges depth and angle imperfectly), moves its hand with limited acceleration and a tremor, pauses to look, and feels around when the
-part rests on something. It never sees what the policy thinks, only what the arm does.
+It sees the scene late (reaction time) and slightly wrong (a bias per episode, as a person judges depth and
+angle imperfectly), moves its hand with limited acceleration and a tremor, pauses to look, and feels around
+when the part rests on something. It never sees what the policy thinks, only what the arm does.
 """
 
 from collections import deque

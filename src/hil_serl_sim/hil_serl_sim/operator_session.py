@@ -30,7 +30,8 @@ class OperatorSession:
         operator: the person.
         mode: fixed mode, or None: the one that the actor announces at the start of each episode.
         lockstep: arm state and scene must carry one stamp, and an episode's first answer waits for its
-            announcement, so that it does not depend on which message came first. Else the latest arm state serves.
+            announcement, so that it does not depend on which message came first. Else the latest arm state
+            serves.
         period: time between answers [s], when not in lockstep.
         patience: wall time to wait for an announcement [s]; an operator started late has missed it.
     """

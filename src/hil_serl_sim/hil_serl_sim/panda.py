@@ -2,7 +2,8 @@
 """Torque-driven Panda with a Robotiq 2F-85, edited from the MJCF that the ``gym_hil`` package carries.
 
 Two variants share joints and frames. The *physics* variant has primitives only: it is what is simulated and
-what the policy's cameras see. The *display* variant adds the meshes and is only ever posed and drawn, for people.
+what the policy's cameras see. The *display* variant adds the meshes and is only ever posed and drawn, for
+people.
 """
 
 import importlib.util
@@ -53,7 +54,8 @@ def assets_folder() -> Path:
 def panda_spec(display: bool, finger_opening: float) -> mujoco.MjSpec:
     """Arm and closed gripper, seven joints with torque motors, a hidden site at the tcp.
 
-    The tcp frame has its origin between the pads, z out of the hand, y along the direction the fingers close in.
+    The tcp frame has its origin between the pads, z out of the hand, y along the direction the fingers close
+    in.
 
     Args:
         display: with meshes, for people; else primitives only.
@@ -171,7 +173,5 @@ def inverse_kinematics(model: mujoco.MjModel, pose: np.ndarray, iterations: int 
         q = q + inverse @ error + 0.1 * (np.eye(7) - inverse @ arm) @ (HOME - q)
         q = np.clip(q, limits[:, 0], limits[:, 1])
     if np.linalg.norm(error) > 1e-5:
-        raise ValueError(
-            f"tcp pose {np.round(pose, 4).tolist()} is out of the arm's reach (error {np.linalg.norm(error):.3g})"
-        )
+        raise ValueError(f"tcp pose {np.round(pose, 4).tolist()} is out of the arm's reach")
     return q

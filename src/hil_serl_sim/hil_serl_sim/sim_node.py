@@ -2,8 +2,9 @@
 """The simulated cell as a ROS node, with the topics of a real one and ``sim/truth`` besides.
 
 Simulated time is the ROS time of everything published; ``/clock`` carries it at every speed, so clients run
-with ``use_sim_time``. With ``speed: lockstep`` a state is published under one stamp, and the physics of the next
-control period runs when the target pose with that stamp has arrived: results depend on seeds, not on load.
+with ``use_sim_time``. With ``speed: lockstep`` a state is published under one stamp, and the physics of the
+next control period runs when the target pose with that stamp has arrived: results depend on seeds, not on
+load.
 """
 
 import sys

@@ -70,7 +70,8 @@ class Guide(ABC):
         Args:
             tcp_pose: (7,) present tcp pose, base frame.
             poses: the objects as in Truth.
-            bias: (6,) error of perception: goal is taken to lie this far off, metres and rotation vector, goal frame.
+            bias: (6,) error of perception, goal frame: how far off the goal is taken to lie, [m] and rotation
+                vector [rad].
             tolerance: times the accuracy that a perfect hand reaches before it goes on to the next stage.
 
         Returns:

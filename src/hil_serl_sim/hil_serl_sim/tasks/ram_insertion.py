@@ -2,9 +2,9 @@
 """RAM insertion (paper Table 2): a card held rigidly in the gripper goes into a tight slot fixed on a board.
 
 The card is 40 x 8 mm in cross-section, the slot 20 mm deep with 0.25 mm clearance a side, so the card enters
-only when it is aligned in x, y, yaw and tilt; otherwise it rests on the rim or jams. Where the card sits in the
-gripper changes with every episode, and so does the start relative to the slot: neither is in the proprioceptive
-state, so only the cameras tell.
+only when it is aligned in x, y, yaw and tilt; otherwise it rests on the rim or jams. Where the card sits in
+the gripper changes with every episode, and so does the start relative to the slot: neither is in the
+proprioceptive state, so only the cameras tell.
 """
 
 from collections.abc import Mapping

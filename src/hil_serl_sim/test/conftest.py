@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+import pathlib
+
+import pytest
+
+from hil_serl_core.spec import TaskSpec, load_task
+from hil_serl_sim.gl import choose_backend
+
+choose_backend()  # before anything imports mujoco
+
+TASK = pathlib.Path(__file__).parents[2] / "hil_serl_bringup/config/tasks/ram_insertion.yaml"
+
+
+@pytest.fixture(scope="session")
+def task_file() -> pathlib.Path:
+    return TASK
+
+
+@pytest.fixture(scope="session")
+def spec() -> TaskSpec:
+    return load_task(TASK)
+
+
+@pytest.fixture
+def cell(spec):
+    from hil_serl_sim.cell import Cell
+
+    cell = Cell(spec, seed=0)
+    yield cell
+    cell.close()

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulator and operator as separate processes over DDS, with a client in the actor's place."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from geometry_msgs.msg import PoseStamped
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, Joy
+
+from hil_serl_core.action import TwistMapper
+from hil_serl_core.arbiter import InterventionArbiter, OperatorInput
+from hil_serl_msgs.msg import ArmState, EpisodeSummary, SceneTruth
+from hil_serl_msgs.srv import ResetEpisode
+from hil_serl_ros import names, qos
+from hil_serl_ros.geometry_messages import pose_stamped, pose_to_array
+from hil_serl_ros.stamps import stamp_to_ns
+
+pytestmark = pytest.mark.integration
+DOMAIN = "71"
+
+
+def start(module: str, **parameters) -> subprocess.Popen:
+    command = [sys.executable, "-m", f"hil_serl_sim.{module}", "--ros-args"]
+    for name, value in parameters.items():
+        text = f"'{value}'" if isinstance(value, str) else str(value).lower()
+        command += ["-p", f"{name}:={text}"]
+    environment = {**os.environ, "ROS_DOMAIN_ID": DOMAIN, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def stop(process: subprocess.Popen) -> int:
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(timeout=20)
+    finally:
+        process.kill()
+        process.stderr.close()
+
+
+class Client:
+    """Listens to everything, resets, and commands."""
+
+    def __init__(self, spec):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=int(DOMAIN))
+        self.node = rclpy.create_node("client", context=self.context)
+        self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.spec, self.arm, self.truth, self.joy, self.clock = spec, None, None, None, None
+        self.images = {}
+        subscribe = self.node.create_subscription
+        subscribe(ArmState, names.ARM_STATE, lambda m: setattr(self, "arm", m), qos.ARM_STATE)
+        subscribe(SceneTruth, names.SCENE_TRUTH, lambda m: setattr(self, "truth", m), qos.SCENE_TRUTH)
+        subscribe(Joy, names.SPACENAV_JOY, lambda m: setattr(self, "joy", m), qos.OPERATOR)
+        subscribe(Clock, names.CLOCK, lambda m: setattr(self, "clock", m), qos.CLOCK)
+        for camera in [c.name for c in spec.cameras]:
+            subscribe(
+                Image, names.camera_image(camera), lambda m, c=camera: self.images.update({c: m}), qos.CAMERA
+            )
+        self.targets = self.node.create_publisher(PoseStamped, names.TARGET_POSE, qos.TARGET)
+        self.episodes = self.node.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
+        self.resetter = self.node.create_client(ResetEpisode, names.RESET_EPISODE)
+
+    def until(self, condition, timeout=20.0):
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, "timed out"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def reset(self, seed: int) -> ResetEpisode.Response:
+        assert self.resetter.wait_for_service(timeout_sec=30.0)
+        future = self.resetter.call_async(ResetEpisode.Request(seed=seed))
+        self.until(future.done)
+        return future.result()
+
+    def command(self, pose: np.ndarray, stamp_ns: int, frame: str | None = None):
+        self.targets.publish(pose_stamped(pose, stamp_ns, frame or self.spec.base_frame))
+
+    def have(self, stamp_ns: int, joy: bool = False) -> bool:
+        messages = [self.arm, self.truth, *(self.images.get(c.name) for c in self.spec.cameras)]
+        messages += [self.joy] if joy else []
+        return all(m is not None and stamp_to_ns(m.header.stamp) == stamp_ns for m in messages)
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def client(spec):
+    client = Client(spec)
+    yield client
+    client.close()
+
+
+def demonstrate(client: Client, spec, seed: int, most: int = 60) -> tuple[str, int, bool]:
+    """One episode driven by the operator's joy messages: digest of all it saw, steps, success."""
+    arbiter, mapper, digest = InterventionArbiter(spec.intervention), TwistMapper(spec), hashlib.sha256()
+    reply = client.reset(seed)
+    assert reply.success
+    stamp = stamp_to_ns(reply.stamp)
+    announcement = EpisodeSummary(mode="record_demos", started=True)
+    announcement.header.stamp = reply.stamp
+    client.episodes.publish(announcement)
+    for step in range(most):
+        client.until(lambda stamp=stamp: client.have(stamp, joy=True))
+        for camera in spec.cameras:
+            digest.update(bytes(client.images[camera.name].data))
+        pose = pose_to_array(client.arm.tcp_pose)
+        digest.update(pose.tobytes() + np.array(client.joy.axes).tobytes())
+        if client.truth.success:
+            return digest.hexdigest(), step, True
+        action = arbiter.update(stamp * 1e-9, OperatorInput(stamp * 1e-9, np.array(client.joy.axes))).action
+        client.command(mapper.target(action, pose), stamp)
+        stamp += round(spec.period * 1e9)
+    return digest.hexdigest(), most, False
+
+
+@pytest.mark.timeout(110)
+def test_operator_demonstrates_in_lockstep_and_the_run_repeats_bit_by_bit(spec, task_file, client):
+    outcomes = []
+    for _ in range(2):
+        simulator = start("sim_node", task=str(task_file), speed="lockstep", seed=3)
+        operator = start("operator_node", task=str(task_file), seed=5)
+        try:
+            client.until(lambda: client.node.count_publishers(names.SPACENAV_JOY) > 0)
+            client.until(lambda: client.node.count_subscribers(names.EPISODE) > 0)
+            outcomes.append([demonstrate(client, spec, seed) for seed in (11, 12)])
+        finally:
+            codes = [stop(operator), stop(simulator)]
+        assert codes == [0, 0]
+        client.until(lambda: client.node.count_publishers(names.ARM_STATE) == 0)
+    assert outcomes[0] == outcomes[1]
+    assert any(success for _, _, success in outcomes[0])
+
+
+@pytest.mark.timeout(110)
+def test_lockstep_waits_and_ignores_targets_of_other_ticks(spec, task_file, client):
+    simulator = start("sim_node", task=str(task_file), speed="lockstep")
+    try:
+        reply = client.reset(1)
+        stamp = stamp_to_ns(reply.stamp)
+        client.until(lambda: client.have(stamp))
+        pose = pose_to_array(client.arm.tcp_pose)
+        assert pose == pytest.approx(pose_to_array(reply.tcp_pose))
+        client.command(pose, stamp - 100_000_000)
+        client.arm = None
+        client.until(lambda: client.arm is not None)  # shown again, since nobody answered
+        assert stamp_to_ns(client.arm.header.stamp) == stamp
+        client.command(pose, stamp)
+        client.until(lambda: client.have(stamp + 100_000_000))
+        assert stamp_to_ns(client.clock.clock) in (stamp, stamp + 100_000_000)
+        # a target in another frame makes the law latch a fault and hold; a reset ends it
+        client.command(pose + np.array([0.01, 0, 0, 0, 0, 0, 0]), stamp + 100_000_000, frame="camera_link")
+        client.until(lambda: client.have(stamp + 200_000_000))
+        assert client.arm.fault != 0
+        assert client.arm.fault_text
+        assert pose_to_array(client.arm.tcp_pose)[:3] == pytest.approx(pose[:3], abs=5e-4)
+        stamp = stamp_to_ns(client.reset(1).stamp)
+        client.until(lambda: client.have(stamp))
+        assert client.arm.fault == 0
+    finally:
+        code = stop(simulator)
+    assert code == 0
+
+
+@pytest.mark.timeout(110)
+def test_scaled_real_time_runs_by_itself(spec, task_file, client):
+    simulator = start("sim_node", task=str(task_file), speed="2.0")
+    try:
+        stamp = stamp_to_ns(client.reset(1).stamp)
+        client.until(lambda: client.arm is not None and stamp_to_ns(client.arm.header.stamp) > stamp)
+        goal = pose_to_array(client.arm.tcp_pose) + np.array([0, 0, 0.02, 0, 0, 0, 0])
+        wall, begin = time.monotonic(), stamp_to_ns(client.arm.header.stamp)
+        while time.monotonic() - wall < 1.5:
+            client.command(goal, stamp_to_ns(client.arm.header.stamp))
+            client.executor.spin_once(timeout_sec=0.02)
+        assert pose_to_array(client.arm.tcp_pose)[2] == pytest.approx(goal[2], abs=2e-3)
+        assert client.arm.fault == 0
+        assert stamp_to_ns(client.arm.header.stamp) > begin
+        assert stamp_to_ns(client.clock.clock) > begin
+    finally:
+        code = stop(simulator)
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [({"speed": "fast"}, "lockstep"), ({"task": "/nowhere.yaml"}, "task"), ({"speed": "-1.0"}, "positive")],
+)
+def test_wrong_parameters_end_the_simulator_with_one_line(task_file, parameters, says):
+    process = start("sim_node", **{"task": str(task_file), **parameters})
+    try:
+        assert process.wait(timeout=60) == 2
+        errors = [line for line in process.stderr.read().splitlines() if line.startswith("error: ")]
+    finally:
+        process.kill()
+        process.stderr.close()
+    assert len(errors) == 1
+    assert says in errors[0]
