@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+
+_DESCRIPTION = "hil_serl_policy"
 
 
 class WeightsError(ValueError):
@@ -43,12 +46,9 @@ def pack(
     tensors: Mapping[str, Tensor], *, version: int, trained_step: int, update: int, spec_hash: str
 ) -> PackedWeights:
     """Packs float32 tensors. Version and hash are also inside the file, so that a saved file explains itself."""
-    metadata = {
-        "version": str(version),
-        "trained_step": str(trained_step),
-        "update": str(update),
-        "spec_hash": spec_hash,
-    }
+    # One entry: safetensors writes several in random order, and equal weights shall be equal bytes.
+    description = {"version": version, "trained_step": trained_step, "update": update, "spec_hash": spec_hash}
+    metadata = {_DESCRIPTION: json.dumps(description)}
     plain = {name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in tensors.items()}
     data = safetensors.torch.save(plain, metadata)
     return PackedWeights(version, trained_step, update, spec_hash, hashlib.sha256(data).hexdigest(), data)
@@ -116,16 +116,16 @@ def read_file(path: Path) -> PackedWeights:
     try:
         data = file.read_bytes()
         with safetensors.safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
+            description = json.loads((opened.metadata() or {})[_DESCRIPTION])
         return PackedWeights(
-            int(metadata["version"]),
-            int(metadata["trained_step"]),
-            int(metadata["update"]),
-            metadata["spec_hash"],
+            int(description["version"]),
+            int(description["trained_step"]),
+            int(description["update"]),
+            str(description["spec_hash"]),
             hashlib.sha256(data).hexdigest(),
             data,
         )
     except OSError as error:
         raise WeightsError(f"cannot read the policy file {file}: {error.strerror or error}") from error
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file} is not a policy file of this suite, or is damaged: {error}") from error

@@ -169,13 +169,19 @@ def load(trainer: Trainer, folder: Path) -> None:
         raise CheckpointError(f"{folder} has format {state.get('format')}, this version reads {FORMAT}")
     for what, have in (("spec_hash", trainer.spec.hash), ("algorithm", trainer.algorithm_name)):
         if state[what] != have:
-            raise CheckpointError(f"{folder} has {what} {state[what]}, this run has {have}; use the run's own task file")
+            raise CheckpointError(
+                f"{folder} has {what} {state[what]}, this run has {have}; use the run's own task file"
+            )
     try:
         model = safetensors.torch.load(contents[MODEL_FILE])
         optimizer = safetensors.torch.load(contents[OPTIMIZER_FILE])
-        trainer.restore(model, optimizer, Counters(**state["counters"]), int(state["trained_step"]), state["random"])
+        trainer.restore(
+            model, optimizer, Counters(**state["counters"]), int(state["trained_step"]), state["random"]
+        )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from error
+        raise DamagedCheckpointError(
+            f"checkpoint {folder} is damaged: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _read_checked(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -185,7 +191,9 @@ def _read_checked(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         contents = {name: (folder / name).read_bytes() for name in digests}
         missing = {POLICY_FILE, MODEL_FILE, OPTIMIZER_FILE} - set(contents)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from error
+        raise DamagedCheckpointError(
+            f"checkpoint {folder} is damaged: {type(error).__name__}: {error}"
+        ) from error
     if missing:
         raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {sorted(missing)} not listed")
     for name, data in contents.items():

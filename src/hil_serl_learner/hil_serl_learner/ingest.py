@@ -56,8 +56,9 @@ class Ledger:
         if step.spec_hash != self._spec.hash:
             account.rejected += 1
             self._refuse(
-                step, f"recorded under task spec {step.spec_hash}, the learner runs {self._spec.hash}; "
-                "start both with the same task file"
+                step,
+                f"recorded under task spec {step.spec_hash}, the learner runs {self._spec.hash}; "
+                "start both with the same task file",
             )
             return []
         if step.sequence <= account.acknowledged or step.sequence in account.held:
@@ -116,7 +117,9 @@ def defect(step: Step, spec: TaskSpec) -> str | None:
             return f"state part '{part}' is missing or not of length {size}"
         if not np.isfinite(values).all():
             return f"state part '{part}' holds NaN or infinity"
-    if step.action is not None and (step.action.shape != (spec.action.dimension,) or not np.isfinite(step.action).all()):
+    if step.action is not None and (
+        step.action.shape != (spec.action.dimension,) or not np.isfinite(step.action).all()
+    ):
         return f"the action is not {spec.action.dimension} finite numbers"
     if not np.isfinite(step.reward) or not np.isfinite(step.grasp_penalty):
         return "the reward is not finite"

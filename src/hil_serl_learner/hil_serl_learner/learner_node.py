@@ -65,17 +65,25 @@ class LearnerNode(Node):
         if self._device == "auto":
             self._device = "cuda" if torch.cuda.is_available() else "cpu"
         if self._device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', but PyTorch finds no CUDA device; use device:=cpu, or set up with TORCH=cuda")
+            raise ValueError(
+                "device is 'cuda', but PyTorch finds no CUDA device; use device:=cpu, or set up with TORCH=cuda"
+            )
         self._threads = read.integer("threads", 1, minimum=1, maximum=256)
         self._algorithm = read.string("algorithm", "rlpd", choices=sorted(ALGORITHMS))
-        self._lockstep = read.boolean("lockstep", False, description="train strictly in the order of the records")
-        self._checkpoint_every = read.integer("checkpoint_every", 500, minimum=1, description="online records")
+        self._lockstep = read.boolean(
+            "lockstep", False, description="train strictly in the order of the records"
+        )
+        self._checkpoint_every = read.integer(
+            "checkpoint_every", 500, minimum=1, description="online records"
+        )
         self._offline_updates = read.integer("offline_updates", 2000, minimum=1, description="updates of bc")
 
     def _make_worker(self) -> TrainingWorker:
         folder = self._run_dir / "checkpoints"
         if not bags.actor_folders(self._run_dir, Mode.RECORD_DEMOS):
-            raise ValueError(f"no demonstrations in {self._run_dir / 'bags' / Mode.RECORD_DEMOS}; record some first")
+            raise ValueError(
+                f"no demonstrations in {self._run_dir / 'bags' / Mode.RECORD_DEMOS}; record some first"
+            )
         if checkpoint.has_checkpoints(folder) and not self._resume:
             raise ValueError(f"{folder} holds checkpoints already; give resume:=true, or another run_dir")
         trainer = Trainer(self._spec, self._seed, self._device, self._algorithm)
@@ -119,7 +127,9 @@ class LearnerNode(Node):
         except ValueError as error:
             self._warn(f"step: {error}")
 
-    def _on_save(self, _: SaveCheckpoint.Request, response: SaveCheckpoint.Response) -> SaveCheckpoint.Response:
+    def _on_save(
+        self, _: SaveCheckpoint.Request, response: SaveCheckpoint.Response
+    ) -> SaveCheckpoint.Response:
         try:
             response.path = str(self._worker.save().result(_SAVE_TIMEOUT))
             response.success, response.message = True, "saved"

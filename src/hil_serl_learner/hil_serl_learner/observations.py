@@ -22,26 +22,38 @@ from hil_serl_learner.replay import Replay, ReplayFullError, Sample
 
 
 class CachedObservations:
-    """Features of each stored record and view, computed once."""
+    """Features of each stored record and view, computed once.
 
-    def __init__(self, replay: Replay, extractor: FeatureExtractor, learner: LearnerSpec, seed: int, device: str) -> None:
+    Attributes:
+        seed: Seed of the views' offsets; kept by checkpoints, so that a resumed run sees the same views.
+    """
+
+    def __init__(
+        self, replay: Replay, extractor: FeatureExtractor, learner: LearnerSpec, seed: int, device: str
+    ) -> None:
         """Raises ReplayFullError if the memory cannot be reserved."""
-        self._replay, self._extractor, self._seed = replay, extractor, seed
+        self._replay, self._extractor, self.seed = replay, extractor, seed
         self._device = torch.device(device)
         self._views = learner.augmented_views if learner.crop_padding else 1
         self._padding = learner.crop_padding
         try:
             self._cache = np.zeros((replay.capacity * self._views, extractor.size), np.float16)
         except MemoryError as error:
-            raise ReplayFullError("the feature cache does not fit into memory; lower learner.replay_capacity") from error
+            raise ReplayFullError(
+                "the feature cache does not fit into memory; lower learner.replay_capacity"
+            ) from error
 
     def store(self, slot: int, step: Step) -> None:
         """Computes the views of a record. Offsets depend on the record alone, so a rebuilt cache is the same."""
-        rng = np.random.default_rng((self._seed, crc32(step.actor_id.encode()), step.sequence))
+        rng = np.random.default_rng((self.seed, crc32(step.actor_id.encode()), step.sequence))
         offsets = view_offsets(rng, self._views, self._padding)
-        views = {name: torch.from_numpy(shift(np.asarray(step.frames[name]), offsets)).to(self._device)
-                 for name in self._extractor.cameras}
-        self._cache[slot * self._views : (slot + 1) * self._views] = self._extractor(views).half().cpu().numpy()
+        views = {
+            name: torch.from_numpy(shift(np.asarray(step.frames[name]), offsets)).to(self._device)
+            for name in self._extractor.cameras
+        }
+        self._cache[slot * self._views : (slot + 1) * self._views] = (
+            self._extractor(views).half().cpu().numpy()
+        )
 
     def features(self, slots: np.ndarray, rng: np.random.Generator) -> Tensor:
         """(B, F) float32 on the device, one random view per slot."""
@@ -53,8 +65,10 @@ class CachedObservations:
 class PlainObservations:
     """The original release's path: crop the stored frames and run the trunk on every update."""
 
-    def __init__(self, replay: Replay, extractor: FeatureExtractor, learner: LearnerSpec, seed: int, device: str) -> None:
-        self._replay, self._extractor = replay, extractor
+    def __init__(
+        self, replay: Replay, extractor: FeatureExtractor, learner: LearnerSpec, seed: int, device: str
+    ) -> None:
+        self._replay, self._extractor, self.seed = replay, extractor, seed
         self._device = torch.device(device)
         self._padding = learner.crop_padding
 
@@ -64,13 +78,20 @@ class PlainObservations:
     def features(self, slots: np.ndarray, rng: np.random.Generator) -> Tensor:
         """(B, F) float32 on the device of freshly cropped frames; one offset per sample for all its cameras."""
         offsets = draw_offsets(rng, len(slots), self._padding)
-        views = {name: torch.from_numpy(shift(frames[slots], offsets)).to(self._device)
-                 for name, frames in self._replay.frames.items()}
+        views = {
+            name: torch.from_numpy(shift(frames[slots], offsets)).to(self._device)
+            for name, frames in self._replay.frames.items()
+        }
         return self._extractor(views).clone()
 
 
-def gather(replay: Replay, observations: CachedObservations | PlainObservations, sample: Sample,
-           rng: np.random.Generator, device: torch.device) -> Batch:
+def gather(
+    replay: Replay,
+    observations: CachedObservations | PlainObservations,
+    sample: Sample,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> Batch:
     """The batch of sampled transitions."""
     start, end = sample.start, sample.end
     return Batch(

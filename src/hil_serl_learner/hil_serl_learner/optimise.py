@@ -63,7 +63,9 @@ class FlatAdam:
         for index, buffer in enumerate(self._buffers):
             state = {key: named[f"{index}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
             if state["exp_avg"].shape != buffer.shape or state["exp_avg_sq"].shape != buffer.shape:
-                raise ValueError(f"optimiser moments {tuple(state['exp_avg'].shape)} do not fit {tuple(buffer.shape)}")
+                raise ValueError(
+                    f"optimiser moments {tuple(state['exp_avg'].shape)} do not fit {tuple(buffer.shape)}"
+                )
             moved = {key: value.to(buffer.device) for key, value in state.items()}
             # The fused kernel wants the count beside the buffer.
             self._adam.state[buffer] = moved

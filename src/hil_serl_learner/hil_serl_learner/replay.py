@@ -59,7 +59,9 @@ class Replay:
             self.frames = {c.name: np.zeros((n, c.size, c.size, 3), np.uint8) for c in spec.cameras}
             self.state = np.zeros((n, self._layout.size), np.float32)
         except MemoryError as error:
-            raise ReplayFullError(f"{n} records do not fit into memory; lower learner.replay_capacity") from error
+            raise ReplayFullError(
+                f"{n} records do not fit into memory; lower learner.replay_capacity"
+            ) from error
         self.action = np.zeros((n, spec.action.dimension), np.float32)
         self.reward = np.zeros(n, np.float32)
         self.stop = np.zeros(n, bool)
@@ -156,11 +158,19 @@ class Replay:
             ValueError: Both lists are empty, or only demonstrations are asked for and there are none.
         """
         wanted = round(size * demonstration_share)
-        if not len(self.demonstrations) and wanted == size or not len(self.demonstrations) and not len(self.online):
+        if (
+            not len(self.demonstrations)
+            and wanted == size
+            or not len(self.demonstrations)
+            and not len(self.online)
+        ):
             raise ValueError("the replay holds no transitions to train on; record demonstrations first")
         demos = size if not len(self.online) else wanted if len(self.demonstrations) else 0
-        parts = [source.sample(rng, count) for source, count in
-                 ((self.demonstrations, demos), (self.online, size - demos)) if count]
+        parts = [
+            source.sample(rng, count)
+            for source, count in ((self.demonstrations, demos), (self.online, size - demos))
+            if count
+        ]
         start = np.concatenate(parts)
         return Sample(start, self._next[start])
 

@@ -131,7 +131,9 @@ class Trainer:
 
     def update(self) -> None:
         """One gradient update."""
-        sample = self.replay.sample(self._rng, self.spec.learner.batch_size, self.algorithm.demonstration_share)
+        sample = self.replay.sample(
+            self._rng, self.spec.learner.batch_size, self.algorithm.demonstration_share
+        )
         batch = gather(self.replay, self._observations, sample, self._rng, self._device)
         self._metrics |= self.algorithm.update(batch)
         self.counters.updates += 1
@@ -176,7 +178,7 @@ class Trainer:
 
     def random_state(self) -> dict[str, Any]:
         """State of the sampler as JSON values; the algorithm's own is with the optimisers."""
-        return {"numpy": self._rng.bit_generator.state}
+        return {"numpy": self._rng.bit_generator.state, "views": self._observations.seed}
 
     def restore(
         self,
@@ -202,5 +204,6 @@ class Trainer:
         for name, target in self.extractor.trainable_state().items():
             target.copy_(model[f"features.{name}"])
         self._rng.bit_generator.state = random["numpy"]
+        self._observations.seed = int(random["views"])
         self.counters = Counters(updates=counters.updates, version=counters.version)
         self._trained_before = trained_step

@@ -60,11 +60,11 @@ class TrainingWorker:
         publish: Callable[[PackedWeights], None],
     ) -> None:
         """Args:
-            trainer: New or restored.
-            config: How to train.
-            demonstrations: Opens the demonstration records, in order.
-            online: Opens the online records of earlier processes, in order.
-            publish: Sends weights; called from the training thread.
+        trainer: New or restored.
+        config: How to train.
+        demonstrations: Opens the demonstration records, in order.
+        online: Opens the online records of earlier processes, in order.
+        publish: Sends weights; called from the training thread.
         """
         self.trainer = trainer
         self.phase = "loading"
@@ -161,7 +161,11 @@ class TrainingWorker:
             for accepted in demo_ledger.offer(step):
                 self.trainer.add_demonstration(accepted)
         if demo_ledger.last_refusal:
-            _log.warning("%d demonstration records left out; the last: %s", demo_ledger.rejected, demo_ledger.last_refusal)
+            _log.warning(
+                "%d demonstration records left out; the last: %s",
+                demo_ledger.rejected,
+                demo_ledger.last_refusal,
+            )
         self.trainer.begin()
         known: set[str] = set()
         for step in online():
@@ -245,7 +249,10 @@ class TrainingWorker:
         self._publish(self.trainer.weights())
 
     def _save_if_due(self) -> None:
-        if self.trainer.trained_step - self._saved_at >= self._config.checkpoint_every and not self.trainer.update_due:
+        if (
+            self.trainer.trained_step - self._saved_at >= self._config.checkpoint_every
+            and not self.trainer.update_due
+        ):
             self._save_checkpoint()
         self._serve_saves()
 

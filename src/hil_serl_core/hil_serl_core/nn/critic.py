@@ -16,12 +16,16 @@ class CriticEnsemble(nn.Module):
     the same observations under the same parameters, and the actor loss needs no gradient through it.
     """
 
-    def __init__(self, observation_size: int, action_size: int, hidden: tuple[int, ...], members: int = 2) -> None:
+    def __init__(
+        self, observation_size: int, action_size: int, hidden: tuple[int, ...], members: int = 2
+    ) -> None:
         super().__init__()
         self.members = members
         self.observation_size = observation_size
         sizes = (observation_size + action_size, *hidden)
-        self.layers = nn.ModuleList(EnsembleDense(members, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(
+            EnsembleDense(members, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        )
         self.norms = nn.ModuleList(EnsembleNormTanh(members, size) for size in hidden)
         self.output = EnsembleDense(members, sizes[-1], 1)
 

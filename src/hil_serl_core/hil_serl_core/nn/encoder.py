@@ -135,7 +135,9 @@ class ObservationEncoder(nn.Module):
     def cameras(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Maps flat features of all cameras (B, sum H * W * C) to (B, cameras * camera_embedding)."""
         parts = torch.split(features, self._sizes, dim=1)
-        return torch.cat([head(part, generator) for head, part in zip(self.heads.values(), parts, strict=True)], 1)
+        return torch.cat(
+            [head(part, generator) for head, part in zip(self.heads.values(), parts, strict=True)], 1
+        )
 
     def forward(self, features: Tensor, state: Tensor) -> Tensor:
         """Maps features (B, F) and scaled state (B, S) to the embedding (B, Z)."""

@@ -31,18 +31,21 @@ class FeatureExtractor(nn.Module):
 
     def __init__(self, backbone: Backbone, sizes: Mapping[str, int], channels: int | None) -> None:
         """Args:
-            backbone: Frozen trunk.
-            sizes: Camera name to side of its square image [px].
-            channels: Principal components kept, None for the trunk's own channels.
+        backbone: Frozen trunk.
+        sizes: Camera name to side of its square image [px].
+        channels: Principal components kept, None for the trunk's own channels.
         """
         super().__init__()
         self.backbone = backbone
         self.image_sizes = dict(sizes)
         kept = backbone.channels if channels is None else channels
         if kept > backbone.channels:
-            raise ValueError(f"pca_channels {kept} exceeds the {backbone.channels} channels of {backbone.name}")
+            raise ValueError(
+                f"pca_channels {kept} exceeds the {backbone.channels} channels of {backbone.name}"
+            )
         self.cameras = {
-            name: (backbone.output_size(size), backbone.output_size(size), kept) for name, size in sizes.items()
+            name: (backbone.output_size(size), backbone.output_size(size), kept)
+            for name, size in sizes.items()
         }
         self.size = sum(h * w * c for h, w, c in self.cameras.values())
         self.uses_pca = channels is not None

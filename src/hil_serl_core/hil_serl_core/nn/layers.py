@@ -20,7 +20,9 @@ def lecun_normal_(tensor: Tensor, fan_in: int, generator: torch.Generator | None
     return nn.init.trunc_normal_(tensor, std=std, a=-2.0 * std, b=2.0 * std, generator=generator)
 
 
-def xavier_uniform_(tensor: Tensor, fan_in: int, fan_out: int, generator: torch.Generator | None = None) -> Tensor:
+def xavier_uniform_(
+    tensor: Tensor, fan_in: int, fan_out: int, generator: torch.Generator | None = None
+) -> Tensor:
     """Fills ``tensor`` from U(-l, l) with l = sqrt(6 / (fan_in + fan_out))."""
     limit = math.sqrt(6.0 / (fan_in + fan_out))
     return nn.init.uniform_(tensor, -limit, limit, generator=generator)

@@ -26,7 +26,10 @@ class StateLayout:
             start += size
         self.size = start
         self._inverse_scale = np.concatenate(
-            [np.full(size, 1.0 / spec.learner.state_scale[part], np.float32) for part, size in spec.state_sizes.items()]
+            [
+                np.full(size, 1.0 / spec.learner.state_scale[part], np.float32)
+                for part, size in spec.state_sizes.items()
+            ]
         )
 
     def flatten(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -41,7 +44,9 @@ class StateLayout:
                 raise ValueError(f"state part '{part}' is missing; got {sorted(state)}")
             values = np.asarray(state[part], np.float32)
             if values.shape != (where.stop - where.start,):
-                raise ValueError(f"state part '{part}' has shape {values.shape}, expected ({where.stop - where.start},)")
+                raise ValueError(
+                    f"state part '{part}' has shape {values.shape}, expected ({where.stop - where.start},)"
+                )
             flat[where] = values
         if not np.isfinite(flat).all():
             bad = next(part for part, where in self.slices.items() if not np.isfinite(flat[where]).all())

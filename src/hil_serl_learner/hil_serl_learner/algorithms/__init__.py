@@ -14,7 +14,9 @@ __all__ = ["ALGORITHMS", "Algorithm", "BehaviourCloning", "Rlpd", "create_algori
 ALGORITHMS = {"rlpd": Rlpd, "bc": BehaviourCloning}
 
 
-def create_algorithm(name: str, config: NetworkConfig, learner: LearnerSpec, seed: int, device: str) -> Algorithm:
+def create_algorithm(
+    name: str, config: NetworkConfig, learner: LearnerSpec, seed: int, device: str
+) -> Algorithm:
     """Builds an algorithm by name.
 
     Raises:

@@ -35,7 +35,10 @@ class BehaviourCloning:
         embedding = self.policy.encoder(batch.features, batch.state)
         loss = (self.policy.actor.mode(embedding) - batch.action).square().mean()
         gradients = torch.autograd.grad(loss, self._flat.parameters, allow_unused=True)
-        filled = [torch.zeros_like(p) if g is None else g for g, p in zip(gradients, self._flat.parameters, strict=True)]
+        filled = [
+            torch.zeros_like(p) if g is None else g
+            for g, p in zip(gradients, self._flat.parameters, strict=True)
+        ]
         self._adam.step(filled)
         return {"actor_loss": loss.detach()}
 

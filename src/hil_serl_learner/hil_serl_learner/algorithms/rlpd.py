@@ -79,7 +79,9 @@ class Rlpd:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.policy = PolicyNetwork(config).to(self._device)
-            ensemble = CriticEnsemble(config.embedding_size, config.action_size, config.hidden, config.critic_ensemble)
+            ensemble = CriticEnsemble(
+                config.embedding_size, config.action_size, config.hidden, config.critic_ensemble
+            )
         self._critic = _Critic(self.policy.encoder, ensemble.to(self._device))
         self._target = copy.deepcopy(self._critic).requires_grad_(False)
         entropy = learner.target_entropy if learner.target_entropy is not None else -config.action_size / 2.0
@@ -127,7 +129,9 @@ class Rlpd:
         next_q = self._target.ensemble(target_embedding, action)
         return temporal_difference_target(batch.reward, batch.mask, next_q, self._learner.discount), log_prob
 
-    def _update_actor(self, batch: Batch, cameras: Tensor, projected: Tensor, next_log_prob: Tensor) -> dict[str, Tensor]:
+    def _update_actor(
+        self, batch: Batch, cameras: Tensor, projected: Tensor, next_log_prob: Tensor
+    ) -> dict[str, Tensor]:
         """Steps actor, proprio encoder and temperature.
 
         Args:
@@ -148,7 +152,9 @@ class Rlpd:
         actor = self._actor_flat.parameters
         gradients = torch.autograd.grad(loss, [*actor, *self._state_parameters])
         entropy = -next_log_prob.mean()
-        multiplier_gradient = torch.autograd.grad(self.temperature.loss(entropy), [self.temperature.multiplier])
+        multiplier_gradient = torch.autograd.grad(
+            self.temperature.loss(entropy), [self.temperature.multiplier]
+        )
         self._actor_adam.step(gradients[: len(actor)], gradients[len(actor) :])
         self._temperature_adam.step(multiplier_gradient)
         return {"actor_loss": loss.detach(), "temperature": alpha.detach(), "entropy": entropy}

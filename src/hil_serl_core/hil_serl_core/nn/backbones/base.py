@@ -66,7 +66,9 @@ def same_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, group
     left, right = same_padding(x.shape[-1], kernel, stride)
     if top == bottom and left == right:
         return functional.conv2d(x, weight, bias, stride, (top, left), groups=groups)
-    return functional.conv2d(functional.pad(x, (left, right, top, bottom)), weight, bias, stride, groups=groups)
+    return functional.conv2d(
+        functional.pad(x, (left, right, top, bottom)), weight, bias, stride, groups=groups
+    )
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
@@ -77,10 +79,14 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) 
     """
     for name, target in module.state_dict().items():
         if name not in tensors:
-            raise BackboneError(f"{origin} lacks the tensor '{name}'; is it a weight file of another network?")
+            raise BackboneError(
+                f"{origin} lacks the tensor '{name}'; is it a weight file of another network?"
+            )
         source = tensors[name]
         if source.shape != target.shape:
-            raise BackboneError(f"{origin}: '{name}' has shape {tuple(source.shape)}, expected {tuple(target.shape)}")
+            raise BackboneError(
+                f"{origin}: '{name}' has shape {tuple(source.shape)}, expected {tuple(target.shape)}"
+            )
         if not torch.isfinite(source).all():
             raise BackboneError(f"{origin}: '{name}' is not finite")
         target.copy_(source)

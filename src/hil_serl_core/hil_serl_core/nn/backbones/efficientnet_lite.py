@@ -48,7 +48,9 @@ STAGES_AT_STRIDE = {8: 3, 16: 5, 32: 7}
 class FoldedConv(nn.Module):
     """Convolution with SAME padding, batch norm folded in, optionally followed by ReLU6."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
+    ):
         super().__init__()
         self.register_buffer("weight", torch.zeros(outputs, inputs // groups, kernel, kernel))
         self.register_buffer("bias", torch.zeros(outputs))
@@ -88,7 +90,9 @@ class EfficientNetLite0(Backbone):
     def __init__(self, stride: int = 8) -> None:
         super().__init__()
         if stride not in STAGES_AT_STRIDE:
-            raise BackboneError(f"efficientnet_lite0 can be cut at strides {sorted(STAGES_AT_STRIDE)}, not {stride}")
+            raise BackboneError(
+                f"efficientnet_lite0 can be cut at strides {sorted(STAGES_AT_STRIDE)}, not {stride}"
+            )
         self.stride = stride
         self.stem = FoldedConv(3, STEM_CHANNELS, 3, 2)
         blocks, channels = [], STEM_CHANNELS
@@ -124,10 +128,15 @@ class EfficientNetLite0(Backbone):
 
 def _load_folded(conv: FoldedConv, tensors: Mapping[str, Tensor], name: str, norm: str, origin: str) -> None:
     """weight = w g / sqrt(var + eps), bias = b - mean g / sqrt(var + eps)."""
-    keys = (f"{name}.weight", *(f"{norm}.{part}" for part in ("weight", "bias", "running_mean", "running_var")))
+    keys = (
+        f"{name}.weight",
+        *(f"{norm}.{part}" for part in ("weight", "bias", "running_mean", "running_var")),
+    )
     missing = [key for key in keys if key not in tensors]
     if missing:
-        raise BackboneError(f"{origin} lacks the tensor '{missing[0]}'; is it a weight file of another network?")
+        raise BackboneError(
+            f"{origin} lacks the tensor '{missing[0]}'; is it a weight file of another network?"
+        )
     kernel, gain, offset, mean, variance = (tensors[key].double() for key in keys)
     if kernel.shape != conv.weight.shape:
         raise BackboneError(

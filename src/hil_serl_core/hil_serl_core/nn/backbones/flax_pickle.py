@@ -38,6 +38,11 @@ def _frombuffer(buffer: Any, dtype: np.dtype, shape: tuple[int, ...], order: str
     return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
 
 
+def _encode(text: str, encoding: str) -> bytes:
+    """Stands in for ``_codecs.encode``, which protocol 2 uses for bytes."""
+    return text.encode("latin1")
+
+
 def _jax_array(reconstruct: Any, arguments: Any, state: Any, _aval: Any) -> np.ndarray:
     """Stands in for ``jax._src.array._reconstruct_array``: JAX pickles an array as the NumPy array inside it."""
     if reconstruct is not _reconstruct:
@@ -49,6 +54,7 @@ def _jax_array(reconstruct: Any, arguments: Any, state: Any, _aval: Any) -> np.n
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
+    ("_codecs", "encode"): _encode,
     ("numpy", "dtype"): _dtype,
     ("numpy", "ndarray"): np.ndarray,
     ("jax._src.array", "_reconstruct_array"): _jax_array,
@@ -86,7 +92,9 @@ def read_array_tree(path: Path) -> dict[str, Any]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # a damaged pickle raises almost anything
-        raise UnsafePickleError(f"{path}: not a readable pickle of arrays ({type(error).__name__}: {error})") from error
+        raise UnsafePickleError(
+            f"{path}: not a readable pickle of arrays ({type(error).__name__}: {error})"
+        ) from error
     _check_tree(tree, str(path), "")
     return tree
 

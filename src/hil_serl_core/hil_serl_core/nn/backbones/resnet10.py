@@ -62,7 +62,11 @@ class BasicBlock(nn.Module):
         self.conv1, self.norm1 = SameConv(inputs, outputs, 3, stride), FrozenGroupNorm(outputs)
         self.conv2, self.norm2 = SameConv(outputs, outputs, 3), FrozenGroupNorm(outputs)
         projected = inputs != outputs or stride != 1
-        self.shortcut = nn.Sequential(SameConv(inputs, outputs, 1, stride), FrozenGroupNorm(outputs)) if projected else None
+        self.shortcut = (
+            nn.Sequential(SameConv(inputs, outputs, 1, stride), FrozenGroupNorm(outputs))
+            if projected
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
@@ -88,7 +92,8 @@ class ResNet10(Backbone):
         kept = STAGE_CHANNELS[: STAGES_AT_STRIDE[stride]]
         inputs = (STEM_CHANNELS, *kept[:-1])
         self.stages = nn.ModuleList(
-            BasicBlock(a, b, 1 if index == 0 else 2) for index, (a, b) in enumerate(zip(inputs, kept, strict=True))
+            BasicBlock(a, b, 1 if index == 0 else 2)
+            for index, (a, b) in enumerate(zip(inputs, kept, strict=True))
         )
         self.channels = kept[-1]
 
@@ -133,6 +138,7 @@ def tensors_from_flax(tree: Mapping[str, Any]) -> dict[str, Tensor]:
 
     Convolution kernels are (H, W, in, out) there. The classifier's ``output_head`` is left out.
     """
+
     def conv(node: Mapping[str, Any]) -> Tensor:
         return torch.from_numpy(np.array(node["kernel"], dtype=np.float32)).permute(3, 2, 0, 1).contiguous()
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small task, made-up experience, and one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.step import Source, Step
+
+torch.set_num_threads(1)
+
+
+class Toy:
+    """Makes specs and records."""
+
+    @staticmethod
+    def spec(**learner: object) -> TaskSpec:
+        """Two 32 px cameras, two state parts; small networks and buffers."""
+        settings = {
+            "batch_size": 16,
+            "hidden": (32, 32),
+            "camera_embedding": 8,
+            "state_embedding": 8,
+            "pca_channels": 4,
+            "augmented_views": 3,
+            "replay_capacity": 300,
+            "warmup_steps": 5,
+            "update_to_data": 2.0,
+            "publish_every": 10,
+            **learner,
+        }
+        stiffness = {"translational_stiffness": (2000.0,) * 3, "rotational_stiffness": (150.0,) * 3}
+        clips = {
+            f"{kind}clip_{sign}": (0.01,) * 3
+            for kind in ("", "rotation_")
+            for sign in ("positive", "negative")
+        }
+        cameras = [
+            {"name": name, "source_width": 32, "source_height": 32, "size": 32}
+            for name in ("left_eye", "right_eye")
+        ]
+        zeros = (0.0,) * 3
+        return TaskSpec.model_validate(
+            {
+                "name": "toy",
+                "description": "toy",
+                "cameras": cameras,
+                "state": ["tcp_pose", "gripper"],
+                "action": {"translation_scale": 0.01, "rotation_scale": 0.05},
+                "control": {**stiffness, **clips},
+                "workspace": {"lower": (-0.1,) * 3, "upper": (0.1,) * 3, "max_rotation": 1.0},
+                "episode": {"max_steps": 50},
+                "reset": {
+                    "nominal_position": (0.5, 0.0, 0.2),
+                    "position_range": zeros,
+                    "rotation_range": zeros,
+                },
+                "reward": {"kind": "ground_truth"},
+                "learner": settings,
+            }
+        )
+
+    @staticmethod
+    def step(spec: TaskSpec, sequence: int = 0, **changes: object) -> Step:
+        """A valid record with content that depends on its sequence number; fields can be replaced."""
+        rng = np.random.default_rng(sequence)
+        state = {part: rng.normal(size=size).astype(np.float32) for part, size in spec.state_sizes.items()}
+        fields: dict[str, object] = {
+            "stamp": 0.1 * sequence,
+            "actor_id": "actor",
+            "sequence": sequence,
+            "episode": 0,
+            "step_index": sequence,
+            "frames": {
+                c.name: rng.integers(0, 256, (c.size, c.size, 3), dtype=np.uint8) for c in spec.cameras
+            },
+            "state": state,
+            "tcp_pose": np.array([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0]),
+            "action": rng.uniform(-1.0, 1.0, spec.action.dimension).astype(np.float32),
+            "policy_action": None,
+            "source": Source.POLICY,
+            "reward": 0.0,
+            "grasp_penalty": 0.0,
+            "is_first": sequence == 0,
+            "is_last": False,
+            "is_terminal": False,
+            "policy_version": 0,
+            "spec_hash": spec.hash,
+            **changes,
+        }
+        if fields["is_last"]:
+            fields |= {"action": None, "source": Source.NONE}
+        return Step(**fields)
+
+    @classmethod
+    def episodes(
+        cls,
+        spec: TaskSpec,
+        count: int,
+        length: int = 8,
+        actor_id: str = "actor",
+        source: Source = Source.POLICY,
+    ) -> Iterator[Step]:
+        """``count`` successful episodes of ``length`` transitions."""
+        for sequence in range(count * (length + 1)):
+            episode, index = divmod(sequence, length + 1)
+            last = index == length
+            yield cls.step(
+                spec,
+                sequence,
+                actor_id=actor_id,
+                episode=episode,
+                step_index=index,
+                source=source,
+                is_first=index == 0,
+                is_last=last,
+                is_terminal=last,
+                reward=float(last),
+            )
+
+
+@pytest.fixture(scope="session")
+def toy() -> type[Toy]:
+    return Toy
+
+
+@pytest.fixture(scope="session")
+def spec() -> TaskSpec:
+    return Toy.spec()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: exact resume, survival of kills at any moment, clear refusal of damage."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hil_serl_core.weights import read_file
+from hil_serl_learner import checkpoint
+from hil_serl_learner.checkpoint import CheckpointError, DamagedCheckpointError
+from hil_serl_learner.trainer import Trainer
+
+
+def prepared(toy, spec, seed=0):
+    trainer = Trainer(spec, seed)
+    for step in toy.episodes(spec, 2, actor_id="demo"):
+        trainer.add_demonstration(step)
+    return trainer
+
+
+def trained(toy, spec, records=20):
+    trainer = prepared(toy, spec)
+    trainer.begin()
+    for step in itertools.islice(toy.episodes(spec, 9), records):
+        trainer.consume(step)
+    return trainer
+
+
+def test_a_resumed_training_continues_bit_for_bit(toy, spec, tmp_path):
+    whole = trained(toy, spec, 40)
+    first = trained(toy, spec, 24)
+    first.weights()
+    checkpoint.save(first, tmp_path)
+    resumed = prepared(toy, spec, seed=55)
+    folder, problems = checkpoint.load_latest(resumed, tmp_path)
+    assert problems == []
+    assert folder.name == f"step_{first.trained_step:08d}"
+    resumed.begin()
+    for step in itertools.islice(toy.episodes(spec, 9), 40):
+        resumed.consume(step)
+    assert resumed.counters.environment_steps == whole.counters.environment_steps
+    assert resumed.counters.updates == whole.counters.updates
+    assert resumed.counters.episodes == whole.counters.episodes
+    assert resumed.counters.version == 0
+    assert {k: v.tolist() for k, v in resumed.model_state().items()} == {
+        k: v.tolist() for k, v in whole.model_state().items()
+    }
+
+
+def test_the_policy_file_is_what_the_actor_reads(toy, spec, tmp_path):
+    trainer = trained(toy, spec)
+    packed = trainer.weights()
+    folder = checkpoint.save(trainer, tmp_path)
+    assert read_file(folder) == packed
+    assert (tmp_path / "latest").resolve() == folder.resolve()
+
+
+@pytest.mark.parametrize(
+    "name", ["policy.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"]
+)
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
+def test_damage_falls_back_to_the_checkpoint_before(toy, spec, tmp_path, name, damage):
+    trainer = trained(toy, spec, 15)
+    good = checkpoint.save(trainer, tmp_path)
+    for step in itertools.islice(toy.episodes(spec, 9), 15, 30):
+        trainer.consume(step)
+    bad = checkpoint.save(trainer, tmp_path)
+    data = bytearray((bad / name).read_bytes())
+    if damage == "remove":
+        (bad / name).unlink()
+    elif damage == "truncate":
+        (bad / name).write_bytes(data[: len(data) // 2])
+    else:
+        data[len(data) // 3] ^= 0xFF
+        (bad / name).write_bytes(data)
+    folder, problems = checkpoint.load_latest(prepared(toy, spec), tmp_path)
+    assert folder == good
+    assert len(problems) == 1
+    assert bad.name in problems[0]
+
+
+def test_nothing_usable_is_an_error_that_names_the_folder(toy, spec, tmp_path):
+    with pytest.raises(CheckpointError, match=str(tmp_path)):
+        checkpoint.load_latest(prepared(toy, spec), tmp_path)
+    folder = checkpoint.save(trained(toy, spec), tmp_path)
+    (folder / "state.json").write_text("{")
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load_latest(prepared(toy, spec), tmp_path)
+
+
+def test_another_task_or_algorithm_is_refused(toy, spec, tmp_path):
+    checkpoint.save(trained(toy, spec), tmp_path)
+    with pytest.raises(CheckpointError, match="spec_hash"):
+        checkpoint.load_latest(Trainer(toy.spec(discount=0.5)), tmp_path)
+    with pytest.raises(CheckpointError, match="algorithm"):
+        checkpoint.load_latest(Trainer(spec, algorithm="bc"), tmp_path)
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("call", range(1, 16))
+def test_killed_at_any_system_call_the_earlier_checkpoint_stays_usable(
+    toy, spec, tmp_path, monkeypatch, call
+):
+    """The process vanishes at the n-th write, sync or rename: nothing after that call happens, clean-up included."""
+    trainer = trained(toy, spec, 15)
+    good = checkpoint.save(trainer, tmp_path)
+    for step in itertools.islice(toy.episodes(spec, 9), 15, 20):
+        trainer.consume(step)
+    count = 0
+
+    def fragile(function):
+        def run(*args, **kwargs):
+            nonlocal count
+            count += 1
+            if count >= call:
+                raise _Killed
+            return function(*args, **kwargs)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "fsync", fragile(checkpoint.os.fsync))
+        patch.setattr(Path, "rename", fragile(Path.rename))
+        patch.setattr(Path, "replace", fragile(Path.replace))
+        patch.setattr(Path, "symlink_to", fragile(Path.symlink_to))
+        patch.setattr(shutil, "rmtree", fragile(shutil.rmtree))
+        try:
+            saved = checkpoint.save(trainer, tmp_path)
+        except _Killed:
+            saved = None
+    folder, problems = checkpoint.load_latest(prepared(toy, spec), tmp_path)
+    assert problems == []
+    assert folder in (good, tmp_path / f"step_{trainer.trained_step:08d}")
+    assert saved is None or folder == saved
+    assert (tmp_path / "latest" / "state.json").exists()
+    again = checkpoint.save(trainer, tmp_path)
+    assert json.loads((again / "state.json").read_text())["trained_step"] == trainer.trained_step
+
+
+def test_only_the_last_three_are_kept(toy, spec, tmp_path):
+    trainer = trained(toy, spec, 0)
+    for step in toy.episodes(spec, 1):
+        trainer.consume(step)
+        if step.action is not None:
+            checkpoint.save(trainer, tmp_path)
+    assert sorted(p.name for p in tmp_path.glob("step_*")) == [f"step_{n:08d}" for n in (6, 7, 8)]
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(toy, spec, tmp_path, monkeypatch):
+    trainer = trained(toy, spec, 15)
+    good = checkpoint.save(trainer, tmp_path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            checkpoint.save(trainer, tmp_path)
+    assert checkpoint.load_latest(prepared(toy, spec), tmp_path)[0] == good
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_damaged_checkpoint_error_is_a_checkpoint_error():
+    assert issubclass(DamagedCheckpointError, CheckpointError)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ledger: whatever is lost, doubled or reordered on the way, each record is handed on once and in order."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hil_serl_learner import ingest
+from hil_serl_learner.ingest import Ledger
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_every_record_once_and_in_order(toy, spec, data):
+    actors = {
+        name: [toy.step(spec, i, actor_id=name) for i in range(data.draw(st.integers(1, 8)))] for name in "ab"
+    }
+    everything = [step for steps in actors.values() for step in steps]
+    sent = data.draw(st.lists(st.sampled_from(everything), max_size=40)) + everything
+    order = data.draw(st.permutations(range(len(sent))))
+    ledger, received = Ledger(spec), {"a": [], "b": []}
+    for index in order:
+        for step in ledger.offer(sent[index]):
+            received[step.actor_id].append(step.sequence)
+        for ack in ledger.acks():
+            assert ack.acknowledged == len(received[ack.actor_id]) - 1
+    for name, steps in actors.items():
+        assert received[name] == list(range(len(steps)))
+    acks = {ack.actor_id: ack for ack in ledger.acks()}
+    assert sum(a.records + a.duplicates for a in acks.values()) == len(sent)
+    assert sum(a.records for a in acks.values()) == len(everything)
+
+
+def test_a_record_of_another_task_is_refused_and_not_acknowledged(toy, spec):
+    ledger = Ledger(spec)
+    assert ledger.offer(toy.step(spec, 0, spec_hash="0" * 16)) == []
+    (ack,) = ledger.acks()
+    assert (ack.acknowledged, ack.rejected, ack.records) == (-1, 1, 0)
+    assert "same task file" in ledger.last_refusal
+
+
+def _broken(toy, spec):
+    good = toy.step(spec, 1)
+    nan_state = {**good.state, "gripper": np.array([np.nan], np.float32)}
+    small = {**good.frames, "left_eye": np.zeros((16, 16, 3), np.uint8)}
+    return {
+        "NaN": {"state": nan_state},
+        "16, 16": {"frames": small},
+        "'left_eye' is missing": {"frames": {"right_eye": good.frames["right_eye"]}},
+        "'gripper' is missing": {"state": {"tcp_pose": good.state["tcp_pose"]}},
+        "action": {"action": np.full(6, np.inf, np.float32)},
+        "reward": {"reward": float("nan")},
+    }
+
+
+@pytest.mark.parametrize(
+    "reason", ["NaN", "16, 16", "'left_eye' is missing", "'gripper' is missing", "action", "reward"]
+)
+def test_an_unusable_record_is_counted_skipped_and_explained(toy, spec, reason):
+    ledger = Ledger(spec)
+    ledger.offer(toy.step(spec, 0))
+    bad = dataclasses.replace(toy.step(spec, 1), **_broken(toy, spec)[reason])
+    assert ledger.offer(bad) == []
+    assert [s.sequence for s in ledger.offer(toy.step(spec, 2))] == [2]
+    (ack,) = ledger.acks()
+    assert (ack.acknowledged, ack.records, ack.rejected) == (2, 2, 1)
+    assert reason in ledger.last_refusal
+    assert "record 1 of actor" in ledger.last_refusal
+
+
+def test_held_records_are_bounded(toy, spec, monkeypatch):
+    monkeypatch.setattr(ingest, "MAX_HELD", 2)
+    ledger = Ledger(spec)
+    for sequence in (1, 2, 3):
+        assert ledger.offer(toy.step(spec, sequence)) == []
+    assert [s.sequence for s in ledger.offer(toy.step(spec, 0))] == [0, 1, 2]
+    assert [s.sequence for s in ledger.offer(toy.step(spec, 3))] == [3]
+
+
+def test_bags_may_begin_later_than_zero(toy, spec):
+    ledger = Ledger(spec)
+    ledger.skip_to("actor", 5)
+    assert [s.sequence for s in ledger.offer(toy.step(spec, 5))] == [5]
+    assert ledger.acks()[0].records == 1

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trainer: counters, lockstep order, determinism, cached against plain path."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hil_serl_core.policy import Policy
+from hil_serl_core.weights import unpack
+from hil_serl_learner.observations import PlainObservations
+from hil_serl_learner.trainer import Trainer
+
+
+def started(toy, spec, seed=0, **options):
+    trainer = Trainer(spec, seed, **options)
+    for step in toy.episodes(spec, 2, actor_id="demo"):
+        trainer.add_demonstration(step)
+    trainer.begin()
+    return trainer
+
+
+def test_lockstep_counts_updates_and_announces_weights(toy, spec):
+    trainer = started(toy, spec)
+    due = []
+    for step in toy.episodes(spec, 4):
+        if trainer.consume(step):
+            due.append(trainer.trained_step)
+            assert trainer.weights().trained_step == trainer.trained_step
+    assert trainer.counters.environment_steps == 32
+    assert trainer.trained_step == 32
+    assert trainer.counters.episodes == 4
+    assert trainer.counters.updates == (32 - 5) * 2
+    assert due == [10, 20, 30]
+    assert trainer.counters.version == 2
+
+
+def test_free_running_owes_no_more_than_the_limit(toy, spec):
+    trainer = started(toy, spec)
+    for step in toy.episodes(spec, 2):
+        trainer.add_step(step)
+    assert trainer.trained_step == 16 - 11
+    trainer.limit_credit(3)
+    done = 0
+    while trainer.update_due:
+        trainer.update()
+        done += 1
+    assert done == 6
+    assert trainer.trained_step == 16
+
+
+def test_fractional_update_to_data(toy):
+    spec = toy.spec(update_to_data=0.5, warmup_steps=0)
+    trainer = started(toy, spec)
+    for step in toy.episodes(spec, 2):
+        trainer.consume(step)
+    assert trainer.counters.updates == 8
+
+
+def test_same_seed_same_weights_other_seed_other_weights(toy, spec):
+    def train(seed):
+        trainer = started(toy, spec, seed)
+        for step in toy.episodes(spec, 2):
+            trainer.consume(step)
+        return trainer.weights().data
+
+    assert train(0) == train(0)
+    assert train(0) != train(1)
+
+
+def test_weights_load_into_the_actors_policy_and_act_alike(toy, spec):
+    trainer = started(toy, spec)
+    for step in toy.episodes(spec, 2):
+        trainer.consume(step)
+    policy = Policy(spec)
+    policy.load(unpack(trainer.weights(), spec.hash, policy.shapes))
+    step = toy.step(spec, 3)
+    action = policy.act(step.frames, step.state, deterministic=True)
+    slot = trainer.replay.add(step, demonstration=False)
+    trainer._observations.store(slot, step)
+    with torch.no_grad():
+        features = torch.from_numpy(trainer._observations._cache[slot * 3].astype(np.float32))[None]
+        state = torch.from_numpy(trainer.replay.state[slot])[None]
+        network = trainer.algorithm.policy
+        expected = network.actor.mode(network.encoder(features, state))[0].numpy()
+    np.testing.assert_allclose(action, expected, atol=1e-5)
+
+
+def test_cached_and_plain_path_agree_without_augmentation(toy):
+    features = []
+    for cached in (True, False):
+        trainer = started(toy, toy.spec(feature_cache=cached, crop_padding=0))
+        slots = np.array([0, 3, 9, 3])
+        features.append(trainer._observations.features(slots, np.random.default_rng(0)))
+    torch.testing.assert_close(features[0], features[1], atol=5e-3, rtol=2e-3)
+
+
+def test_plain_path_trains(toy):
+    spec = toy.spec(feature_cache=False, batch_size=4, warmup_steps=12)
+    trainer = started(toy, spec)
+    assert isinstance(trainer._observations, PlainObservations)
+    for step in toy.episodes(spec, 2):
+        trainer.consume(step)
+    assert trainer.counters.updates == 8
+    assert np.isfinite(trainer.metrics["critic_loss"])
+
+
+def test_no_demonstrations_is_a_clear_error(spec):
+    with pytest.raises(ValueError, match="record demonstrations"):
+        Trainer(spec).begin()
+
+
+def test_behaviour_cloning_fits_the_demonstrations(toy):
+    spec = toy.spec(learning_rate=3e-3)
+    trainer = started(toy, spec, algorithm="bc")
+    losses = []
+    for _ in range(150):
+        trainer.update()
+        losses.append(trainer.metrics["actor_loss"])
+    assert np.mean(losses[-20:]) < 0.3 * np.mean(losses[:5])
+
+
+def test_unknown_algorithm_is_named(spec):
+    with pytest.raises(ValueError, match="rlpd"):
+        Trainer(spec, algorithm="dqn")
+
+
+def test_learned_pooling_head_trains(toy):
+    spec = toy.spec(camera_head="learned_pooling")
+    trainer = started(toy, spec)
+    for step in toy.episodes(spec, 2):
+        trainer.consume(step)
+    assert np.isfinite(trainer.metrics["actor_loss"])
