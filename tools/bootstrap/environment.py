@@ -208,6 +208,7 @@ def install_base(layout: Layout, stamps: Stamps, console: Console, ros: Path | N
         "base",
         "Python packages (about 350 MB to download, 1.1 GB on disk)",
         hash_of(lock),
+        "--no-deps",  # the locks are complete: there is nothing to resolve
         "-r",
         str(lock),
     )
@@ -225,10 +226,9 @@ def install_base(layout: Layout, stamps: Stamps, console: Console, ros: Path | N
             "ros",
             "ROS 2 Jazzy wheels (about 30 MB)",
             key,
+            "--no-deps",
             "-r",
             str(wheels),
-            "-c",
-            str(lock),
         )
         if not stamps.done("exports", key):
             with stamps.doing("exports", key):
