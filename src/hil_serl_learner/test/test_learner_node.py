@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The learner as a process: bags in, weights and acknowledgements out, killed and resumed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hil_serl_core.policy import Policy
+from hil_serl_core.spec import task_to_yaml
+from hil_serl_core.step import Source
+from hil_serl_core.weights import PackedWeights, read_file, unpack
+
+rclpy = pytest.importorskip("rclpy")
+pytest.importorskip("hil_serl_msgs.msg")
+
+from hil_serl_msgs.msg import LearnerStatus, PolicyWeights  # noqa: E402
+from hil_serl_msgs.msg import Step as StepMessage  # noqa: E402
+from hil_serl_msgs.srv import SaveCheckpoint  # noqa: E402
+from hil_serl_ros import names, qos  # noqa: E402
+from hil_serl_ros.bag import BagWriter  # noqa: E402
+from hil_serl_ros.conversions import step_to_message, weights_data  # noqa: E402
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+NAMESPACE = f"/learner_test_{os.getpid()}"
+
+
+class Cell:
+    """Plays the actor: writes bags, publishes steps, listens."""
+
+    def __init__(self, run_dir, spec):
+        self.run_dir, self.spec = run_dir, spec
+        (run_dir / "task.yaml").write_text(task_to_yaml(spec))
+        self.status, self.weights, self.process = None, [], None
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("fake_actor", namespace=NAMESPACE, context=self.context)
+        self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.publisher = self.node.create_publisher(StepMessage, names.STEP, qos.STEP)
+        self.node.create_subscription(LearnerStatus, names.LEARNER_STATUS, self._on_status, qos.LEARNER_STATUS)
+        self.node.create_subscription(PolicyWeights, names.POLICY_WEIGHTS, self.weights.append, qos.POLICY_WEIGHTS)
+
+    def _on_status(self, message):
+        self.status = message
+
+    def write_bag(self, mode, steps):
+        writer = BagWriter(self.run_dir / "bags" / mode / "actor" / "000")
+        writer.add_topic("/step", StepMessage, qos.STEP)
+        for step in steps:
+            writer.write("/step", step_to_message(step), int(step.stamp * 1e9))
+        writer.close()
+
+    def start(self, **parameters):
+        settings = {"task": str(self.run_dir / "task.yaml"), "run_dir": str(self.run_dir), "lockstep": True, **parameters}
+        arguments = [f"-p{key}:={str(value).lower() if isinstance(value, bool) else value}" for key, value in settings.items()]
+        arguments = [part for text in arguments for part in ("-p", text[2:])]
+        command = [sys.executable, "-m", "hil_serl_learner.learner_node", "--ros-args", "-r", f"__ns:={NAMESPACE}"]
+        self.status = None
+        self.weights.clear()
+        self.process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
+
+    def until(self, condition, seconds=60.0):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.executor.spin_once(timeout_sec=0.05)
+            assert self.process.poll() is None, self.process.stderr.read()
+            assert time.monotonic() < end, f"not reached; last status {self.status}"
+
+    def publish(self, steps):
+        for step in steps:
+            self.publisher.publish(step_to_message(step))
+            self.executor.spin_once(timeout_sec=0.0)
+
+    def ack(self):
+        return next(iter(self.status.acks), None) if self.status is not None else None
+
+    def acknowledged(self, sequence):
+        return self.ack() is not None and self.ack().acknowledged >= sequence
+
+    def end(self, sig=signal.SIGINT):
+        self.process.send_signal(sig)
+        code = self.process.wait(30)
+        self.process.stderr.close()
+        return code
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.end(signal.SIGKILL)
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def cell(tmp_path, toy):
+    cell = Cell(tmp_path, toy.spec(publish_every=10, warmup_steps=5))
+    cell.write_bag("record_demos", toy.episodes(cell.spec, 2, actor_id="demo", source=Source.HUMAN))
+    yield cell
+    cell.close()
+
+
+def test_steps_train_weights_and_a_killed_learner_resumes_without_counting_twice(cell, toy):
+    steps = list(toy.episodes(cell.spec, 6))
+    cell.start()
+    cell.until(lambda: cell.weights and cell.publisher.get_subscription_count())
+    assert (cell.weights[0].version, cell.weights[0].trained_step) == (0, 0)
+
+    # Doubled, and out of order by one.
+    cell.publish([steps[0], steps[2], steps[1], steps[1], *steps[3:30]])
+    cell.until(lambda: cell.acknowledged(29))
+    cell.until(lambda: cell.status.trained_step == 27 and cell.weights[-1].trained_step == 20)
+    assert (cell.ack().records, cell.ack().duplicates, cell.ack().rejected) == (30, 1, 0)
+    assert cell.status.environment_steps == sum(step.action is not None for step in steps[:30])
+    assert (cell.status.demo_size, cell.status.rl_size) == (16, 26)
+    assert cell.status.updates == (27 - 5) * 2
+    policy = Policy(cell.spec)
+    last = cell.weights[-1]
+    fields = (last.version, last.trained_step, last.update, last.spec_hash, last.sha256, weights_data(last))
+    unpack(PackedWeights(*fields), cell.spec.hash, policy.shapes)
+
+    client = cell.node.create_client(SaveCheckpoint, names.SAVE_CHECKPOINT)
+    assert client.wait_for_service(10.0)
+    future = client.call_async(SaveCheckpoint.Request())
+    cell.until(future.done)
+    assert future.result().success, future.result().message
+    assert read_file(cell.run_dir / "checkpoints" / "latest").trained_step == 27
+
+    # The actor had written more than it got acknowledged when the learner was killed.
+    cell.write_bag("train", steps[:40])
+    cell.end(signal.SIGKILL)
+    cell.start(resume=True)
+    cell.until(lambda: cell.acknowledged(39) and cell.weights)
+    cell.publish(steps[35:])
+    cell.until(lambda: cell.acknowledged(len(steps) - 1))
+    transitions = sum(step.action is not None for step in steps)
+    cell.until(lambda: cell.status.trained_step == transitions)
+    assert (cell.status.environment_steps, cell.status.episodes) == (transitions, 6)
+    assert cell.status.updates == (transitions - 5) * 2
+    assert cell.ack().records == len(steps)
+    assert cell.end() == 0
+    assert read_file(cell.run_dir / "checkpoints" / "latest").trained_step == transitions
+    assert list((cell.run_dir / "tensorboard").glob("events*"))
+
+
+def test_refusals_reach_the_status(cell, toy):
+    cell.start()
+    cell.until(lambda: cell.weights and cell.publisher.get_subscription_count())
+    cell.publish([toy.step(cell.spec, 0), toy.step(cell.spec, 1, reward=float("nan")), toy.step(cell.spec, 2)])
+    cell.until(lambda: cell.acknowledged(2))
+    assert (cell.ack().records, cell.ack().rejected) == (2, 1)
+    cell.publish([toy.step(cell.spec, 0, actor_id="other_task", spec_hash="0" * 16)])
+    cell.until(lambda: len(cell.status.acks) == 2)
+    other = next(ack for ack in cell.status.acks if ack.actor_id == "other_task")
+    assert (other.acknowledged, other.rejected) == (-1, 1)
+    assert "same task file" in cell.status.message
+
+
+def test_behaviour_cloning_ends_by_itself(cell):
+    cell.start(algorithm="bc", offline_updates=30)
+    assert cell.process.wait(60) == 0
+    assert read_file(cell.run_dir / "checkpoints" / "latest").update == 30
+
+
+def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(cell, tmp_path):
+    cell.start(algorithm="bc", offline_updates=3)
+    assert cell.process.wait(60) == 0
+    for parameters, text in (
+        ({"algorithm": "bc"}, "resume:=true"),
+        ({"run_dir": str(tmp_path / "empty")}, "no demonstrations"),
+        ({"algorithm": "sacc"}, "expected one of"),
+        ({"device": "cuda"} if not __import__("torch").cuda.is_available() else {"device": "tpu"}, "device"),
+    ):
+        cell.start(**parameters)
+        assert cell.process.wait(60) == 2
+        lines = [line for line in cell.process.stderr.read().splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1
+        assert text in lines[0]
