@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 #: Command -> (module, class). Modules are imported when their command runs, so that `doctor` works where
 #: others cannot.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -69,6 +67,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def execute(command: Any) -> int:
     """Run a command and turn what a user can cause into one clear message."""
+    from rich.console import Console
+
     from hil_serl_bringup.errors import USER_ERRORS
     from hil_serl_bringup.supervisor import ProcessFailure
 

@@ -20,12 +20,14 @@ from hil_serl_bringup.errors import UsageError
 from hil_serl_bringup.graph import Operator
 from hil_serl_bringup.monitor_node import MonitorNode
 from hil_serl_bringup.phases import Setup
+from hil_serl_bringup.recorded import episodes_of
 from hil_serl_bringup.resources import find_task, tasks
 from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.runner import Session
 from hil_serl_bringup.statistics import StopRule, rates
 from hil_serl_bringup.supervisor import interrupt_on_signals
 from hil_serl_bringup.view import View, percent, seconds
+from hil_serl_core.step import Step
 
 Device = Literal["spacenav", "joy", "keyboard"]
 
@@ -267,7 +269,7 @@ class Replay:
         path = path if self.phase == "all" else path / self.phase
         console = Console()
 
-        def steps() -> Iterator[replay.Step]:
+        def steps() -> Iterator[Step]:
             return replay.select(read_steps(path, keep_before_damage=True), self.episode)
 
         if self.video is not None:
@@ -277,7 +279,7 @@ class Replay:
             with interrupt_on_signals():
                 replay.publish_steps(steps(), self.rate, console)
         else:
-            replay.show_episodes(console, replay.list_episodes(steps()))
+            replay.show_episodes(console, episodes_of(steps()))
         return 0
 
 

@@ -5,51 +5,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hil_serl_bringup.statistics import Episode
 from hil_serl_bringup.video import compose, write_video
 from hil_serl_core.step import Source, Step
 
 REPLAY_NAMESPACE = "replay"
-
-
-@dataclass
-class RecordedEpisode:
-    """What a bag says about one episode."""
-
-    actor_id: str
-    episode: int
-    steps: int = 0
-    human_steps: int = 0
-    reward: float = 0.0
-    duration: float = 0.0
-    start: float = 0.0
-    end: str = "cut off"
-
-    def add(self, step: Step) -> None:
-        """Take the episode's next record."""
-        if step.step_index == 0:
-            self.start = step.stamp
-        self.steps += step.action is not None
-        self.human_steps += step.source == Source.HUMAN
-        self.reward += step.reward
-        self.duration = step.stamp - self.start
-        if step.is_last:
-            self.end = "time limit" if not step.is_terminal else "success" if step.reward > 0 else "failure"
-
-
-def list_episodes(steps: Iterable[Step]) -> list[RecordedEpisode]:
-    """Episodes of a stream of records, in order of appearance."""
-    found: dict[tuple[str, int], RecordedEpisode] = {}
-    for step in steps:
-        key = (step.actor_id, step.episode)
-        found.setdefault(key, RecordedEpisode(*key)).add(step)
-    return list(found.values())
 
 
 def select(steps: Iterable[Step], episodes: Sequence[int]) -> Iterator[Step]:
@@ -57,13 +23,14 @@ def select(steps: Iterable[Step], episodes: Sequence[int]) -> Iterator[Step]:
     return (step for step in steps if not episodes or step.episode in episodes)
 
 
-def show_episodes(console: Console, episodes: Sequence[RecordedEpisode]) -> None:
+def show_episodes(console: Console, episodes: Sequence[Episode]) -> None:
     """Print a table of episodes."""
     table = Table()
-    for heading in ("actor", "episode", "steps", "by the operator", "end", "return", "duration"):
+    for heading in ("actor", "episode", "steps", "by the operator", "end", "duration"):
         table.add_column(heading, justify="left" if heading in ("actor", "end") else "right")
     for e in episodes:
-        cells = (e.actor_id, e.episode, e.steps, e.human_steps, e.end, f"{e.reward:g}", f"{e.duration:.1f} s")
+        end = e.reason.replace("_", " ")
+        cells = (e.actor_id, e.episode, e.steps, e.intervened_steps, end, f"{e.duration:.1f} s")
         table.add_row(*(str(cell) for cell in cells))
     console.print(table)
 

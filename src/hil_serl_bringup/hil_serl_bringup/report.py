@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from hil_serl_bringup.statistics import WINDOW, Episode, Rates, counted, rates, rolling
-from hil_serl_bringup.view import percent, seconds
+from hil_serl_bringup.view import NOTHING, percent, seconds
 
 #: Colours that are told apart with any kind of colour vision (Okabe and Ito).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#666666"
@@ -50,12 +50,15 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     p, n = successes / trials, trials
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (centre - half, centre + half)
+    return (max(0.0, centre - half), min(1.0, centre + half))
 
 
 def same_starts(first: Sequence[Episode], second: Sequence[Episode]) -> bool:
-    """Whether two evaluations began from the same initial states in the same order."""
-    return [e.seed for e in counted(first)] == [e.seed for e in counted(second)]
+    """Whether two evaluations ran the same episode numbers from the same initial states, as far as known."""
+    one, other = ({e.episode: e.seed for e in counted(episodes)} for episodes in (first, second))
+    return one.keys() == other.keys() and all(
+        seed == other[number] or -1 in (seed, other[number]) for number, seed in one.items()
+    )
 
 
 def summarise(results: Results, **facts: Any) -> dict[str, Any]:
@@ -102,16 +105,16 @@ def table(summary: Mapping[str, Any], demos: Rates, evaluation: Rates, bc: Rates
         title=f"{summary.get('task', '')}: after {minutes:.1f} min of training", title_justify="left"
     )
     result.add_column("")
-    for heading in ("episodes", "success", "95 % interval", "cycle time", "steps a success"):
+    for heading in ("episodes", "success (95 %)", "cycle time", "steps"):
         result.add_column(heading, justify="right")
     rows = (("demonstrations", demos), ("behaviour cloning on them", bc), ("policy, autonomous", evaluation))
     for name, rate in rows:
         low, high = wilson(round(rate.success * rate.episodes) if rate.episodes else 0, rate.episodes)
-        interval = "–" if math.isnan(low) else f"{100 * low:.0f}–{100 * high:.0f} %"
-        steps = "–" if math.isnan(rate.cycle_steps) else f"{rate.cycle_steps:.1f}"
+        interval = "" if math.isnan(low) else f" ({100 * low:.0f}–{100 * high:.0f})"
+        steps = NOTHING if math.isnan(rate.cycle_steps) else f"{rate.cycle_steps:.1f}"
         style = "bold green" if rate is evaluation else ""
-        cells = (percent(rate.success), interval, seconds(rate.cycle_time), steps)
-        result.add_row(name, str(rate.episodes), *cells, style=style)
+        cells = (str(rate.episodes), percent(rate.success) + interval, seconds(rate.cycle_time), steps)
+        result.add_row(name, *cells, style=style)
     return result
 
 

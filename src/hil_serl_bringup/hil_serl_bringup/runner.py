@@ -12,10 +12,12 @@ from pathlib import Path
 from hil_serl_bringup.graph import GraphRequest, build_graph
 from hil_serl_bringup.monitor import RunMonitor
 from hil_serl_bringup.monitor_node import MonitorNode
+from hil_serl_bringup.recorded import recorded_episodes
 from hil_serl_bringup.run_folder import RunFolder
-from hil_serl_bringup.statistics import LearnerSample, StopRule, rolling
+from hil_serl_bringup.statistics import Episode, LearnerSample, StopRule, rolling
 from hil_serl_bringup.supervisor import Supervisor, tail
 from hil_serl_bringup.view import View, ViewState
+from hil_serl_core.episode import Mode
 
 PERIOD = 0.2  # s between two looks at the children, the rule and the screen
 QUIET = 30.0  # s without a step after which the view says so
@@ -85,6 +87,9 @@ class Session:
             KeyboardInterrupt: Ctrl-C; every child has ended.
         """
         processes = build_graph(request)
+        bags = request.run_dir / "bags" / str(request.mode)
+        # Evaluations of one run share a folder; those before this one are not part of it.
+        before = {_key(e) for e in recorded_episodes(bags, "")} if request.mode is Mode.EVAL else set()
         has_learner = any(process.name == "learner" for process in processes)
         csv = self.folder.path / f"learner-{phase.name}.csv" if has_learner else None
         monitor = RunMonitor(self.log, phase.name, csv, target=phase.episodes, only_solved=phase.only_solved)
@@ -104,6 +109,12 @@ class Session:
             self.node.spin(PERIOD)
         finally:
             self.node.monitor = None
+        if request.actor:
+            recorded = [e for e in recorded_episodes(bags, phase.name) if _key(e) not in before]
+            missed = self.log.complete(phase.name, recorded)
+            if missed:
+                text = f"{len(missed)} episodes were recorded before this tool was connected; they count."
+                self.view.say(text)
         return Outcome(reason, monitor.elapsed, monitor.env_steps, monitor.learner, peak)
 
     def _reason(self, supervisor: Supervisor, monitor: RunMonitor, phase: Phase) -> str | None:
@@ -116,6 +127,10 @@ class Session:
         if monitor.complete:
             return f"{phase.episodes} episodes"
         return phase.stop.reason(monitor.episodes, monitor.elapsed, monitor.env_steps)
+
+
+def _key(episode: Episode) -> tuple[str, int]:
+    return episode.actor_id, episode.episode
 
 
 class _Watch:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -149,17 +149,52 @@ class EpisodeLog:
     def append(self, episode: Episode) -> None:
         """Add one episode and write it through to the file."""
         self.episodes.append(episode)
-        new = not self._path.exists()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, [f.name for f in fields(Episode)])
-            if new:
-                writer.writeheader()
-            writer.writerow(asdict(episode))
+        _append(self._path, episode)
+
+    def complete(self, phase: str, recorded: Iterable[Episode]) -> list[Episode]:
+        """Add episodes of a phase that are recorded but were not heard of, where they belong in time.
+
+        Args:
+            phase: The phase.
+            recorded: What the bags have, in order; wall time and steps are filled in here.
+
+        Returns:
+            The added ones.
+        """
+        heard = {(e.actor_id, e.episode): e for e in self.episodes if e.phase == phase}
+        added, merged, wall, steps = [], [], 0.0, 0
+        for entry in recorded:
+            known = heard.pop((entry.actor_id, entry.episode), None)
+            wall, steps = (known.wall if known else wall), steps + entry.steps
+            merged.append(replace(known or entry, wall=wall, env_steps=steps))
+            if known is None:
+                added.append(merged[-1])
+        if added:
+            others = [e for e in self.episodes if e.phase != phase]
+            self.episodes = [*others, *merged, *heard.values()]
+            self._rewrite()
+        return added
+
+    def _rewrite(self) -> None:
+        temporary = self._path.with_suffix(".tmp")
+        temporary.unlink(missing_ok=True)
+        for episode in self.episodes:
+            _append(temporary, episode)
+        temporary.replace(self._path)
 
     def of(self, phase: str) -> list[Episode]:
         """Counted episodes of one phase."""
         return counted(self.episodes, phase)
+
+
+def _append(path: Path, episode: Episode) -> None:
+    new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Episode)])
+        if new:
+            writer.writeheader()
+        writer.writerow(asdict(episode))
 
 
 def read_episodes(path: Path) -> list[Episode]:

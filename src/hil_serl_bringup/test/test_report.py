@@ -91,6 +91,13 @@ def test_what_was_not_measured_is_null_not_zero(tmp_path):
     assert stored["episodes"] == 0
 
 
+def test_a_seed_that_is_not_known_does_not_speak_against_equal_starts():
+    unheard = [dataclasses.replace(e, seed=-1) for e in episodes(1)]
+    assert report.same_starts(episodes(5), unheard + episodes(5)[1:])
+    other = [dataclasses.replace(e, seed=99) for e in episodes(1)]
+    assert not report.same_starts(episodes(5), other + episodes(5)[1:])
+
+
 def test_the_comparison_knows_whether_both_began_alike():
     assert report.same_starts(episodes(5), episodes(5))
     assert not report.same_starts(episodes(5), episodes(4))
