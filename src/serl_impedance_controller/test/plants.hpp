@@ -4,10 +4,11 @@
 #ifndef PLANTS_HPP_
 #define PLANTS_HPP_
 
-#include <array>
-#include <cmath>
-
 #include "serl_impedance_controller/controller.hpp"
+
+// Compiled once, in plants.cpp: each takes seconds.
+extern template class serl_impedance_controller::Controller<6>;
+extern template class serl_impedance_controller::Controller<7>;
 
 namespace plants
 {
@@ -21,11 +22,7 @@ struct Wall
   double offset = 0.0;                          ///< [m]
   double stiffness = 1e5;                       ///< [N/m]
 
-  law::Vector3 force(const law::Vector3 & point) const
-  {
-    const double depth = normal.dot(point) - offset;
-    return depth > 0.0 ? law::Vector3(-stiffness * depth * normal) : law::Vector3(law::Vector3::Zero());
-  }
+  law::Vector3 force(const law::Vector3 & point) const;   ///< on the arm [N]
 };
 
 /// Rigid body moved by three forces and three moments: J = I, so torque = wrench, and M is diagonal.
@@ -34,32 +31,10 @@ class Gantry
 public:
   static constexpr int kSubsteps = 20;
 
-  law::Measurement<6> measure(double time) const
-  {
-    law::Measurement<6> m;
-    m.q << position, law::rotation_vector(orientation);
-    m.dq = velocity;
-    m.pose = law::Pose{position, orientation};
-    m.jacobian.setIdentity();
-    m.bias = bias;
-    m.mass = inertia.asDiagonal();
-    m.has_mass = true;
-    m.time = time;
-    return m;
-  }
+  law::Measurement<6> measure(double time) const;
 
   /// Hold `torque` for one tick of 1 ms; the bias is what the torque has to cancel.
-  void step(const law::JointVector<6> & torque)
-  {
-    const double dt = 1e-3 / kSubsteps;
-    for (int i = 0; i < kSubsteps; ++i) {
-      law::Vector6 wrench = torque - bias;
-      wrench.head<3>() += wall.force(position);
-      velocity += dt * wrench.cwiseQuotient(inertia);
-      position += dt * velocity.head<3>();
-      orientation = (law::quaternion_of(dt * velocity.tail<3>()) * orientation).normalized();
-    }
-  }
+  void step(const law::JointVector<6> & torque);
 
   law::Vector3 position = law::Vector3(0.5, 0.0, 0.3);
   Eigen::Quaterniond orientation = Eigen::Quaterniond::Identity();
@@ -76,69 +51,14 @@ public:
   static constexpr int kSubsteps = 10;
   using Vector7 = law::JointVector<7>;
 
-  SevenJointArm()
-  {
-    q << 0.0, -0.3, 0.0, -2.2, 0.0, 2.0, 0.785;
-    update();
-  }
+  SevenJointArm();
 
-  law::Measurement<7> measure(double time) const
-  {
-    law::Measurement<7> m;
-    m.q = q;
-    m.dq = dq;
-    m.pose = pose;
-    m.jacobian = jacobian;
-    m.bias = gravity;
-    m.mass = mass;
-    m.has_mass = true;
-    m.time = time;
-    return m;
-  }
+  law::Measurement<7> measure(double time) const;
 
-  void step(const Vector7 & torque)
-  {
-    const double dt = 1e-3 / kSubsteps;
-    for (int i = 0; i < kSubsteps; ++i) {
-      const law::Vector3 contact = wall.force(pose.position);
-      const Vector7 total = torque - gravity + jacobian.topRows<3>().transpose() * contact;
-      dq += dt * mass.llt().solve(total);
-      q += dt * dq;
-      update();
-    }
-  }
+  void step(const Vector7 & torque);
 
   /// Kinematics, inertia and gravity at q.
-  void update()
-  {
-    constexpr std::array<double, 7> a{0.0, 0.0, 0.0, 0.0825, -0.0825, 0.0, 0.088};
-    constexpr std::array<double, 7> d{0.333, 0.0, 0.316, 0.0, 0.384, 0.0, 0.0};
-    constexpr std::array<double, 7> twist{0.0, -M_PI_2, M_PI_2, M_PI_2, -M_PI_2, M_PI_2, M_PI_2};
-    constexpr std::array<double, 7> masses{3.0, 3.0, 3.0, 2.5, 3.0, 1.5, 1.7};
-    std::array<law::Vector3, 7> origins, axes;
-    Eigen::Isometry3d frame = Eigen::Isometry3d::Identity();
-    for (std::size_t i = 0; i < 7; ++i) {
-      frame.rotate(Eigen::AngleAxisd(twist[i], law::Vector3::UnitX()));
-      frame.translate(law::Vector3(a[i], 0.0, 0.0));
-      frame.rotate(Eigen::AngleAxisd(q[static_cast<int>(i)], law::Vector3::UnitZ()));
-      frame.translate(law::Vector3(0.0, 0.0, d[i]));
-      origins[i] = frame.translation();
-      axes[i] = frame.linear().col(2);
-    }
-    frame.translate(law::Vector3(0.0, 0.0, 0.21));
-    pose.position = frame.translation();
-    pose.orientation = Eigen::Quaterniond(frame.linear()).normalized();
-    mass = 0.05 * law::JointMatrix<7>::Identity();
-    gravity.setZero();
-    for (std::size_t link = 0; link < 7; ++link) {
-      const law::Vector3 centre = link == 6 ? pose.position : origins[link];
-      const law::Jacobian<7> j = jacobian_at(centre, static_cast<int>(link), origins, axes);
-      mass += masses[link] * j.topRows<3>().transpose() * j.topRows<3>();
-      mass += 0.01 * j.bottomRows<3>().transpose() * j.bottomRows<3>();
-      gravity += j.topRows<3>().transpose() * law::Vector3(0.0, 0.0, 9.81 * masses[link]);
-    }
-    jacobian = jacobian_at(pose.position, 6, origins, axes);
-  }
+  void update();
 
   Vector7 q;
   Vector7 dq = Vector7::Zero();
@@ -148,19 +68,6 @@ public:
   Vector7 gravity;
   Wall wall;
 
-private:
-  static law::Jacobian<7> jacobian_at(
-    const law::Vector3 & point, int last, const std::array<law::Vector3, 7> & origins,
-    const std::array<law::Vector3, 7> & axes)
-  {
-    law::Jacobian<7> j = law::Jacobian<7>::Zero();
-    for (int i = 0; i <= last; ++i) {
-      const auto k = static_cast<std::size_t>(i);
-      j.col(i).head<3>() = axes[k].cross(point - origins[k]);
-      j.col(i).tail<3>() = axes[k];
-    }
-    return j;
-  }
 };
 
 /// Gains with which both plants are well damped.
