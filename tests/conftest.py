@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of several processes over DDS, with kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import rclpy
+from hil_serl_bringup.executables import find_command
+from hil_serl_bringup.graph import GraphRequest, ProcessSpec, build_graph
+from hil_serl_msgs.msg import LearnerStatus
+from hil_serl_ros import names, qos
+from rclpy.executors import SingleThreadedExecutor
+
+
+
+class Processes:
+    """The process graph of a run, each process to be killed and started again at will."""
+
+    def __init__(self, request: GraphRequest) -> None:
+        self.request = request
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs = request.run_dir / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+
+    def spec(self, name: str, **changes: object) -> ProcessSpec:
+        """The process as the graph of the request, or of a changed request, has it."""
+        graph = build_graph(replace(self.request, **changes))  # type: ignore[arg-type]
+        return next(process for process in graph if process.name == name)
+
+    def start(self, name: str, **changes: object) -> None:
+        """Start one process of the graph."""
+        spec = self.spec(name, **changes)
+        command = find_command(spec.package, spec.executable) + spec.ros_arguments()
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **spec.environment}
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, as a crash or the out-of-memory killer would."""
+        self.running[name].kill()
+        self.running.pop(name).wait()
+
+    def check(self) -> None:
+        """Fail with the log of a process that ended by itself."""
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                pytest.fail(f"{name} ended with {process.returncode}:\n{self.log(name)}")
+
+    def log(self, name: str) -> str:
+        """The end of a process's log."""
+        return (self._logs / f"{name}.log").read_text(errors="replace")[-3000:]
+
+    def stop(self) -> None:
+        """End everything, politely first."""
+        for process in self.running.values():
+            process.send_signal(signal.SIGINT)
+        for process in self.running.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.running.clear()
+
+
+class Listener:
+    """A ROS node of the test that keeps the latest learner status and calls services."""
+
+    def __init__(self) -> None:
+        rclpy.init()
+        self.node = rclpy.create_node("test_listener")
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.status: LearnerStatus | None = None
+        self.node.create_subscription(
+            LearnerStatus, names.LEARNER_STATUS, self._on_status, qos.LEARNER_STATUS
+        )
+
+    def _on_status(self, message: LearnerStatus) -> None:
+        self.status = message
+
+    def wait(self, condition: Callable[[], object], seconds: float, processes: Processes, what: str) -> None:
+        """Spin until ``condition`` holds; a process that dies meanwhile fails the test at once."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            processes.check()
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"--- {name}\n{processes.log(name)}" for name in processes.running)
+                pytest.fail(f"waited {seconds:.0f} s in vain: {what}; last status {self.status}\n{logs}")
+            self.executor.spin_once(timeout_sec=0.1)
+
+    def call(self, service_type: type, name: str, request: object, processes: Processes) -> object:
+        """Call a service and return its answer."""
+        client = self.node.create_client(service_type, name)
+        self.wait(client.service_is_ready, 20, processes, f"service {name}")
+        future = client.call_async(request)
+        self.wait(future.done, 20, processes, f"answer of {name}")
+        return future.result()
+
+    def close(self) -> None:
+        """End the node."""
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown()
+
+
+@pytest.fixture(scope="session")
+def easy_task() -> Path:
+    """A version of the RAM twin that is learnt quickly."""
+    return Path(__file__).parent / "easy_insertion.yaml"
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def start_run() -> Iterator[Callable[[GraphRequest], Processes]]:
+    """Makes Processes that are ended whatever happens."""
+    made: list[Processes] = []
+
+    def make(request: GraphRequest) -> Processes:
+        made.append(Processes(request))
+        return made[-1]
+
+    yield make
+    for processes in made:
+        processes.stop()

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of actor and learner during training: the bags and the learner's ledger agree, every step counts once."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+
+import pytest
+from hil_serl_bringup.graph import GraphRequest
+from hil_serl_core.episode import Mode
+from hil_serl_ros import names
+from hil_serl_ros.bag import read_steps
+from std_srvs.srv import SetBool
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+
+
+def record_demonstrations(easy_task, run_dir, start_run, episodes=2):
+    shutil.copy(easy_task, run_dir / "task.yaml")
+    request = GraphRequest(str(run_dir / "task.yaml"), Mode.RECORD_DEMOS, run_dir, episodes=episodes, seed=3)
+    recording = start_run(request)
+    for name in ("sim", "operator"):
+        recording.start(name)
+    recording.start("actor")
+    deadline = time.monotonic() + 120
+    while recording.running["actor"].poll() is None:
+        assert time.monotonic() < deadline, recording.log("actor")
+        time.sleep(0.2)
+    assert recording.running.pop("actor").returncode == 0, recording.log("actor")
+    recording.stop()
+    return request
+
+
+def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(easy_task, tmp_path, start_run, listener):
+    record_demonstrations(easy_task, tmp_path, start_run)
+    request = GraphRequest(str(tmp_path / "task.yaml"), Mode.TRAIN, tmp_path, seed=3)
+    run = start_run(request)
+    for name in ("learner", "sim", "operator", "actor"):
+        run.start(name)
+
+    def transitions():
+        return listener.status.environment_steps if listener.status is not None else 0
+
+    def go_on(more):
+        listener.status = None
+        listener.wait(lambda: listener.status is not None, 60, run, "a status of the learner")
+        target = transitions() + more
+        listener.wait(lambda: transitions() >= target, 120, run, f"{target} transitions at the learner")
+
+    moments = random.Random(0)
+    go_on(150)
+    for victim in ("actor", "learner", "actor", "learner"):
+        time.sleep(moments.uniform(0.0, 1.5))
+        run.kill(victim)
+        if moments.random() < 0.5:
+            time.sleep(moments.uniform(0.0, 2.0))
+        run.start(victim, resume=True)
+        go_on(60)
+
+    # Stand still, so that both sides can be counted.
+    listener.call(SetBool, names.PAUSE, SetBool.Request(data=True), run)
+    in_bags = []
+
+    def settled():
+        in_bags[:] = list(read_steps(tmp_path / "bags" / "train" / "actor_0"))
+        ack = next((a for a in listener.status.acks if a.actor_id == "actor_0"), None)
+        return ack is not None and ack.acknowledged == in_bags[-1].sequence
+
+    listener.wait(settled, 60, run, "the learner to acknowledge the last step")
+    ack = next(a for a in listener.status.acks if a.actor_id == "actor_0")
+    assert [step.sequence for step in in_bags] == list(range(len(in_bags)))
+    assert ack.records == len(in_bags)
+    assert ack.rejected == 0
+    assert listener.status.environment_steps == sum(step.action is not None for step in in_bags)
+    starts = [step for step in in_bags if step.is_first]
+    assert [step.episode for step in starts] == list(range(len(starts))), "a cut episode is never continued"
+    assert len({p.name for p in (tmp_path / "bags" / "train" / "actor_0").iterdir()}) == 3, "one bag per start"
