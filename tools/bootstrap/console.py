@@ -120,7 +120,11 @@ class Console:
 def _last_line(path: Path) -> str:
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - 2000))
-        lines = [line.strip() for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+        lines = [
+            line.strip()
+            for line in stream.read().decode(errors="replace").splitlines()
+            if line.strip() and not line.startswith("WARNING")
+        ]
     return lines[-1] if lines else ""
 
 
