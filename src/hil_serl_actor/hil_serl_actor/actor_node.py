@@ -52,6 +52,7 @@ from hil_serl_ros.parameters import Parameters
 from hil_serl_ros.stamps import seconds_to_ns, stamp_from_seconds, stamp_to_seconds
 
 _WARNING_PERIOD = 5.0  # s; a repeated warning is shown this often
+_SILENCE = 3.0  # s of wall-clock time without a message from a source of the cell
 _FLUSH_TIME = 10.0  # s; how long a finished training actor waits for acknowledgements
 
 
@@ -77,6 +78,7 @@ class ActorNode(Node):
         self._loop = self._make_loop()
         self._scene = MarkerScene(self._spec.base_frame, *self._loop.box)
         self._warned: dict[str, float] = {}
+        self._heard: dict[str, float] = {}
         self._reset_in_flight = False
         self._done_since: float | None = None
         self._make_publishers()
@@ -184,6 +186,7 @@ class ActorNode(Node):
     # ----------------------------------------------------------------- inputs
 
     def _on_arm(self, message: ArmState) -> None:
+        self._heard[names.ARM_STATE] = time.monotonic()
         try:
             self._loop.put_arm(arm_state_from_message(message))
         except ValueError as error:
@@ -191,6 +194,7 @@ class ActorNode(Node):
         self._pump_lockstep()
 
     def _on_image(self, camera: str, message: Image) -> None:
+        self._heard[names.camera_image(camera)] = time.monotonic()
         try:
             pixels = image_to_array(message, camera)
         except ValueError as error:
@@ -350,7 +354,15 @@ class ActorNode(Node):
         if not waiting or now - self._done_since > _FLUSH_TIME:
             raise SystemExit(0)
 
+    def _warn_of_silence(self) -> None:
+        """Staleness is judged in ROS time; a dead simulator stops that time, so silence is also noticed in wall time."""
+        now = time.monotonic()
+        silent = [name for name, heard in self._heard.items() if now - heard > _SILENCE]
+        if silent and self._loop.phase is not Phase.DONE:
+            self.warn(f"nothing heard for {_SILENCE:.0f} s on {', '.join(silent)}; is the cell still running?")
+
     def _publish_diagnostics(self) -> None:
+        self._warn_of_silence()
         arm = self._loop.arm
         now = arm.stamp if self._lockstep and arm is not None else self.get_clock().now().nanoseconds * 1e-9
         statuses = [reports.loop_status(self._loop, now)]

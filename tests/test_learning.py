@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole loop learns: demonstrations, a short training and an evaluation by the command-line tool."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+
+def test_a_short_training_on_a_wide_slot_ends_in_autonomous_success(easy_task, tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
+    command = [sys.executable, "-m", "hil_serl_bringup.cli", "demo", "--task", str(easy_task)]
+    command += ["--run-dir", str(tmp_path / "run"), "--demos", "5", "--episodes", "10", "--film-episodes", "0"]
+    command += ["--minutes", "4", "--window", "12", "--min-steps", "600", "--no-compare", "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=550, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    summary_file = done.stdout.strip().splitlines()[-1]
+    with open(summary_file, encoding="utf-8") as file:
+        summary = json.load(file)
+    assert summary["success_rate"] >= 0.8
+    assert summary["cycle_time_s"] < summary["demo_cycle_time_s"]
+
+    with (tmp_path / "run" / "episodes.csv").open() as file:
+        training = [row for row in csv.DictReader(file) if row["phase"] == "train"]
+
+    def help_needed(rows):
+        return sum(int(row["intervened_steps"]) for row in rows) / sum(int(row["steps"]) for row in rows)
+
+    assert help_needed(training[-10:]) < 0.5 * help_needed(training[:10])

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In real time the actor keeps its rate while the learner is busy, refuses bad weights, and names a dead cell."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hil_serl_bringup.graph import GraphRequest
+from hil_serl_core.episode import Mode
+from hil_serl_core.spec import load_task
+from hil_serl_msgs.msg import PolicyWeights, Step
+from hil_serl_ros import names, qos
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def training(easy_task, tmp_path, start_run, listener):
+    """A training in real time after two demonstrations; steps as an outsider hears them."""
+    shutil.copy(easy_task, tmp_path / "task.yaml")
+    request = GraphRequest(str(tmp_path / "task.yaml"), Mode.RECORD_DEMOS, tmp_path, episodes=2, seed=5)
+    recording = start_run(request)
+    for name in ("sim", "operator", "actor"):
+        recording.start(name)
+    deadline = time.monotonic() + 120
+    while recording.running["actor"].poll() is None:
+        assert time.monotonic() < deadline, recording.log("actor")
+        time.sleep(0.2)
+    recording.running.pop("actor")
+    recording.stop()
+    run = start_run(replace(request, mode=Mode.TRAIN, speed="1.0", episodes=0))
+    for name in ("learner", "sim", "operator", "actor"):
+        run.start(name)
+    listener.steps = []
+    listener.node.create_subscription(Step, names.STEP, listener.steps.append, qos.STEP)
+    listener.wait(lambda: len(listener.steps) > 60, 120, run, "60 steps")
+    return run
+
+
+def stamp(step):
+    return step.header.stamp.sec + 1e-9 * step.header.stamp.nanosec
+
+
+def test_actor_keeps_its_rate_beside_a_busy_learner_and_refuses_bad_weights(training, listener):
+    updates = listener.status.updates
+    start = len(listener.steps)
+    listener.wait(lambda: len(listener.steps) >= start + 100, 60, training, "100 more steps")
+    assert listener.status.updates > updates, "the learner was not busy"
+    steps = listener.steps[start:]
+    gaps = np.array([stamp(b) - stamp(a) for a, b in zip(steps, steps[1:], strict=False) if not b.is_first])
+    assert np.median(gaps) == pytest.approx(0.1, abs=0.005)
+    assert (gaps < 0.2).mean() > 0.95
+
+    # Weights of another task, and damaged ones, change nothing.
+    spec = load_task(training.request.task)
+    publisher = listener.node.create_publisher(PolicyWeights, names.POLICY_WEIGHTS, qos.POLICY_WEIGHTS)
+    for number, spec_hash in enumerate(("0123456789abcdef", spec.hash)):
+        publisher.publish(
+            PolicyWeights(version=10**6 + number, spec_hash=spec_hash, sha256="0" * 64, data=[1, 2, 3])
+        )
+        before = len(listener.steps)
+        listener.wait(lambda count=before: len(listener.steps) >= count + 20, 60, training, "steps go on")
+    assert all(step.policy_version < 10**6 for step in listener.steps)
+    log = training.log("actor")
+    assert "were trained under task spec 0123456789abcdef" in log
+    assert "are damaged" in log
+
+
+def test_a_dead_cell_is_named(training):
+    training.kill("sim")
+    deadline = time.monotonic() + 30
+    while "nothing heard for 3 s on" not in training.log("actor"):
+        training.check()
+        assert time.monotonic() < deadline, training.log("actor")
+        time.sleep(0.2)
+    said = training.log("actor")
+    assert "arm_state" in said
+    assert "camera/wrist_2/image_raw" in said
