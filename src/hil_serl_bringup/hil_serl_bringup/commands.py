@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -15,115 +14,21 @@ import tyro
 from rich.console import Console
 
 from hil_serl_bringup import demo, phases, replay
-from hil_serl_bringup.domain import hold_domain
-from hil_serl_bringup.errors import UsageError
 from hil_serl_bringup.graph import Operator
-from hil_serl_bringup.monitor_node import MonitorNode
+from hil_serl_bringup.options import CellOptions, LearnerOptions, open_folder, session
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.recorded import episodes_of
 from hil_serl_bringup.resources import find_task, tasks
+from hil_serl_bringup.robots import find_robot
 from hil_serl_bringup.run_folder import RunFolder, write_json
-from hil_serl_bringup.runner import Session
-from hil_serl_bringup.statistics import StopRule, rates
+from hil_serl_bringup.statistics import rates
 from hil_serl_bringup.supervisor import interrupt_on_signals
-from hil_serl_bringup.view import View, percent, seconds
+from hil_serl_bringup.view import percent, seconds
 from hil_serl_core.step import Step
 
-Device = Literal["spacenav", "joy", "keyboard"]
-
-
-@contextlib.contextmanager
-def session(folder: RunFolder, namespace: str = "", resume: str = "") -> Iterator[Session]:
-    """What the phases of a command share; `resume` is the command that goes on after an interruption."""
-    with interrupt_on_signals(), hold_domain() as domain:
-        node = MonitorNode(namespace)
-        state = folder.state()
-        title = f"{state['task']} · seed {folder.seed} · ROS_DOMAIN_ID={domain}"
-        try:
-            with View() as view:
-                view.say(f"Run folder {folder.path} (ROS_DOMAIN_ID={domain})")
-                yield Session(folder, node, view, title)
-        except BaseException:
-            if resume:
-                Console(stderr=True).print(
-                    f"To go on from here: {resume} --resume {folder.path}", soft_wrap=True, highlight=False
-                )
-            raise
-        finally:
-            node.close()
-
-
-def open_folder(
-    task: str, seed: int, command: str, run_dir: Path | None, resume: Path | None, root: Path = Path("runs")
-) -> RunFolder:
-    """The run folder to go on with, or a new one."""
-    if resume is not None:
-        return RunFolder.open(resume)
-    return RunFolder.create(find_task(task), seed, command, root, run_dir)
-
-
-def setup_for(
-    operator: Operator, speed: str | None, device: str, threads: int, namespace: str, display: bool
-) -> Setup:
-    """Common settings; people get real time, scripts lockstep, unless a speed is given."""
-    person = operator not in (Operator.SCRIPTED, Operator.NONE)
-    speed = speed or ("1.0" if person else "lockstep")
-    if person and speed == "lockstep":
-        raise UsageError(
-            f"simulated time that waits for nobody cannot be steered: use --speed 1.0 with {operator}"
-        )
-    return Setup(operator, speed, device, threads, namespace=namespace, display=display)
-
 
 @dataclass
-class _Cell:
-    task: str = "ram_insertion"
-    """Name of a task (see 'hil-serl tasks') or path of a task file."""
-    seed: int = 0
-    """Seed of initial states, networks, exploration and the scripted operator."""
-    run_dir: Path | None = None
-    """Folder of the new run; default runs/TASK-TIME-seedN."""
-    resume: Path | None = None
-    """Run folder to go on with, from where it stopped; task and seed are the run's own."""
-    operator: Operator = Operator.SCRIPTED
-    """Who corrects: scripted operator (simulator only), SpaceMouse (spacenav), gamepad, keyboard, nobody."""
-    speed: str | None = None
-    """Simulated time: 'lockstep' (as fast as it goes; results do not depend on the load) or a factor of real
-    time such as 1.0. Default: lockstep with the scripted operator, 1.0 with a person."""
-    namespace: str = ""
-    """ROS namespace of the run."""
-    display: bool = False
-    """Publish camera/display/image_raw, a view for people (slow without a GPU)."""
-
-    def setup(self, device: str = "cpu", threads: int = 1) -> Setup:
-        return setup_for(self.operator, self.speed, device, threads, self.namespace, self.display)
-
-
-@dataclass
-class _Learner:
-    device: Literal["cpu", "cuda", "auto"] = "auto"
-    """Where the learner computes."""
-    learner_threads: int = 1
-    """CPU threads of the learner; leave a core to each of simulator and actor."""
-    minutes: float = 10.0
-    """Longest wall-clock time of training."""
-    window: int = 30
-    """Training stops early when this many episodes in a row were solved without any intervention."""
-    min_steps: int = 2000
-    """Do not stop early before this many steps."""
-
-    def stop_rule(self) -> StopRule:
-        return StopRule(
-            window=self.window,
-            success=0.97,
-            interventions=0,
-            min_steps=self.min_steps,
-            max_seconds=60 * self.minutes,
-        )
-
-
-@dataclass
-class Demo(_Learner, _Cell):
+class Demo(LearnerOptions, CellOptions):
     """The main job: record demonstrations, train with interventions, evaluate without them, compare, report.
 
     Watch it in the terminal; at the end a table, a learning-curve picture and a video are in the run
@@ -149,7 +54,7 @@ class Demo(_Learner, _Cell):
 
 
 @dataclass
-class Train(_Learner, _Cell):
+class Train(LearnerOptions, CellOptions):
     """Train a policy with interventions, from demonstrations.
 
     Without --demos the demonstrations are recorded first. Ctrl-C ends it cleanly; --resume RUN_DIR goes on.
@@ -191,6 +96,8 @@ class Eval:
     """The policy's mode instead of samples."""
     speed: str = "lockstep"
     """'lockstep' or a factor of real time."""
+    robot: str = "panda_sim"
+    """Name of a robot file, or its path."""
     namespace: str = ""
     """ROS namespace of the run."""
     display: bool = False
@@ -200,7 +107,8 @@ class Eval:
         folder = RunFolder.open(self.run_dir)
         checkpoint = self.checkpoint or phases.latest_checkpoint(folder.path)
         name = f"eval_{folder.begin_part('eval') + 1}"
-        setup = Setup(Operator.NONE, self.speed, namespace=self.namespace, display=self.display)
+        robot = find_robot(self.robot)
+        setup = Setup(Operator.NONE, self.speed, robot=robot, namespace=self.namespace, display=self.display)
         with session(folder, self.namespace) as running:
             episodes = phases.evaluation(
                 running,
@@ -224,7 +132,7 @@ class Eval:
 
 
 @dataclass
-class RecordDemos(_Cell):
+class RecordDemos(CellOptions):
     """Record demonstrations: successful episodes driven by the operator alone."""
 
     episodes: int | None = None

@@ -3,17 +3,15 @@
 
 from hil_serl_bringup.domain import DomainBusyError
 from hil_serl_bringup.executables import ExecutableNotFound
+from hil_serl_bringup.graph import GraphError
+from hil_serl_bringup.robots import RobotFileError
 from hil_serl_bringup.run_folder import RunFolderError
 from hil_serl_core.spec import TaskFileError
 from hil_serl_ros.bag import BagError
 
-
-class UsageError(ValueError):
-    """Arguments that contradict each other or what is there; the message says what to change."""
-
-
 USER_ERRORS = (
-    UsageError,
+    GraphError,
+    RobotFileError,
     TaskFileError,
     RunFolderError,
     DomainBusyError,

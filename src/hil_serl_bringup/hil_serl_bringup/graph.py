@@ -42,6 +42,10 @@ class Operator(enum.StrEnum):
     NONE = "none"
 
 
+class GraphError(ValueError):
+    """A run that contradicts itself; the message says what to change."""
+
+
 @dataclass(frozen=True)
 class ProcessSpec:
     """One node of a run as one process.
@@ -162,7 +166,7 @@ def build_graph(request: GraphRequest) -> list[ProcessSpec]:
         Processes; names are unique.
 
     Raises:
-        ValueError: The request contradicts itself; the message says what to change.
+        GraphError: The request contradicts itself; the message says what to change.
     """
     _check(request)
     processes: list[ProcessSpec] = []
@@ -175,39 +179,39 @@ def build_graph(request: GraphRequest) -> list[ProcessSpec]:
     names = [process.name for process in processes]
     unknown = sorted(set(request.extra) - set(names))
     if unknown:
-        raise ValueError(
+        raise GraphError(
             f"parameters were given for {', '.join(unknown)}, but this run starts {', '.join(names)}"
         )
     if len(set(names)) != len(names):
-        raise ValueError(f"two processes of one run have the same name: {', '.join(names)}")
+        raise GraphError(f"two processes of one run have the same name: {', '.join(names)}")
     return processes
 
 
 def _check(request: GraphRequest) -> None:
     if not request.run_dir.is_absolute():
-        raise ValueError(f"run_dir has to be an absolute path, got '{request.run_dir}'")
+        raise GraphError(f"run_dir has to be an absolute path, got '{request.run_dir}'")
     if request.episodes < 0:
-        raise ValueError(f"episodes has to be 0 (no limit) or more, got {request.episodes}")
+        raise GraphError(f"episodes has to be 0 (no limit) or more, got {request.episodes}")
     if request.mode is Mode.RECORD_DEMOS and request.operator is Operator.NONE:
-        raise ValueError("recording demonstrations needs an operator: scripted, spacenav, joy or keyboard")
+        raise GraphError("recording demonstrations needs an operator: scripted, spacenav, joy or keyboard")
     if request.operator is Operator.SCRIPTED and not request.simulated:
-        raise ValueError(
+        raise GraphError(
             "the scripted operator needs the simulator's ground truth; "
             "on a robot use spacenav, joy, keyboard or none"
         )
     if request.mode is Mode.EVAL and not request.checkpoint:
-        raise ValueError("an evaluation needs a checkpoint")
+        raise GraphError("an evaluation needs a checkpoint")
     if request.simulated and request.speed != "lockstep":
         try:
             factor = float(request.speed)
         except ValueError:
             factor = math.nan
         if not (math.isfinite(factor) and factor > 0):
-            raise ValueError(
+            raise GraphError(
                 f"speed has to be 'lockstep' or a factor of real time above 0, got '{request.speed}'"
             )
     if request.lockstep and request.operator not in (Operator.SCRIPTED, Operator.NONE):
-        raise ValueError(
+        raise GraphError(
             f"operator {request.operator} cannot steer simulated time that waits for nobody: use speed 1.0"
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from hil_serl_bringup.graph import GraphRequest, Operator
 from hil_serl_bringup.phases import latest_checkpoint
 from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.robots import find_robot
 from hil_serl_bringup.run_folder import RunFolder
 from hil_serl_core.episode import Mode
 
@@ -35,7 +36,9 @@ ARGUMENTS: Mapping[str, Argument] = {
     "task": Argument("ram_insertion", "name of a task, or path of a task file"),
     "mode": Argument("train", "what to do", [str(mode) for mode in Mode]),
     "operator": Argument("spacenav", "who corrects", [str(operator) for operator in Operator]),
-    "simulated": Argument("true", "start the simulated cell; false: the robot's drivers run already", YES_NO),
+    "robot": Argument(
+        "panda_sim", "robot file by name or path; external: a real cell whose drivers run already"
+    ),
     "speed": Argument("1.0", "simulated time: lockstep, or a factor of real time"),
     "seed": Argument("0", "seed of initial states, networks and exploration"),
     "episodes": Argument("0", "episodes to complete, 0 for no limit"),
@@ -68,6 +71,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         folder = RunFolder.open(path)
     else:
         folder = RunFolder.create(find_task(text["task"]), int(text["seed"]), "launch", path=path)
+    robot = find_robot(text["robot"])
     resume = mode is Mode.TRAIN and folder.begin_part("train") > 0
     checkpoint = text["checkpoint"]
     if mode is Mode.EVAL and not checkpoint:
@@ -77,7 +81,9 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         mode=mode,
         run_dir=folder.path,
         operator=Operator(text["operator"]),
-        simulated=text["simulated"] == "true",
+        simulated=robot.simulated,
+        drivers=[driver.process(text["namespace"]) for driver in robot.drivers],
+        remappings=robot.remappings,
         seed=folder.seed,
         speed=text["speed"],
         episodes=int(text["episodes"]),

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil_serl_bringup.graph import GraphRequest, Operator
+from hil_serl_bringup.robots import Robot
 from hil_serl_bringup.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.runner import Outcome, Phase, Session
 from hil_serl_bringup.statistics import Episode, StopRule
 from hil_serl_bringup.video import Recorder, write_video
 from hil_serl_core.episode import Mode
+
+SIMULATED = Robot(name="panda_sim", description="simulated", simulated=True)
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Setup:
         speed: 'lockstep' or factor of real time.
         device: Device of the learner.
         learner_threads: CPU threads of the learner.
-        simulated: Whether the cell is simulated.
+        robot: The cell.
         namespace: ROS namespace.
         display: Publish the display camera.
     """
@@ -33,7 +36,7 @@ class Setup:
     speed: str = "lockstep"
     device: str = "cpu"
     learner_threads: int = 1
-    simulated: bool = True
+    robot: Robot = SIMULATED
     namespace: str = ""
     display: bool = False
 
@@ -44,7 +47,9 @@ class Setup:
             "speed": self.speed,
             "device": self.device,
             "learner_threads": self.learner_threads,
-            "simulated": self.simulated,
+            "simulated": self.robot.simulated,
+            "drivers": [driver.process(self.namespace) for driver in self.robot.drivers],
+            "remappings": self.robot.remappings,
             "namespace": self.namespace,
             "display": self.display,
             **fields,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Episodes as the bags have them. A message may be missed, a record on disk is not: bags have the last word."""
+"""Episodes as the bags have them. Messages may be missed, records on disk are not: bags decide."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class _Count:
 def episodes_of(steps: Iterable[Step], phase: str = "") -> list[Episode]:
     """Episodes of a stream of records, in order of appearance.
 
-    What a bag does not say is left open: wall and env_steps are 0, seed is -1. An episode without a last record was
-    cut off, and counts as aborted.
+    What a bag does not say is left open: wall and env_steps are 0, seed is -1. An episode without a last
+    record was cut off, and counts as aborted.
     """
     counts: dict[tuple[str, int], _Count] = {}
     for step in steps:

@@ -214,7 +214,7 @@ def plain_line(state: ViewState) -> str:
         ]
         if not learner.updates:
             parts.append(f"learner: {learner.message or learner.phase or 'starting'}")
-    return " | ".join(parts)
+    return " | ".join([*parts, *([state.note] if state.note else [])])
 
 
 class View:

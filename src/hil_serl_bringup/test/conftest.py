@@ -4,4 +4,8 @@
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
+settings.register_profile("no_deadline", deadline=None)  # a busy machine is not a failure
+settings.load_profile("no_deadline")

@@ -127,7 +127,7 @@ def test_the_table_compares_the_three():
         assert expected in text, expected
 
 
-@pytest.mark.parametrize("count", [0, 1, 120])
+@pytest.mark.parametrize("count", [0, 40])
 def test_the_picture_is_drawn_even_for_a_short_run(tmp_path, count):
     path = tmp_path / "curve.png"
     report.draw_curves(dataclasses.replace(RESULTS, training=training(count)), path, "ram_insertion, seed 3")
