@@ -34,7 +34,7 @@ class Policy:
     """
 
     def __init__(self, spec: TaskSpec, device: str = "cpu") -> None:
-        """Builds the networks and loads the frozen backbone (raises BackboneError if its weights are missing)."""
+        """Builds the networks and loads the frozen backbone (BackboneError if that fails)."""
         self.spec = spec
         self.ready = False
         self._device = torch.device(device)
@@ -100,7 +100,10 @@ class Policy:
 
 
 def policy_state(network: PolicyNetwork, features: FeatureExtractor) -> dict[str, Tensor]:
-    """Tensors that travel to the actor, by name: trained networks and principal components, never the trunk."""
+    """Tensors that travel to the actor, by name.
+
+    Trained networks and principal components, never the trunk.
+    """
     tensors = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     tensors.update({f"features.{name}": tensor for name, tensor in features.trainable_state().items()})
     return tensors

@@ -45,7 +45,10 @@ class PackedWeights:
 def pack(
     tensors: Mapping[str, Tensor], *, version: int, trained_step: int, update: int, spec_hash: str
 ) -> PackedWeights:
-    """Packs float32 tensors. Version and hash are also inside the file, so that a saved file explains itself."""
+    """Packs float32 tensors.
+
+    Version and hash are also inside the file, so that a saved file explains itself.
+    """
     # One entry: safetensors writes several in random order, and equal weights shall be equal bytes.
     description = {"version": version, "trained_step": trained_step, "update": update, "spec_hash": spec_hash}
     metadata = {_DESCRIPTION: json.dumps(description)}
@@ -70,13 +73,14 @@ def unpack(packed: PackedWeights, spec_hash: str, shapes: Mapping[str, tuple[int
     """
     if packed.spec_hash != spec_hash:
         raise WeightsError(
-            f"weights {packed.version} were trained under task spec {packed.spec_hash}, this process runs {spec_hash}; "
-            "start both with the same task file"
+            f"weights {packed.version} were trained under task spec {packed.spec_hash}, "
+            f"this process runs {spec_hash}; start both with the same task file"
         )
     digest = hashlib.sha256(packed.data).hexdigest()
     if digest != packed.sha256:
         raise WeightsError(
-            f"weights {packed.version} are damaged: SHA-256 {digest[:12]}... instead of {packed.sha256[:12]}..."
+            f"weights {packed.version} are damaged: "
+            f"SHA-256 {digest[:12]}... instead of {packed.sha256[:12]}..."
         )
     try:
         tensors = safetensors.torch.load(packed.data)

@@ -76,7 +76,10 @@ def hub_state(tree, wrapped):
 
 
 class FakeJaxArray:
-    """Pickles exactly as a JAX array does: ``jax._src.array._reconstruct_array(numpy's reducer, state, aval)``."""
+    """Pickles exactly as a JAX array does.
+
+    ``jax._src.array._reconstruct_array(numpy's reducer, state, aval)``.
+    """
 
     def __init__(self, array):
         self.array = array

@@ -12,7 +12,10 @@ def draw_offsets(rng: np.random.Generator, count: int, padding: int) -> np.ndarr
 
 
 def view_offsets(rng: np.random.Generator, views: int, padding: int) -> np.ndarray:
-    """(views, 2) int64 offsets of the cached views of one frame; view 0 is unshifted, the others differ if they can."""
+    """(views, 2) int64 offsets of the cached views of one frame.
+
+    View 0 is unshifted, the others differ if they can.
+    """
     side = 2 * padding + 1
     centre = side * side // 2
     others = np.delete(np.arange(side * side), centre)

@@ -13,7 +13,10 @@ from hil_serl_ros.bag import read_steps
 
 
 def actor_folders(run_dir: Path, mode: Mode) -> list[Path]:
-    """Folders ``bags/<mode>/<actor_id>`` that hold bags, sorted by name."""
+    """Folders ``bags/<mode>/<actor_id>`` that hold bags, sorted by name.
+
+    An actor makes its folder before its bag.
+    """
     root = run_dir / "bags" / str(mode)
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     # An actor that starts beside us has its folder before its first bag.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints: written whole or not at all, checked when read, never a pickle.
 
-A checkpoint is a folder ``step_XXXXXXXX`` with ``policy.safetensors`` (what the actor loads), ``model.safetensors``,
-``optimizer.safetensors`` and ``state.json`` (counters, random state, SHA-256 of the other files). The replay is not
-in it: the bags are the replay.
+A checkpoint is a folder ``step_XXXXXXXX`` with ``policy.safetensors`` (what the actor loads),
+``model.safetensors``, ``optimizer.safetensors`` and ``state.json`` (counters, random state, SHA-256 of the
+other files). The replay is not in it: the bags are the replay.
 """
 
 from __future__ import annotations

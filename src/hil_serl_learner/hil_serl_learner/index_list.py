@@ -7,7 +7,10 @@ import numpy as np
 
 
 class IndexList:
-    """Slots in a dense array, so that a uniform sample is one fancy index; removal moves the last one into the gap."""
+    """Slots in a dense array, so that a uniform sample is one fancy index.
+
+    Removal moves the last one into the gap.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._items = np.zeros(capacity, np.int64)

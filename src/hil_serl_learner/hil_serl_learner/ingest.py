@@ -37,9 +37,9 @@ class _Account:
 class Ledger:
     """Accepts each (actor_id, sequence) once and releases every actor's records in sequence.
 
-    A record that can never be used (NaN, wrong image size) is acknowledged, so that it is not sent for ever, but not
-    handed on; it breaks the transitions on both of its sides. A record of another task spec is not acknowledged: it
-    stays with its actor until a learner of that task asks for it.
+    A record that can never be used (NaN, wrong image size) is acknowledged, so that it is not sent for ever,
+    but not handed on; it breaks the transitions on both of its sides. A record of another task spec is not
+    acknowledged: it stays with its actor until a learner of that task asks for it.
 
     Attributes:
         last_refusal: One line about the latest refused record, empty if there was none.
@@ -110,7 +110,8 @@ def defect(step: Step, spec: TaskSpec) -> str | None:
         if frame is None:
             return f"camera '{camera.name}' is missing"
         if frame.shape != (camera.size, camera.size, 3) or frame.dtype != np.uint8:
-            return f"camera '{camera.name}' has {frame.dtype} {frame.shape}, the task says {camera.size} px square RGB"
+            have, want = f"{frame.dtype} {frame.shape}", f"uint8 ({camera.size}, {camera.size}, 3)"
+            return f"frame of camera '{camera.name}' is {have}, the task file says {want}"
     for part, size in spec.state_sizes.items():
         values = step.state.get(part)
         if values is None or values.shape != (size,):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS node of the learner: wires ``step``, ``policy_weights``, ``learner_status`` and ``save_checkpoint`` to the worker."""
+"""ROS node of the learner.
+
+Wires ``step``, ``policy_weights``, ``learner_status`` and ``save_checkpoint`` to the worker.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,8 @@ class LearnerNode(Node):
             self._device = "cuda" if torch.cuda.is_available() else "cpu"
         if self._device == "cuda" and not torch.cuda.is_available():
             raise ValueError(
-                "device is 'cuda', but PyTorch finds no CUDA device; use device:=cpu, or set up with TORCH=cuda"
+                "device is 'cuda', but PyTorch finds no CUDA device; "
+                "use device:=cpu, or set up with TORCH=cuda"
             )
         self._threads = read.integer("threads", 1, minimum=1, maximum=256)
         self._algorithm = read.string("algorithm", "rlpd", choices=sorted(ALGORITHMS))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns sampled slots into batches of features: from the cache, or through the trunk on every update.
 
-The cache holds, per stored record, the float16 features of several shifted views; a view has one offset for all
-cameras of the record. A sample draws its view of o and of o' independently, as random crops do.
+The cache holds, per stored record, the float16 features of several shifted views; a view has one offset for
+all cameras of the record. A sample draws its view of o and of o' independently, as random crops do.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class CachedObservations:
             ) from error
 
     def store(self, slot: int, step: Step) -> None:
-        """Computes the views of a record. Offsets depend on the record alone, so a rebuilt cache is the same."""
+        """Computes the views of a record.
+
+        Offsets depend on the record alone, so a rebuilt cache is the same.
+        """
         rng = np.random.default_rng((self.seed, crc32(step.actor_id.encode()), step.sequence))
         offsets = view_offsets(rng, self._views, self._padding)
         views = {
@@ -76,7 +79,10 @@ class PlainObservations:
         """Nothing to do: the frames are in the replay."""
 
     def features(self, slots: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """(B, F) float32 on the device of freshly cropped frames; one offset per sample for all its cameras."""
+        """(B, F) float32 on the device of freshly cropped frames.
+
+        One offset per sample for all its cameras.
+        """
         offsets = draw_offsets(rng, len(slots), self._padding)
         views = {
             name: torch.from_numpy(shift(frames[slots], offsets)).to(self._device)

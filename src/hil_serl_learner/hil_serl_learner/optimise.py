@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters of a network in one contiguous buffer: Adam and the Polyak average each become one fused pass."""
+"""Parameters of a network in one contiguous buffer.
+
+Adam and the Polyak average each become one fused pass.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay: every record stored once, two lists of transitions over it.
 
-A transition is named by the slot of its first record; the slot of the second is kept beside it, so no transition ever
-crosses the end of an episode, a gap in an actor's records, or two actors whose records interleave. The demonstration
-list holds demonstrations and intervened steps, the RL list the online steps.
+A transition is named by the slot of its first record; the slot of the second is kept beside it, so no
+transition ever crosses the end of an episode, a gap in an actor's records, or two actors whose records
+interleave. The demonstration list holds demonstrations and intervened steps, the RL list the online steps.
 """
 
 from __future__ import annotations
@@ -157,15 +157,11 @@ class Replay:
         Raises:
             ValueError: Both lists are empty, or only demonstrations are asked for and there are none.
         """
+        demonstrations, online = len(self.demonstrations), len(self.online)
         wanted = round(size * demonstration_share)
-        if (
-            not len(self.demonstrations)
-            and wanted == size
-            or not len(self.demonstrations)
-            and not len(self.online)
-        ):
+        if not demonstrations and (not online or wanted == size):
             raise ValueError("the replay holds no transitions to train on; record demonstrations first")
-        demos = size if not len(self.online) else wanted if len(self.demonstrations) else 0
+        demos = 0 if not demonstrations else wanted if online else size
         parts = [
             source.sample(rng, count)
             for source, count in ((self.demonstrations, demos), (self.online, size - demos))

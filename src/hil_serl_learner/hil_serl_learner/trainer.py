@@ -47,9 +47,10 @@ class Counters:
 class Trainer:
     """Replay, algorithm and counters of one training.
 
-    Order of use: :meth:`add_demonstration` for each demonstration record, :meth:`begin` once, then per online record
-    either :meth:`consume` (lockstep: all updates owed are done before the next record) or :meth:`add_step` with
-    :meth:`update` as long as :attr:`update_due` (free running under the same limit of updates per record).
+    Order of use: :meth:`add_demonstration` for each demonstration record, :meth:`begin` once, then per online
+    record either :meth:`consume` (lockstep: all updates owed are done before the next record) or
+    :meth:`add_step` with :meth:`update` as long as :attr:`update_due` (free running under the same limit of
+    updates per record).
     """
 
     def __init__(self, spec: TaskSpec, seed: int = 0, device: str = "cpu", algorithm: str = "rlpd") -> None:
@@ -126,7 +127,10 @@ class Trainer:
         return max(0, self.counters.environment_steps - owed)
 
     def limit_credit(self, records: int) -> None:
-        """Free running: forgets what is owed beyond the given number of records, so that a slow learner keeps up."""
+        """Free running.
+
+        Forgets what is owed beyond the given number of records, so that a slow learner keeps up.
+        """
         self.counters.credit = min(self.counters.credit, records * self.spec.learner.update_to_data)
 
     def update(self) -> None:
@@ -172,7 +176,10 @@ class Trainer:
         return {**scalars, **{name: float(value) for name, value in asdict(self.counters).items()}}
 
     def model_state(self) -> dict[str, Tensor]:
-        """Every tensor a checkpoint needs: networks, temperature and principal components, never the trunk."""
+        """Every tensor a checkpoint needs.
+
+        Networks, temperature and principal components, never the trunk.
+        """
         features = {f"features.{name}": tensor for name, tensor in self.extractor.trainable_state().items()}
         return {**self.algorithm.model_state(), **features}
 
@@ -190,8 +197,8 @@ class Trainer:
     ) -> None:
         """Takes over a checkpoint's contents; before :meth:`begin`.
 
-        The online records are added again from the bags and counted again; the first ``trained_step`` of them owe no
-        updates, because the restored networks have had those.
+        The online records are added again from the bags and counted again; the first ``trained_step`` of them
+        owe no updates, because the restored networks have had those.
 
         Raises:
             ValueError: A tensor is missing or misshaped; nothing is changed.

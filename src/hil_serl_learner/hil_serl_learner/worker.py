@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training thread: loads the run's bags, then trains on what arrives. No ROS; talks through callbacks and a queue."""
+"""The training thread.
+
+Loads the run's bags, then trains on what arrives. No ROS; talks through callbacks and a queue.
+"""
 
 from __future__ import annotations
 
@@ -179,7 +182,10 @@ class TrainingWorker:
         self._loaded.set()
 
     def _take_recorded(self, step: Step) -> None:
-        """Lockstep keeps its order on a resume as well; free running trains on recorded steps no more than on new ones."""
+        """Lockstep keeps its order on a resume as well.
+
+        Free running trains on recorded steps no more than on new ones.
+        """
         if self._config.lockstep:
             self.trainer.consume(step)
         else:

@@ -109,7 +109,10 @@ class _Killed(BaseException):
 def test_killed_at_any_system_call_the_earlier_checkpoint_stays_usable(
     toy, spec, tmp_path, monkeypatch, call
 ):
-    """The process vanishes at the n-th write, sync or rename: nothing after that call happens, clean-up included."""
+    """The process vanishes at the n-th write, sync or rename.
+
+    Nothing after that call happens, clean-up included.
+    """
     trainer = trained(toy, spec, 15)
     good = checkpoint.save(trainer, tmp_path)
     for step in itertools.islice(toy.episodes(spec, 9), 15, 20):

@@ -43,8 +43,12 @@ class Cell:
         self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.publisher = self.node.create_publisher(StepMessage, names.STEP, qos.STEP)
-        self.node.create_subscription(LearnerStatus, names.LEARNER_STATUS, self._on_status, qos.LEARNER_STATUS)
-        self.node.create_subscription(PolicyWeights, names.POLICY_WEIGHTS, self.weights.append, qos.POLICY_WEIGHTS)
+        self.node.create_subscription(
+            LearnerStatus, names.LEARNER_STATUS, self._on_status, qos.LEARNER_STATUS
+        )
+        self.node.create_subscription(
+            PolicyWeights, names.POLICY_WEIGHTS, self.weights.append, qos.POLICY_WEIGHTS
+        )
 
     def _on_status(self, message):
         self.status = message
@@ -57,10 +61,25 @@ class Cell:
         writer.close()
 
     def start(self, **parameters):
-        settings = {"task": str(self.run_dir / "task.yaml"), "run_dir": str(self.run_dir), "lockstep": True, **parameters}
-        arguments = [f"-p{key}:={str(value).lower() if isinstance(value, bool) else value}" for key, value in settings.items()]
+        settings = {
+            "task": str(self.run_dir / "task.yaml"),
+            "run_dir": str(self.run_dir),
+            "lockstep": True,
+            **parameters,
+        }
+        arguments = [
+            f"-p{key}:={str(value).lower() if isinstance(value, bool) else value}"
+            for key, value in settings.items()
+        ]
         arguments = [part for text in arguments for part in ("-p", text[2:])]
-        command = [sys.executable, "-m", "hil_serl_learner.learner_node", "--ros-args", "-r", f"__ns:={NAMESPACE}"]
+        command = [
+            sys.executable,
+            "-m",
+            "hil_serl_learner.learner_node",
+            "--ros-args",
+            "-r",
+            f"__ns:={NAMESPACE}",
+        ]
         self.status = None
         self.weights.clear()
         self.process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
@@ -151,7 +170,9 @@ def test_steps_train_weights_and_a_killed_learner_resumes_without_counting_twice
 def test_refusals_reach_the_status(cell, toy):
     cell.start()
     cell.until(lambda: cell.weights and cell.publisher.get_subscription_count())
-    cell.publish([toy.step(cell.spec, 0), toy.step(cell.spec, 1, reward=float("nan")), toy.step(cell.spec, 2)])
+    cell.publish(
+        [toy.step(cell.spec, 0), toy.step(cell.spec, 1, reward=float("nan")), toy.step(cell.spec, 2)]
+    )
     cell.until(lambda: cell.acknowledged(2))
     assert (cell.ack().records, cell.ack().rejected) == (2, 1)
     cell.publish([toy.step(cell.spec, 0, actor_id="other_task", spec_hash="0" * 16)])

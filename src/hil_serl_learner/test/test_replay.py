@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replay: transitions never cross what they must not, whatever the order of records and however small the store."""
+"""Replay.
+
+Transitions never cross what they must not, whatever the order of records and however small the store.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,15 @@ from hil_serl_core.step import Source
 from hil_serl_learner.index_list import IndexList
 from hil_serl_learner.replay import Replay, ReplayFullError
 
-# An episode of an actor: transitions made, how it ends ("terminal", "timeout", "killed": no last record), intervened.
+# An episode of an actor: transitions made, how it ends (killed: without a last record), intervened.
 EPISODE = st.tuples(st.integers(1, 6), st.sampled_from(["terminal", "timeout", "killed"]), st.booleans())
 
 
 def _records(toy, spec, actor, episodes, first_tag):
-    """Records of one actor; each carries a unique tag in its gripper state, so that stored slots can be told apart."""
+    """Records of one actor.
+
+    Each carries a unique tag in its gripper state, so that stored slots can be told apart.
+    """
     sequence, tag = 0, first_tag
     for episode, (length, ending, intervened) in enumerate(episodes):
         for index in range(length + (ending != "killed")):
@@ -98,9 +104,11 @@ def test_oldest_online_records_make_room_and_interventions_outlive_them(toy, spe
 
 def test_demonstrations_alone_filling_the_store_is_an_error(toy, spec):
     replay = Replay(spec, 20)
+    records = list(toy.episodes(spec, 3, length=8))
+    for step in records[:20]:
+        replay.add(step, demonstration=True)
     with pytest.raises(ReplayFullError, match="replay_capacity"):
-        for step in toy.episodes(spec, 3, length=8):
-            replay.add(step, demonstration=True)
+        replay.add(records[20], demonstration=True)
 
 
 def test_timeout_bootstraps_unless_asked_otherwise(toy):

@@ -77,7 +77,7 @@ def test_temperature_starts_at_its_value_and_moves_towards_the_target_entropy():
     temperature = Temperature(0.01, target_entropy=-3.0)
     assert temperature.multiplier.item() == pytest.approx(-4.600166, abs=1e-5)
     assert temperature().item() == pytest.approx(0.01)
-    # d/d lambda [softplus(lambda) (H - target)] = sigmoid(lambda) (H - target): too much entropy lowers alpha.
+    # d/d lambda [softplus(lambda) (H - target)] = sigmoid(lambda) (H - target); too high an H lowers alpha.
     temperature.loss(torch.tensor(1.0)).backward()
     assert temperature.multiplier.grad.item() == pytest.approx(4.0 / (1.0 + math.exp(4.600166)), rel=1e-4)
 

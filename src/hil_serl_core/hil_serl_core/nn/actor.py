@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -18,12 +19,15 @@ _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class GaussianActor(nn.Module):
-    """MLP of Dense -> LayerNorm -> tanh, then mean and log standard deviation; action = tanh(mean + std * noise)."""
+    """MLP of Dense -> LayerNorm -> tanh, then mean and log standard deviation.
+
+    Action = tanh(mean + std * noise).
+    """
 
     def __init__(self, inputs: int, hidden: tuple[int, ...], actions: int) -> None:
         super().__init__()
         sizes = (inputs, *hidden)
-        self.mlp = nn.Sequential(*(DenseNormTanh(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)))
+        self.mlp = nn.Sequential(*(DenseNormTanh(a, b) for a, b in itertools.pairwise(sizes)))
         self.mean = Dense(sizes[-1], actions)
         self.log_std = Dense(sizes[-1], actions)
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -10,10 +12,10 @@ from hil_serl_core.nn.layers import EnsembleDense, EnsembleNormTanh
 
 
 class CriticEnsemble(nn.Module):
-    """E critics Q_e(z, a): Dense -> LayerNorm -> tanh layers, then one output; all members in batched products.
+    """E critics Q_e(z, a) of Dense -> LayerNorm -> tanh layers and one output, as batched products.
 
-    The first layer's product with the observation can be computed alone (``project``): critic and actor loss see
-    the same observations under the same parameters, and the actor loss needs no gradient through it.
+    The first layer's product with the observation can be computed alone (``project``): critic and actor loss
+    see the same observations under the same parameters, and the actor loss needs no gradient through it.
     """
 
     def __init__(
@@ -23,14 +25,15 @@ class CriticEnsemble(nn.Module):
         self.members = members
         self.observation_size = observation_size
         sizes = (observation_size + action_size, *hidden)
-        self.layers = nn.ModuleList(
-            EnsembleDense(members, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(EnsembleDense(members, a, b) for a, b in itertools.pairwise(sizes))
         self.norms = nn.ModuleList(EnsembleNormTanh(members, size) for size in hidden)
         self.output = EnsembleDense(members, sizes[-1], 1)
 
     def project(self, observation: Tensor) -> Tensor:
-        """Observation's share of the first layer before its norm, bias included: (B, Z) -> (E, B, hidden[0])."""
+        """Observation's share of the first layer before its norm, bias included.
+
+        (B, Z) -> (E, B, hidden[0]).
+        """
         first = self.layers[0]
         repeated = observation.expand(self.members, *observation.shape)
         return torch.baddbmm(first.bias, repeated, first.weight[:, : self.observation_size])

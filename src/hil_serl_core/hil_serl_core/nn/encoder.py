@@ -59,7 +59,10 @@ class NetworkConfig:
 
 
 class LearnedSpatialPooling(nn.Module):
-    """Weighted sums over space with a learned kernel (H, W, C, F): out[c * F + f] = sum_hw x[h, w, c] k[h, w, c, f]."""
+    """Weighted sums over space with a learned kernel (H, W, C, F).
+
+    Out[c * F + f] = sum_hw x[h, w, c] k[h, w, c, f].
+    """
 
     def __init__(self, height: int, width: int, channels: int, blocks: int = 8) -> None:
         super().__init__()
@@ -117,7 +120,10 @@ CAMERA_HEADS: dict[str, type[nn.Module]] = {"dense": CameraHead, "learned_poolin
 
 
 class ObservationEncoder(nn.Module):
-    """Camera heads and proprio encoder, concatenated; shared by actor and critics, trained by the critic loss."""
+    """Camera heads and proprio encoder, concatenated.
+
+    Shared by actor and critics, trained by the critic loss.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

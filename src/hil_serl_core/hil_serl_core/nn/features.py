@@ -21,8 +21,9 @@ RELATIVE_VARIANCE_FLOOR = 1e-6
 class FeatureExtractor(nn.Module):
     """Maps frames of all cameras to one flat feature vector per observation.
 
-    The principal components are fitted once, on demonstration frames, and travel with the policy's weights. All
-    cameras share them, as they share the trunk. Location-major order: each camera's block is (h, w, channels).
+    The principal components are fitted once, on demonstration frames, and travel with the policy's weights.
+    All cameras share them, as they share the trunk. Location-major order: each camera's block is (h, w,
+    channels).
 
     Attributes:
         cameras: Camera name to (height, width, channels) of its features, in the task's order.
@@ -113,7 +114,7 @@ class FeatureExtractor(nn.Module):
 
     @torch.inference_mode()
     def forward(self, frames: Mapping[str, Tensor]) -> Tensor:
-        """Flat features (N, size) float32 of frames, camera name to (N, H, W, 3) uint8 on the extractor's device."""
+        """Flat features (N, size) float32 of frames: camera name to (N, H, W, 3) uint8, same device."""
         features: dict[str, Tensor] = {}
         for size in dict.fromkeys(self.image_sizes.values()):
             names = [name for name, other in self.image_sizes.items() if other == size]
@@ -135,5 +136,6 @@ class FeatureExtractor(nn.Module):
             frame = frames[name]
             if frame.shape != (size, size, 3) or frame.dtype != np.uint8:
                 raise ValueError(
-                    f"frame of camera '{name}' is {frame.dtype} {frame.shape}, the task file says uint8 ({size}, {size}, 3)"
+                    f"frame of camera '{name}' is {frame.dtype} {frame.shape}, "
+                    f"the task file says uint8 ({size}, {size}, 3)"
                 )

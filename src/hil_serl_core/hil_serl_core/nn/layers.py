@@ -29,7 +29,7 @@ def xavier_uniform_(
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Hyperbolic tangent as 2 sigmoid(2 x) - 1 on the CPU, where PyTorch's own is three times slower (4 ulp of 1)."""
+    """Hyperbolic tangent; on the CPU as 2 sigmoid(2 x) - 1, three times as fast as PyTorch's own."""
     if x.is_cuda:
         return torch.tanh(x)
     return torch.sigmoid(x * 2.0) * 2.0 - 1.0

@@ -16,8 +16,8 @@ from hil_serl_learner.optimise import FlatAdam, FlatParameters
 class BehaviourCloning:
     """Squared error between tanh(mean) and the executed action.
 
-    The squared error rather than the squashed Gaussian's likelihood, because operators push devices to their stops
-    and the likelihood of |a| = 1 under a tanh is unbounded. All of the encoder is trained.
+    The squared error rather than the squashed Gaussian's likelihood, because operators push devices to their
+    stops and the likelihood of |a| = 1 under a tanh is unbounded. All of the encoder is trained.
     """
 
     demonstration_share = 1.0

@@ -58,7 +58,10 @@ class _Critic(nn.Module):
         self.encoder, self.ensemble = encoder, ensemble
 
     def flat_modules(self) -> list[nn.Module]:
-        """Modules in the order of the flat buffer; the proprio encoder first, because the actor also trains it."""
+        """Modules in the order of the flat buffer.
+
+        The proprio encoder first, because the actor also trains it.
+        """
         return [self.encoder.state, self.encoder.heads, self.ensemble]
 
 
@@ -66,8 +69,8 @@ class Rlpd:
     """RLPD with the original release's choices; see DEVIATIONS.md for what differs.
 
     Actor and critics share one encoder. The critic loss trains all of it, the actor loss stops at the camera
-    embeddings and trains the proprio encoder besides the actor. All losses of one update are taken at the same
-    parameters. Networks whose loss is not taken in an update are not stepped.
+    embeddings and trains the proprio encoder besides the actor. All losses of one update are taken at the
+    same parameters. Networks whose loss is not taken in an update are not stepped.
     """
 
     demonstration_share = 0.5
@@ -103,7 +106,10 @@ class Rlpd:
         self._temperature_adam = FlatAdam([self.temperature.multiplier.data], rate)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One critic update; every ``actor_update_period``-th also updates actor and temperature on the same batch."""
+        """One critic update.
+
+        Every ``actor_update_period``-th also updates actor and temperature on the same batch.
+        """
         self._updates += 1
         encoder, ensemble = self.policy.encoder, self._critic.ensemble
         target, next_log_prob = self._target_values(batch)
@@ -137,8 +143,8 @@ class Rlpd:
         Args:
             batch: The critic's batch.
             cameras: (B, C) camera embeddings, detached.
-            projected: (E, B, H) the critics' first product with the observation, detached: the gradient reaches
-                the actor through the action alone.
+            projected: (E, B, H) the critics' first product with the observation, detached: the gradient
+                reaches the actor through the action alone.
             next_log_prob: (B,) of actions drawn at o'.
         """
         if self.policy.encoder.has_dropout:
@@ -171,7 +177,10 @@ class Rlpd:
         return tensors
 
     def load_model_state(self, tensors: dict[str, Tensor]) -> None:
-        """See :class:`Algorithm`. Copies into the flat buffers; raises KeyError or RuntimeError on a misfit."""
+        """See :class:`Algorithm`.
+
+        Copies into the flat buffers; raises KeyError or RuntimeError on a misfit.
+        """
         for name, target in self.model_state().items():
             target.copy_(tensors[name])
 

@@ -37,8 +37,8 @@ def create_backbone(name: str, stride: int, weights: str | Path | None = None) -
         backbone = ResNet10(stride)
         if not weights:
             raise BackboneError(
-                "resnet10 needs learner.backbone_weights: a copy of resnet10_params.pkl (original release) or of "
-                "lerobot/resnet10's model.safetensors"
+                "resnet10 needs learner.backbone_weights: a copy of resnet10_params.pkl (original release) "
+                "or of lerobot/resnet10's model.safetensors"
             )
         backbone.load_file(Path(weights).expanduser())
     else:

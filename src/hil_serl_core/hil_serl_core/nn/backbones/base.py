@@ -44,7 +44,10 @@ class Backbone(nn.Module, ABC):
         """Maps normalised (N, 3, H, W) to (N, channels, ceil(H / stride), ceil(W / stride))."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps (N, H, W, 3) uint8 RGB to the feature map (N, channels, h, w) float32; never tracks gradients."""
+        """Maps (N, H, W, 3) uint8 RGB to the feature map (N, channels, h, w) float32.
+
+        Never tracks gradients.
+        """
         with torch.no_grad():
             return self.trunk(self.preprocess(images))
 

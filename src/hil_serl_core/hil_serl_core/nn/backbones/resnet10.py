@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ResNet-10 of the original release: group norm, one basic block per stage, SAME padding.
 
-Two public copies of its ImageNet weights can be loaded: the Flax pickle ``resnet10_params.pkl`` and the PyTorch copy
-``lerobot/resnet10`` (safetensors, or a torch file read with ``weights_only``).
+Two public copies of its ImageNet weights can be loaded: the Flax pickle ``resnet10_params.pkl`` and the
+PyTorch copy ``lerobot/resnet10`` (safetensors, or a torch file read with ``weights_only``).
 """
 
 from __future__ import annotations
@@ -109,15 +109,15 @@ class ResNet10(Backbone):
         return x
 
     def load_file(self, path: Path) -> None:
-        """Loads either public layout, told apart by the file's name (``.pkl``; ``.safetensors``, ``.bin``, ``.pt``).
+        """Loads either public layout, told apart by the suffix: ``.pkl`` or ``.safetensors``, ``.bin``, ``.pt``.
 
         Raises:
             BackboneError: The file is missing, of another layout, or holds anything but arrays.
         """
         if not path.is_file():
             raise BackboneError(
-                f"weights of resnet10 not found: '{path}'. Set learner.backbone_weights to a copy of resnet10_params.pkl "
-                "(original release) or of lerobot/resnet10's model.safetensors"
+                f"weights of resnet10 not found: '{path}'. Set learner.backbone_weights to a copy "
+                "of resnet10_params.pkl (original release) or of lerobot/resnet10's model.safetensors"
             )
         try:
             if path.suffix == ".pkl":
@@ -166,7 +166,8 @@ def tensors_from_flax(tree: Mapping[str, Any]) -> dict[str, Tensor]:
 def tensors_from_hub(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Names of our module from the hub's (``embedder.0``, ``encoder.stages.N.conv1.conv``, ...).
 
-    Convolutions and norms there may sit in wrappers called ``conv`` and ``group_norm``, depending on the revision.
+    Convolutions and norms there may sit in wrappers called ``conv`` and ``group_norm``, depending on the
+    revision.
     """
     renamed = {}
     for name, tensor in state.items():
