@@ -92,6 +92,10 @@ class Arm:
         self._external = np.zeros(7)
         # views into MuJoCo's memory: they follow the state
         self._position, self._quaternion = data.site_xpos[self._site], data.body(HAND_BODY).xquat
+        self._q, self._dq, self._bias = data.qpos[self._qpos], data.qvel[self._dof], data.qfrc_bias[self._dof]
+        self._torque, self._constraint = data.ctrl[:7], data.qfrc_constraint[self._dof]
+        self._linear, self._angular = self._jacobian[:3], self._jacobian[3:]
+        self._arm_jacobian, self._arm_mass = self._jacobian[:, self._dof], self._mass[self._dof, self._dof]
 
     def place(self, joint_position: np.ndarray) -> None:
         """Put the arm at rest somewhere; the law forgets its target and holds."""
@@ -118,33 +122,25 @@ class Arm:
     def run(self, time: float, ticks: int) -> None:
         """Some ticks of 1 ms, the first at ``time`` [s]."""
         averaged = min(ticks, self.WRENCH_TICKS)
-        constraint = self._data.qfrc_constraint[self._dof]
         external = np.zeros(7)
         for tick in range(ticks):
             self._tick(time + 0.001 * tick)
             if tick >= ticks - averaged:
-                external += constraint
+                external += self._constraint
         self._external = external / averaged
         mujoco.mj_forward(self._model, self._data)
 
     def _tick(self, time: float, step: bool = True) -> None:
-        model, data, jacobian, pose = self._model, self._data, self._jacobian, self._pose
+        model, data, pose, quaternion = self._model, self._data, self._pose, self._quaternion
         mujoco.mj_step1(model, data)
-        mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], self._site)
+        mujoco.mj_jacSite(model, data, self._linear, self._angular, self._site)
         full_inertia(model, data, self._mass)
         pose[:3] = self._position
-        pose[3:6] = self._quaternion[1:]
-        pose[6] = self._quaternion[0]
-        torque = self.controller.update(
-            data.qpos[self._qpos],
-            data.qvel[self._dof],
-            pose,
-            jacobian[:, self._dof],
-            data.qfrc_bias[self._dof],
-            self._mass[self._dof, self._dof],
-            time,
+        pose[3:6] = quaternion[1:]
+        pose[6] = quaternion[0]
+        self._torque[:] = self.controller.update(
+            self._q, self._dq, pose, self._arm_jacobian, self._bias, self._arm_mass, time
         )
-        data.ctrl[:7] = torque
         if step:
             mujoco.mj_step2(model, data)
 
@@ -154,18 +150,16 @@ class Arm:
         The external wrench is what the constraints (contacts) do to the joints, mapped to the tcp: the way
         the Panda estimates it from its joint torque sensors.
         """
-        data = self._data
-        mujoco.mj_jacSite(self._model, data, self._jacobian[:3], self._jacobian[3:], self._site)
-        jacobian = self._jacobian[:, self._dof]
-        velocity = data.qvel[self._dof].copy()
+        mujoco.mj_jacSite(self._model, self._data, self._linear, self._angular, self._site)
+        jacobian = self._arm_jacobian
         fault = self.controller.fault
         return ArmReading(
             pose=self.pose(),
-            twist=jacobian @ velocity,
+            twist=jacobian @ self._dq,
             wrench=np.linalg.solve(jacobian @ jacobian.T, jacobian @ self._external),
-            joint_position=data.qpos[self._qpos].copy(),
-            joint_velocity=velocity,
-            joint_effort=data.ctrl[:7].copy(),
+            joint_position=self._q.copy(),
+            joint_velocity=self._dq.copy(),
+            joint_effort=self._torque.copy(),
             target=np.array(self.controller.state().limited),
             fault=int(fault.code) if fault else 0,
             fault_text=fault.text if fault else "",

@@ -125,7 +125,6 @@ def _close_fingers(spec: mujoco.MjSpec, opening: float) -> None:
             ("driver", angle),
             ("spring_link", angle),
             ("follower", -angle),
-            ("coupler", -angle),
         ):
             link = spec.body(f"{side}_{body}")
             rotation = Rotation.from_rotvec([turn, 0.0, 0.0])
@@ -169,8 +168,8 @@ def inverse_kinematics(model: mujoco.MjModel, pose: np.ndarray, iterations: int 
         if np.linalg.norm(error) < 1e-9:
             return q
         arm = jacobian[:, columns]
-        inverse = arm.T @ np.linalg.inv(arm @ arm.T + 1e-8 * np.eye(6))
-        q = q + inverse @ error + 0.1 * (np.eye(7) - inverse @ arm) @ (HOME - q)
+        inverse = arm.T @ np.linalg.inv(arm @ arm.T + 1e-12 * np.eye(6))
+        q = q + inverse @ error + (np.eye(7) - inverse @ arm) @ (HOME - q)
         q = np.clip(q, limits[:, 0], limits[:, 1])
     if np.linalg.norm(error) > 1e-5:
         raise ValueError(f"tcp pose {np.round(pose, 4).tolist()} is out of the arm's reach")

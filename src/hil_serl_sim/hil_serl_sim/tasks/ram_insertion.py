@@ -122,7 +122,7 @@ class RamInsertion(Twin):
         ),
     }
     display = Camera(
-        position=(1.05, -0.62, 0.42), target=(0.42, 0.0, 0.17), up=(0.0, 0.0, 1.0), fovy=42.0, on_hand=False
+        position=(0.98, -0.42, 0.36), target=(0.46, 0.0, 0.235), up=(0.0, 0.0, 1.0), fovy=38.0, on_hand=False
     )
 
     def __init__(self, spec: TaskSpec):
