@@ -41,14 +41,14 @@ class ArmReading:
 def make_controller(spec: TaskSpec) -> impedance.Controller:
     """The control law with the gains and clips of a task file.
 
-    The law's error is measured - target, the task file's clips are on target - measured: they change places.
+    Clips of law and task file are both on e = measured - target, the sign of eq. (7).
     """
     control: ControlSpec = spec.control
     controller = impedance.Controller(base_frame=spec.base_frame, tool_frame=spec.tcp_frame)
     settings = {
         "stiffness": [*control.translational_stiffness, *control.rotational_stiffness],
-        "clip_pos": [*control.clip_negative, *control.rotation_clip_negative],
-        "clip_neg": [*control.clip_positive, *control.rotation_clip_positive],
+        "clip_pos": [*control.clip_positive, *control.rotation_clip_positive],
+        "clip_neg": [*control.clip_negative, *control.rotation_clip_negative],
         "smoothing": control.target_filter,
         "nullspace_stiffness": control.nullspace_stiffness,
         "nullspace_damping": control.nullspace_damping,
