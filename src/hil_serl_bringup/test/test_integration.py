@@ -32,6 +32,14 @@ def start(*arguments) -> subprocess.Popen:
     )
 
 
+def end(process: subprocess.Popen, seconds: float) -> str:
+    """Wait for the end and return what it printed; a tool that does not end takes its processes along."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    finally:
+        process.kill()
+
+
 def processes_of(run: Path) -> list[str]:
     """Command lines of processes that name the run folder."""
     found = []
@@ -65,7 +73,7 @@ def rows(run: Path, phase: str) -> list[dict]:
 def demonstrations(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "demos"
     process = start("record-demos", "--episodes", 3, "--run-dir", run)
-    output, _ = process.communicate(timeout=300)
+    output = end(process, 300)
     assert process.returncode == 0, output
     return run
 
@@ -80,7 +88,7 @@ def test_demonstrations_are_recorded_and_nothing_is_left_running(demonstrations)
 
 def interrupt(process: subprocess.Popen, run: Path, number: signal.Signals) -> str:
     process.send_signal(number)
-    output, _ = process.communicate(timeout=120)
+    output = end(process, 120)
     wait_for(lambda: not processes_of(run), 30)
     return output
 
@@ -114,7 +122,7 @@ def test_a_killed_node_is_reported_and_ends_the_run(demonstrations, tmp_path):
         if b"sim_node" in path.read_bytes() and str(run).encode() in path.read_bytes()
     )
     os.kill(victim, signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    output = end(process, 120)
     assert process.returncode == 1
     assert "sim was ended by SIGKILL" in output
     assert str(run / "logs" / "train" / "sim.log") in output
