@@ -31,7 +31,7 @@ class Cell:
         self.arm = Arm(self.model, self.data, spec)
         self.period_ticks = round(spec.period / TIMESTEP)
         self._rng = np.random.default_rng(seed)
-        self._initial: InitialState | None = None
+        self._initial = self.twin.sample(np.random.default_rng(0))
         self._ticks = 0  # since the cell was made; never goes back, as a clock
         self.resets = 0
         self.reset(0)

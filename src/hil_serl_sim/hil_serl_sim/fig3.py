@@ -63,7 +63,8 @@ def record(cell, commands: Sequence[float]) -> Trace:
     time, *heights, force = np.array(rows).T
     window = cell.arm.WRENCH_TICKS
     averaged = np.convolve(force, np.full(window, 1.0 / window))[: len(force)]
-    return Trace(time - time[0], *heights, averaged)
+    commanded, smoothed, limited, measured = heights
+    return Trace(time - time[0], commanded, smoothed, limited, measured, averaged)
 
 
 def contact_trace(cell) -> Trace:

@@ -13,8 +13,11 @@ _NS_PER_TICK = 1_000_000
 class PacedCell(Protocol):
     """What pacing needs of a cell."""
 
-    ticks: int
     period_ticks: int
+
+    @property
+    def ticks(self) -> int:
+        """Ticks of 1 ms so far."""
 
     def advance(self, target: np.ndarray | None, ticks: int | None = None) -> None:
         """Run some ticks of 1 ms."""

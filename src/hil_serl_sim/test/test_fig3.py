@@ -6,7 +6,7 @@ from hil_serl_sim import fig3
 
 
 def test_limit_bounds_the_force_in_contact_and_lets_free_motion_through(cell):
-    clip = cell.spec.control.clip_negative[2]
+    clip = cell.spec.control.clip_positive[2]
     contact = fig3.contact_trace(cell)
     assert (np.abs(contact.limited - contact.measured) < clip + 1e-9).all()
     pressed = contact.commanded < contact.measured - 2 * clip

@@ -73,8 +73,14 @@ def test_start_states_cover_the_task_files_ranges(cell, spec):
     assert max(tips) < 0.051
 
 
-def test_pressing_beside_the_slot_is_bounded_by_the_clips(cell, spec):
-    """Resting on the board far inside a target, the spring gives at most k_p Delta per axis."""
+@pytest.mark.parametrize("clip", [0.004, 0.008])
+def test_pressing_beside_the_slot_is_bounded_by_the_clip_of_that_sign(spec, clip):
+    """Resting on the board far inside a target, the spring gives k_p Delta: e = measured - target is positive."""
+    from hil_serl_sim.cell import Cell
+
+    content = spec.model_dump(mode="json")
+    content["control"]["clip_positive"][2] = clip
+    cell = Cell(task_from_dict(content))
     cell.reset(3)
     pose = cell.arm_state().pose
     target = pose.copy()
@@ -82,7 +88,7 @@ def test_pressing_beside_the_slot_is_bounded_by_the_clips(cell, spec):
     for _ in range(15):
         cell.advance(target)
     wrench = cell.arm_state().wrench
-    bound = spec.control.translational_stiffness[2] * spec.control.clip_negative[2]
+    bound = spec.control.translational_stiffness[2] * clip
     assert 0.8 * bound < wrench[2] < 1.05 * bound
     assert not cell.truth().success
 
