@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
+
 from hil_serl_bringup.executables import find_command
 from hil_serl_bringup.graph import GraphRequest, ProcessSpec, build_graph
 from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_ros import names, qos
-from rclpy.executors import SingleThreadedExecutor
-
 
 
 class Processes:

@@ -8,11 +8,12 @@ import shutil
 import time
 
 import pytest
+from std_srvs.srv import SetBool
+
 from hil_serl_bringup.graph import GraphRequest
 from hil_serl_core.episode import Mode
 from hil_serl_ros import names
 from hil_serl_ros.bag import read_steps
-from std_srvs.srv import SetBool
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
@@ -33,7 +34,9 @@ def record_demonstrations(easy_task, run_dir, start_run, episodes=2):
     return request
 
 
-def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(easy_task, tmp_path, start_run, listener):
+def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(
+    easy_task, tmp_path, start_run, listener
+):
     record_demonstrations(easy_task, tmp_path, start_run)
     request = GraphRequest(str(tmp_path / "task.yaml"), Mode.TRAIN, tmp_path, seed=3)
     run = start_run(request)
@@ -76,4 +79,6 @@ def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(easy_task
     assert listener.status.environment_steps == sum(step.action is not None for step in in_bags)
     starts = [step for step in in_bags if step.is_first]
     assert [step.episode for step in starts] == list(range(len(starts))), "a cut episode is never continued"
-    assert len({p.name for p in (tmp_path / "bags" / "train" / "actor_0").iterdir()}) == 3, "one bag per start"
+    assert len({p.name for p in (tmp_path / "bags" / "train" / "actor_0").iterdir()}) == 3, (
+        "one bag per start"
+    )

@@ -17,7 +17,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 def test_a_short_training_on_a_wide_slot_ends_in_autonomous_success(easy_task, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
     command = [sys.executable, "-m", "hil_serl_bringup.cli", "demo", "--task", str(easy_task)]
-    command += ["--run-dir", str(tmp_path / "run"), "--demos", "5", "--episodes", "10", "--film-episodes", "0"]
+    command += [
+        "--run-dir",
+        str(tmp_path / "run"),
+        "--demos",
+        "5",
+        "--episodes",
+        "10",
+        "--film-episodes",
+        "0",
+    ]
     command += ["--minutes", "4", "--window", "12", "--min-steps", "600", "--no-compare", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=550, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from hil_serl_bringup.graph import GraphRequest
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
@@ -51,7 +53,7 @@ def test_actor_keeps_its_rate_beside_a_busy_learner_and_refuses_bad_weights(trai
     listener.wait(lambda: len(listener.steps) >= start + 100, 60, training, "100 more steps")
     assert listener.status.updates > updates, "the learner was not busy"
     steps = listener.steps[start:]
-    gaps = np.array([stamp(b) - stamp(a) for a, b in zip(steps, steps[1:], strict=False) if not b.is_first])
+    gaps = np.array([stamp(b) - stamp(a) for a, b in itertools.pairwise(steps) if not b.is_first])
     assert np.median(gaps) == pytest.approx(0.1, abs=0.005)
     assert (gaps < 0.2).mean() > 0.95
 

@@ -19,16 +19,17 @@ from std_srvs.srv import SetBool
 from visualization_msgs.msg import MarkerArray
 
 from hil_serl_actor import reports
-from hil_serl_actor.control_loop import ControlLoop, LogFull, LoopConfig, Phase
+from hil_serl_actor.control_loop import ControlLoop
 from hil_serl_actor.markers import MarkerScene
+from hil_serl_actor.options import read_options
 from hil_serl_actor.policy_source import PolicySource, VersionedWeights, WeightSchedule
+from hil_serl_actor.ports import LogFull, LoopConfig, Phase
 from hil_serl_actor.step_log import StepLog
 from hil_serl_actor.step_sender import DeliveryConflict, StepSender
 from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 from hil_serl_core.arbiter import Arbitration
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.policy import Policy
-from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_core.step import Step
 from hil_serl_core.weights import PackedWeights, WeightsError, read_file, unpack
 from hil_serl_msgs.msg import (
@@ -48,7 +49,6 @@ from hil_serl_ros.diagnostics import diagnostic_array
 from hil_serl_ros.geometry_messages import pose_stamped
 from hil_serl_ros.images import image_to_array
 from hil_serl_ros.node_main import ERROR_PREFIX, EXIT_USER_ERROR, run_node
-from hil_serl_ros.parameters import Parameters
 from hil_serl_ros.stamps import seconds_to_ns, stamp_from_seconds, stamp_to_seconds
 
 _WARNING_PERIOD = 5.0  # s; a repeated warning is shown this often
@@ -57,15 +57,16 @@ _FLUSH_TIME = 10.0  # s; how long a finished training actor waits for acknowledg
 
 
 class ActorNode(Node):
-    """The actor of one cell. Parameters: see ``_read_parameters``."""
+    """The actor of one cell. Parameters: see ``options``."""
 
     def __init__(self) -> None:
         super().__init__("actor")
         torch.set_num_threads(1)
-        self._read_parameters()
+        options = self._options = read_options(self)
+        self._spec, self._mode = options.spec, options.mode
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._log = StepLog(
-            self._run_dir / "bags" / str(self._mode) / self._actor_id,
+            self._options.run_dir / "bags" / str(self._mode) / self._options.actor_id,
             topic=self.resolve_topic_name(names.STEP),
             frame_id=self._spec.base_frame,
         )
@@ -74,7 +75,9 @@ class ActorNode(Node):
         self._sender = StepSender(self._log)
         self._policy_network: Policy | None = None
         self._policy = self._make_policy()
-        self._decoder = TeleopDecoder(DEVICES[self._operator]) if self._operator in DEVICES else None
+        self._decoder = (
+            TeleopDecoder(DEVICES[self._options.operator]) if self._options.operator in DEVICES else None
+        )
         self._loop = self._make_loop()
         self._scene = MarkerScene(self._spec.base_frame, *self._loop.box)
         self._warned: dict[str, float] = {}
@@ -88,35 +91,16 @@ class ActorNode(Node):
 
     # ----------------------------------------------------------------- set-up
 
-    def _read_parameters(self) -> None:
-        read = Parameters(self)
-        self._spec: TaskSpec = load_task(read.path("task", must_exist=True, description="task file"))
-        self._run_dir: Path = read.path("run_dir", description="run folder; steps go to its bags/")
-        self._mode = Mode(read.string("mode", "train", choices=[str(mode) for mode in Mode]))
-        self._actor_id = read.string(
-            "actor_id", "actor_0", description="name of this actor, kept across restarts"
-        )
-        self._seed = read.integer("seed", 0, minimum=0)
-        self._episodes = read.integer("episodes", 0, minimum=0, description="end after so many; 0: no limit")
-        self._operator = read.string("operator", "none", choices=[*DEVICES, "none"])
-        self._lockstep = read.boolean("lockstep", False, description="tick on complete inputs of one stamp")
-        self._checkpoint = read.string(
-            "checkpoint", "", description="policy file or checkpoint folder (eval)"
-        )
-        self._deterministic = read.boolean("deterministic", self._mode is Mode.EVAL)
-        self._device = read.string("device", "cpu")
-        read.string("algorithm", "hil_serl")
-
     def _make_policy(self) -> PolicySource | None:
         if self._mode is Mode.RECORD_DEMOS:
             return None
-        self._policy_network = Policy(self._spec, self._device)
-        lockstep_training = self._lockstep and self._mode is Mode.TRAIN
+        self._policy_network = Policy(self._spec, self._options.device)
+        lockstep_training = self._options.lockstep and self._mode is Mode.TRAIN
         learner = self._spec.learner
         schedule = WeightSchedule(learner.lockstep_lag if lockstep_training else None, learner.publish_every)
-        source = PolicySource(self._policy_network, schedule, self._deterministic, self._seed)
-        if self._checkpoint:
-            packed = read_file(Path(self._checkpoint))
+        source = PolicySource(self._policy_network, schedule, self._options.deterministic, self._options.seed)
+        if self._options.checkpoint:
+            packed = read_file(Path(self._options.checkpoint))
             tensors = unpack(packed, self._spec.hash, self._policy_network.shapes)
             source.put(VersionedWeights(packed.version, packed.trained_step, tensors))
         elif self._mode is Mode.EVAL:
@@ -128,15 +112,15 @@ class ActorNode(Node):
     def _make_loop(self) -> ControlLoop:
         config = LoopConfig(
             mode=self._mode,
-            lockstep=self._lockstep,
-            await_operator=self._operator == "scripted",
+            lockstep=self._options.lockstep,
+            await_operator=self._options.operator == "scripted",
             await_truth=self._spec.reward.kind == "ground_truth",
-            episodes=self._episodes,
-            seed=self._seed,
+            episodes=self._options.episodes,
+            seed=self._options.seed,
             first_transition=self._log.count_transitions(),
         )
         runner = EpisodeRunner(
-            self._spec, self._actor_id, self._mode, self._log.next_sequence, self._log.next_episode
+            self._spec, self._options.actor_id, self._mode, self._log.next_sequence, self._log.next_episode
         )
         return ControlLoop(self._spec, config, runner, self._policy, self)
 
@@ -160,7 +144,7 @@ class ActorNode(Node):
                 qos.CAMERA,
             )
         if self._decoder is not None:
-            self.create_subscription(Joy, DEVICES[self._operator].topic, self._on_joy, qos.OPERATOR)
+            self.create_subscription(Joy, DEVICES[self._options.operator].topic, self._on_joy, qos.OPERATOR)
         if self._spec.reward.kind == "ground_truth":
             self.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
         if self._mode is Mode.TRAIN:
@@ -177,7 +161,7 @@ class ActorNode(Node):
         self.create_service(SetBool, names.PAUSE, self._on_pause)
 
     def _make_timers(self) -> None:
-        if not self._lockstep:
+        if not self._options.lockstep:
             self.create_timer(self._spec.period, self._pump)
         # On the wall clock: these must run while simulated time stands still.
         self.create_timer(0.05, self._on_idle_timer, clock=self._wall)
@@ -221,7 +205,8 @@ class ActorNode(Node):
         self._pump_lockstep()
 
     def _on_weights(self, message: PolicyWeights) -> None:
-        assert self._policy is not None and self._policy_network is not None
+        assert self._policy is not None
+        assert self._policy_network is not None
         try:
             packed = PackedWeights(
                 message.version,
@@ -245,7 +230,9 @@ class ActorNode(Node):
                 "start both with the same task file"
             )
             return
-        acknowledged = next((a.acknowledged for a in message.acks if a.actor_id == self._actor_id), -1)
+        acknowledged = next(
+            (a.acknowledged for a in message.acks if a.actor_id == self._options.actor_id), -1
+        )
         try:
             self._sender.on_ack(message.run_id, acknowledged, time.monotonic())
         except DeliveryConflict as error:
@@ -303,13 +290,15 @@ class ActorNode(Node):
         """See ``Ports``."""
         self._scene.start_episode()
         self._episode_pub.publish(
-            reports.episode_start(stamp_from_seconds(stamp), self._actor_id, self._mode, episode, seed)
+            reports.episode_start(
+                stamp_from_seconds(stamp), self._options.actor_id, self._mode, episode, seed
+            )
         )
 
     def report_episode(self, result: EpisodeResult, stamp: float) -> None:
         """See ``Ports``."""
         self._episode_pub.publish(
-            reports.episode_end(stamp_from_seconds(stamp), self._actor_id, self._mode, result)
+            reports.episode_end(stamp_from_seconds(stamp), self._options.actor_id, self._mode, result)
         )
         if result.aborted:
             self.get_logger().warning(f"episode {result.episode} aborted: {result.reason}")
@@ -328,7 +317,7 @@ class ActorNode(Node):
         self._loop.tick(self.get_clock().now().nanoseconds * 1e-9)
 
     def _pump_lockstep(self) -> None:
-        if not self._lockstep:
+        if not self._options.lockstep:
             return
         arm = self._loop.arm
         self._loop.tick(arm.stamp if arm is not None else 0.0)
@@ -359,12 +348,18 @@ class ActorNode(Node):
         now = time.monotonic()
         silent = [name for name, heard in self._heard.items() if now - heard > _SILENCE]
         if silent and self._loop.phase is not Phase.DONE:
-            self.warn(f"nothing heard for {_SILENCE:.0f} s on {', '.join(silent)}; is the cell still running?")
+            self.warn(
+                f"nothing heard for {_SILENCE:.0f} s on {', '.join(silent)}; is the cell still running?"
+            )
 
     def _publish_diagnostics(self) -> None:
         self._warn_of_silence()
         arm = self._loop.arm
-        now = arm.stamp if self._lockstep and arm is not None else self.get_clock().now().nanoseconds * 1e-9
+        now = (
+            arm.stamp
+            if self._options.lockstep and arm is not None
+            else self.get_clock().now().nanoseconds * 1e-9
+        )
         statuses = [reports.loop_status(self._loop, now)]
         if self._mode is Mode.TRAIN:
             statuses.append(reports.sender_status(self._sender))

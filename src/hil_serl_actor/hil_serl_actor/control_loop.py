@@ -7,86 +7,17 @@ lockstep with a simulated one (a tick when every input of one stamp is there).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Protocol
-
 import numpy as np
 
 from hil_serl_actor.policy_source import PolicySource
+from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports
 from hil_serl_core.action import TwistMapper
-from hil_serl_core.arbiter import Arbitration, OperatorInput
+from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.observation import ArmSample, ObservationAssembler, ObservationError
 from hil_serl_core.spec import TaskSpec
-from hil_serl_core.step import Step
 
 _EXACT = 1e-6  # s
-
-
-class LogFull(Exception):
-    """The step log could not take a record now; the same record may be tried again."""
-
-
-class Ports(Protocol):
-    """Effects of the loop on the world."""
-
-    def log_step(self, step: Step) -> None:
-        """Make the record durable. Raises LogFull when the disk does not take it."""
-
-    def send_step(self, step: Step) -> None:
-        """Hand a durable record to the learner."""
-
-    def send_target(self, pose: np.ndarray, stamp: float) -> None:
-        """Command the controller: (7,) target in the base frame."""
-
-    def request_reset(self, seed: int) -> None:
-        """Start a reset; its end arrives through ``reset_finished``."""
-
-    def report_tick(self, arbitration: Arbitration, tick: Tick, runner: EpisodeRunner) -> None:
-        """Publish who drives."""
-
-    def report_start(self, episode: int, seed: int, stamp: float) -> None:
-        """Publish that an episode starts."""
-
-    def report_episode(self, result: EpisodeResult, stamp: float) -> None:
-        """Publish how an episode ended."""
-
-    def warn(self, text: str) -> None:
-        """Tell the operator; repeated texts may be throttled."""
-
-
-class Phase(Enum):
-    """What the loop is doing."""
-
-    IDLE = auto()
-    RESETTING = auto()
-    RUNNING = auto()
-    PAUSED = auto()
-    DONE = auto()
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How the loop runs.
-
-    Attributes:
-        mode: What episodes are for.
-        lockstep: Tick on complete inputs of one stamp instead of on time.
-        await_operator: In lockstep, the operator's input of the same stamp belongs to a complete tick.
-        await_truth: The reward comes from the cell's ``sim/truth``.
-        episodes: Stop after this many counted episodes (demonstrations: successful ones); 0 for no limit.
-        seed: Seed of the initial states.
-        first_transition: Online transitions already made in this run, before a restart.
-    """
-
-    mode: Mode
-    lockstep: bool = False
-    await_operator: bool = False
-    await_truth: bool = True
-    episodes: int = 0
-    seed: int = 0
-    first_transition: int = 0
 
 
 class ControlLoop:
@@ -274,12 +205,14 @@ class ControlLoop:
                 problems.append(f"sim/truth (stamp {self._outcome[0]:.3f} s)")
             elif not lockstep and now - self._outcome[0] > self._spec.observation_timeout:
                 problems.append(f"sim/truth ({now - self._outcome[0]:.2f} s old)")
-        if lockstep and self._config.await_operator:
-            if self._operator is None or abs(self._operator.stamp - now) > _EXACT:
-                problems.append("spacenav/joy (no input of this tick)")
+        if lockstep and self._config.await_operator and not self._operator_answered(now):
+            problems.append("spacenav/joy (no input of this tick)")
         if lockstep and self._policy is not None and not self._policy.ready(self._transition):
             problems.append("policy_weights (waiting for the learner)")
         return problems
+
+    def _operator_answered(self, now: float) -> bool:
+        return self._operator is not None and abs(self._operator.stamp - now) <= _EXACT
 
     def waiting_for(self, now: float) -> list[str]:
         """What keeps a running episode from its next tick, for people."""

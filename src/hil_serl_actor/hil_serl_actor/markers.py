@@ -84,7 +84,7 @@ class MarkerScene:
     def _text(self, stamp: Time, text: str) -> Marker:
         position, human = self._trail[-1]
         marker = self._marker(stamp, "driver", Marker.TEXT_VIEW_FACING, (0.0, 0.0, 0.02))
-        marker.pose.position = _point(position + [0.0, 0.0, 0.08])
+        marker.pose.position = _point(position + np.array([0.0, 0.0, 0.08]))
         marker.text = text
         marker.color = _color(HUMAN_COLOR if human else POLICY_COLOR)
         return marker

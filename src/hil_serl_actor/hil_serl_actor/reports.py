@@ -9,7 +9,8 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import Header
 
-from hil_serl_actor.control_loop import ControlLoop, Phase
+from hil_serl_actor.control_loop import ControlLoop
+from hil_serl_actor.ports import Phase
 from hil_serl_actor.step_sender import StepSender
 from hil_serl_core.arbiter import Arbitration
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode

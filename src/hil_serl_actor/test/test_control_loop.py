@@ -8,7 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hil_serl_actor.control_loop import ControlLoop, LogFull, LoopConfig, Phase
+from hil_serl_actor.control_loop import ControlLoop
+from hil_serl_actor.ports import LogFull, LoopConfig, Phase
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
 from hil_serl_core.observation import ArmSample
@@ -116,7 +117,8 @@ def test_lockstep_ticks_once_per_stamp_and_only_when_complete(spec):
     assert not cell.loop.tick(1.0)
     assert "camera/wrist_2 (nothing received)" in cell.loop.waiting_for(1.0)
     cell.feed(1.0)
-    assert cell.loop.tick(1.0) and not cell.loop.tick(1.0)
+    assert cell.loop.tick(1.0)
+    assert not cell.loop.tick(1.0)
     cell.loop.put_arm(ArmSample(1.1, "base", HOME, np.zeros(6), np.zeros(6), np.zeros(7), np.zeros(7)))
     assert not cell.loop.tick(1.1)
     assert any("spacenav/joy" in text for text in cell.loop.waiting_for(1.1))
@@ -128,7 +130,8 @@ def test_lockstep_holds_simulated_time_until_the_weights_are_there(spec):
     cell.reset(1.0)
     cell.feed(1.0)
     policy.available = False
-    assert not cell.loop.tick(1.0) and world.targets == []
+    assert not cell.loop.tick(1.0)
+    assert world.targets == []
     policy.available = True
     assert cell.loop.tick(1.0)
 
@@ -140,7 +143,8 @@ def test_inputs_from_before_the_reset_are_not_used(spec):
     cell.reset(1.0)
     assert not cell.loop.tick(0.9)
     cell.feed(0.9)
-    assert not cell.loop.tick(0.9) and not world.steps
+    assert not cell.loop.tick(0.9)
+    assert not world.steps
 
 
 def test_episode_to_success_then_next_reset_with_another_seed(spec):
@@ -152,7 +156,8 @@ def test_episode_to_success_then_next_reset_with_another_seed(spec):
         cell.loop.tick(1.0 + 0.1 * i)
     assert [s.is_last for s in world.steps] == [False, False, True]
     assert len(world.targets) == 2, "no target after the last record"
-    assert world.results[0].success and world.results[0].steps == 2
+    assert world.results[0].success
+    assert world.results[0].steps == 2
     assert cell.loop.transition == 2
     cell.loop.tick(1.3)
     assert len(set(world.seeds)) == 2
@@ -192,12 +197,14 @@ def test_real_time_aborts_and_names_the_lost_camera_and_holds(spec):
     assert cell.loop.tick(1.0)
     cell.feed(1.4, cameras=("wrist_1",))
     assert not cell.loop.tick(1.4)
-    assert world.results[0].aborted and "camera/wrist_2 (0.40 s old" in world.results[0].reason
+    assert world.results[0].aborted
+    assert "camera/wrist_2 (0.40 s old" in world.results[0].reason
     before = len(world.targets)
     policy = cell.loop._policy
     policy.available = False
     cell.loop.tick(1.45)
-    assert len(world.targets) == before + 1 and np.allclose(world.targets[-1][1], HOME)
+    assert len(world.targets) == before + 1
+    assert np.allclose(world.targets[-1][1], HOME)
 
 
 def test_full_disk_holds_the_record_and_loses_nothing_in_lockstep(spec):
@@ -206,13 +213,17 @@ def test_full_disk_holds_the_record_and_loses_nothing_in_lockstep(spec):
     cell.reset(1.0)
     cell.feed(1.0)
     world.disk_full = True
-    assert not cell.loop.tick(1.0) and not cell.loop.tick(1.0)
-    assert world.steps == [] and world.targets == [] and "no space left in /data" in world.warnings[0]
+    assert not cell.loop.tick(1.0)
+    assert not cell.loop.tick(1.0)
+    assert world.steps == []
+    assert world.targets == []
+    assert "no space left in /data" in world.warnings[0]
     world.disk_full = False
     assert cell.loop.tick(1.0)
     cell.feed(1.1)
     cell.loop.tick(1.1)
-    assert [s.sequence for s in world.steps] == [0, 1] and len(world.targets) == 2
+    assert [s.sequence for s in world.steps] == [0, 1]
+    assert len(world.targets) == 2
 
 
 def test_full_disk_in_real_time_never_executes_an_old_action(spec):
@@ -227,7 +238,8 @@ def test_full_disk_in_real_time_never_executes_an_old_action(spec):
     assert [np.allclose(pose, HOME) for _, pose in world.targets] == [True]
     world.disk_full = False
     cell.loop.tick(1.2)
-    assert [s.sequence for s in world.steps] == [0] and world.results[0].reason == "the disk was full"
+    assert [s.sequence for s in world.steps] == [0]
+    assert world.results[0].reason == "the disk was full"
 
 
 def test_controller_fault_pauses_until_a_person_clears_it(spec):
@@ -247,7 +259,8 @@ def test_controller_fault_pauses_until_a_person_clears_it(spec):
     )
     cell.feed(1.0, arm=sample)
     assert not cell.loop.tick(1.0)
-    assert cell.loop.phase is Phase.PAUSED and "stale target" in world.warnings[-1]
+    assert cell.loop.phase is Phase.PAUSED
+    assert "stale target" in world.warnings[-1]
     cell.loop.pause(False)
     assert cell.loop.phase is Phase.IDLE
 
@@ -262,12 +275,14 @@ def test_operators_labels_end_the_episode(spec):
     assert cell.loop.label(Outcome(success=True))
     cell.feed(1.1)
     cell.loop.tick(1.1)
-    assert world.results[0].success and world.steps[-1].is_terminal
+    assert world.results[0].success
+    assert world.steps[-1].is_terminal
     cell.reset(2.0)
     cell.feed(2.0)
     cell.loop.tick(2.0)
     assert cell.loop.label(None)
-    assert world.results[1].aborted and world.results[1].reason == "discarded by the operator"
+    assert world.results[1].aborted
+    assert world.results[1].reason == "discarded by the operator"
 
 
 def test_intervention_is_executed_and_recorded(spec):
@@ -277,8 +292,10 @@ def test_intervention_is_executed_and_recorded(spec):
     cell.feed(1.0, push=1.0)
     cell.loop.tick(1.0)
     step = world.steps[0]
-    assert step.source is Source.HUMAN and step.action[0] == 1.0 and step.policy_action[0] == 0.5
-    assert np.allclose(world.targets[0][1][:3], HOME[:3] + [0.01, 0, 0])
+    assert step.source is Source.HUMAN
+    assert step.action[0] == 1.0
+    assert step.policy_action[0] == 0.5
+    assert np.allclose(world.targets[0][1][:3], HOME[:3] + np.array([0.01, 0, 0]))
 
 
 @pytest.mark.parametrize("change", [{"frame_id": "world"}, {"tcp_twist": np.full(6, np.nan)}])
@@ -288,7 +305,9 @@ def test_bad_arm_state_is_reported_and_never_acted_on(spec, change):
     cell.reset(1.0)
     good = ArmSample(1.0, "base", HOME, np.zeros(6), np.zeros(6), np.zeros(7), np.zeros(7))
     cell.feed(1.0, arm=dataclasses.replace(good, **change))
-    assert not cell.loop.tick(1.0) and world.warnings and not world.steps
+    assert not cell.loop.tick(1.0)
+    assert world.warnings
+    assert not world.steps
 
 
 def test_failed_reset_is_reported_and_tried_again(spec):

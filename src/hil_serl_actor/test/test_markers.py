@@ -18,7 +18,8 @@ def test_trail_shows_who_drove_and_the_box_its_edges():
         round(c[0], 2) for c in (POLICY_COLOR, HUMAN_COLOR, POLICY_COLOR)
     ]
     points = [(p.x, p.y, p.z) for p in drawn["workspace"].points]
-    assert len(points) == 24 and set(points) == {(x, y, z) for x in (0, 1) for y in (0, 2) for z in (0, 3)}
+    assert len(points) == 24
+    assert set(points) == {(x, y, z) for x in (0, 1) for y in (0, 2) for z in (0, 3)}
     assert all(m.header.frame_id == "base" and m.header.stamp.sec == 3 for m in drawn.values())
     scene.start_episode()
     assert [marker.ns for marker in scene.draw(Time(), "").markers] == ["workspace"]

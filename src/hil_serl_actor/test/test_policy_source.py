@@ -17,7 +17,8 @@ def test_free_running_takes_the_newest():
     assert not schedule.ready(0)
     for step in (0, 50, 100):
         schedule.put(weights(step))
-    assert schedule.ready(10_000) and schedule.select(0).trained_step == 100
+    assert schedule.ready(10_000)
+    assert schedule.select(0).trained_step == 100
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,8 @@ def test_lockstep_applies_exactly_the_scheduled_weights(transition, trained):
 def test_lockstep_waits_for_a_slow_learner():
     schedule = WeightSchedule(50, 50)
     schedule.put(weights(0))
-    assert schedule.ready(99) and not schedule.ready(100)
+    assert schedule.ready(99)
+    assert not schedule.ready(100)
     schedule.put(weights(50))
     assert schedule.ready(100)
 
@@ -41,7 +43,8 @@ def test_lockstep_waits_for_a_slow_learner():
 def test_after_a_restart_of_the_actor_newer_weights_will_do():
     schedule = WeightSchedule(50, 50)
     schedule.put(weights(500))
-    assert schedule.ready(530) and schedule.select(530).trained_step == 500
+    assert schedule.ready(530)
+    assert schedule.select(530).trained_step == 500
 
 
 def test_after_a_restart_of_the_learner_from_a_checkpoint_the_schedule_holds():
@@ -51,7 +54,8 @@ def test_after_a_restart_of_the_learner_from_a_checkpoint_the_schedule_holds():
     schedule.put(weights(400))
     assert not schedule.ready(520)
     schedule.put(weights(450))
-    assert schedule.ready(520) and schedule.select(520).trained_step == 450
+    assert schedule.ready(520)
+    assert schedule.select(520).trained_step == 450
 
 
 @given(st.integers(1, 80), st.integers(1, 60), st.lists(st.integers(0, 6), min_size=1, max_size=60))

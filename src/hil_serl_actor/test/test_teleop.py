@@ -9,7 +9,8 @@ from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 def test_spacenav_axes_pass_through():
     value = TeleopDecoder(DEVICES["spacenav"]).decode(2.5, [0.1, -0.2, 0.3, -0.4, 0.5, -0.6], [1, 0])
     assert value.axes == pytest.approx([0.1, -0.2, 0.3, -0.4, 0.5, -0.6])
-    assert value.stamp == 2.5 and value.buttons == (True, False)
+    assert value.stamp == 2.5
+    assert value.buttons == (True, False)
 
 
 def test_gamepad_triggers_drive_z_and_rest_means_zero():

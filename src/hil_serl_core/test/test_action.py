@@ -54,7 +54,8 @@ def test_target_stays_in_the_box(mapper, action):
     pose = NOMINAL.copy()
     for _ in range(30):
         pose = mapper.target(action, pose)
-    assert (pose[:3] >= lower - 1e-9).all() and (pose[:3] <= upper + 1e-9).all()
+    assert (pose[:3] >= lower - 1e-9).all()
+    assert (pose[:3] <= upper + 1e-9).all()
     assert (geometry.rotation_of(NOMINAL).inv() * geometry.rotation_of(pose)).magnitude() <= 0.4 + 1e-6
 
 

@@ -40,12 +40,15 @@ def test_a_silent_device_gives_control_back():
     assert arbiter.update(0.0, push(0.0, 1.0)).active
     assert arbiter.update(0.4, push(0.0, 1.0)).active
     late = arbiter.update(0.6, push(0.0, 1.0))
-    assert late.stale and not late.active and not late.action.any()
+    assert late.stale
+    assert not late.active
+    assert not late.action.any()
 
 
 def test_no_device_at_all():
     result = InterventionArbiter(SPEC).update(0.0, None)
-    assert result.stale and not result.active
+    assert result.stale
+    assert not result.active
 
 
 def test_axis_map_reverses_and_permutes():
@@ -69,6 +72,8 @@ def test_properties_over_any_input(deflections):
         assert np.abs(a.action).max() <= 1.0
         quiet = 0 if abs(x) > SPEC.dead_band + 1e-9 else quiet + 1
         if quiet == 0:
-            assert a.active and np.sign(a.action[0]) == np.sign(x)
+            assert a.active
+            assert np.sign(a.action[0]) == np.sign(x)
         if quiet >= SPEC.release_steps:
-            assert not a.active and not a.action.any()
+            assert not a.active
+            assert not a.action.any()

@@ -48,10 +48,16 @@ def test_success_is_terminal_and_rewarded_on_arrival(spec):
     assert [s.reward for s in steps] == [0, 0, 1]
     assert [s.is_first for s in steps] == [True, False, False]
     assert [(s.is_last, s.is_terminal) for s in steps] == [(False, False), (False, False), (True, True)]
-    assert steps[-1].action is None and steps[-1].source is Source.NONE and ticks[-1].action is None
+    assert steps[-1].action is None
+    assert steps[-1].source is Source.NONE
+    assert ticks[-1].action is None
     result = ticks[-1].result
-    assert result.success and not result.truncated and result.steps == 2 and result.seed == 3
-    assert result.duration == pytest.approx(0.2) and result.policy_version == 7
+    assert result.success
+    assert not result.truncated
+    assert result.steps == 2
+    assert result.seed == 3
+    assert result.duration == pytest.approx(0.2)
+    assert result.policy_version == 7
 
 
 def test_time_limit_truncates_but_is_not_terminal(spec):
@@ -60,19 +66,19 @@ def test_time_limit_truncates_but_is_not_terminal(spec):
     ticks = run(spec, runner)
     assert len(ticks) == spec.episode.max_steps + 1
     last = ticks[-1]
-    assert (
-        last.step.is_last
-        and not last.step.is_terminal
-        and last.result.truncated
-        and last.result.reason == "time_limit"
-    )
+    assert last.step.is_last
+    assert not last.step.is_terminal
+    assert last.result.truncated
+    assert last.result.reason == "time_limit"
 
 
 def test_success_on_the_very_last_step_counts(spec):
     runner = EpisodeRunner(spec, "a", Mode.TRAIN)
     runner.begin()
     last = run(spec, runner, success_at=spec.episode.max_steps)[-1]
-    assert last.result.success and last.step.is_terminal and last.step.reward == 1.0
+    assert last.result.success
+    assert last.step.is_terminal
+    assert last.step.reward == 1.0
 
 
 def test_numbers_run_on_over_episodes_and_aborts(spec):
@@ -87,7 +93,9 @@ def test_numbers_run_on_over_episodes_and_aborts(spec):
     steps = [t.step for t in first] + [partial.step] + [t.step for t in second]
     assert [s.sequence for s in steps] == list(range(100, 100 + len(steps)))
     assert [s.episode for s in steps] == [8, 8, 8, 9, 10, 10]
-    assert aborted.aborted and aborted.reason == "camera/wrist_1 lost" and not aborted.success
+    assert aborted.aborted
+    assert aborted.reason == "camera/wrist_1 lost"
+    assert not aborted.success
 
 
 def test_no_transition_leads_across_an_abort(spec):
@@ -97,7 +105,9 @@ def test_no_transition_leads_across_an_abort(spec):
     runner.abort("x")
     runner.begin()
     first, second = (t.step for t in run(spec, runner, success_at=1))
-    assert not first.follows(cut) and second.follows(first) and not cut.follows(second)
+    assert not first.follows(cut)
+    assert second.follows(first)
+    assert not cut.follows(second)
 
 
 def test_executed_action_is_the_operators_when_intervening(spec):
@@ -106,11 +116,13 @@ def test_executed_action_is_the_operators_when_intervening(spec):
     ticks = run(spec, runner, pushes={1, 2})
     sources = [t.step.source for t in ticks]
     assert sources == [Source.POLICY, Source.HUMAN, Source.HUMAN, Source.HUMAN, Source.POLICY, Source.NONE]
-    assert ticks[1].step.action[0] == 1.0 and np.array_equal(ticks[1].step.policy_action, POLICY)
+    assert ticks[1].step.action[0] == 1.0
+    assert np.array_equal(ticks[1].step.policy_action, POLICY)
     assert np.array_equal(ticks[0].step.action, POLICY)
     assert not ticks[3].step.action.any(), "on release the arm stands still for the hysteresis"
     result = ticks[-1].result
-    assert result.intervened_steps == 3 and result.interventions == 1
+    assert result.intervened_steps == 3
+    assert result.interventions == 1
 
 
 def test_demonstrations_are_human_throughout(spec):

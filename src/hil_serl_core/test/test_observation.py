@@ -17,7 +17,10 @@ vector3 = st.tuples(number, number, number).map(np.array)
 pose = st.builds(lambda p, r: geometry.make_pose(p, Rotation.from_rotvec(2.0 * r)), vector3, vector3)
 
 
-def arm(pose=np.array([0.5, 0, 0.3, 1.0, 0, 0, 0]), stamp=1.0, **changes):
+HOME = np.array([0.5, 0, 0.3, 1.0, 0, 0, 0])
+
+
+def arm(pose=HOME, stamp=1.0, **changes):
     sample = ArmSample(stamp, "base", pose, np.arange(6.0), np.arange(6.0) + 10, np.zeros(7), np.zeros(7))
     return dataclasses.replace(sample, **changes)
 
@@ -74,7 +77,7 @@ def test_stale_and_missing_inputs_are_named(spec):
 
 
 def test_wrong_image_size_names_camera_and_both_sizes(spec):
-    with pytest.raises(ObservationError, match="camera 'wrist_1' delivers 64x48 px .* states 40x32"):
+    with pytest.raises(ObservationError, match=r"camera 'wrist_1' delivers 64x48 px .* states 40x32"):
         ObservationAssembler(spec).put_frame("wrist_1", 0.0, image(64, 48))
 
 

@@ -32,7 +32,7 @@ def test_unknown_key_is_named_with_the_nearest_valid_one(task_dict):
 
 def test_unknown_key_inside_a_camera_is_explained(task_dict):
     task_dict["cameras"][0]["szie"] = 16
-    with pytest.raises(TaskFileError, match="unknown key 'cameras.0.szie'; did you mean 'size'"):
+    with pytest.raises(TaskFileError, match=r"unknown key 'cameras.0.szie'; did you mean 'size'"):
         task_from_dict(task_dict)
 
 
@@ -53,14 +53,14 @@ def test_out_of_range_value_is_named(task_dict, section, key, value):
 
 def test_nan_is_refused(task_dict):
     task_dict["action"]["rotation_scale"] = float("nan")
-    with pytest.raises(TaskFileError, match="action.rotation_scale"):
+    with pytest.raises(TaskFileError, match=r"action.rotation_scale"):
         task_from_dict(task_dict)
 
 
 def test_crop_outside_the_image_is_refused(task_dict):
     task_dict["cameras"][0]["crop"] = [20, 0, 32, 32]
     with pytest.raises(
-        TaskFileError, match="crop .* of camera 'wrist_1' does not lie inside its 40x32 image"
+        TaskFileError, match=r"crop .* of camera 'wrist_1' does not lie inside its 40x32 image"
     ):
         task_from_dict(task_dict)
 
@@ -74,7 +74,7 @@ def test_unknown_task_name_suggests_the_nearest(tmp_path):
 def test_broken_yaml_names_the_file(tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text("a: [1, 2")
-    with pytest.raises(TaskFileError, match="broken.yaml is not valid YAML"):
+    with pytest.raises(TaskFileError, match=r"broken.yaml is not valid YAML"):
         load_task(path)
 
 

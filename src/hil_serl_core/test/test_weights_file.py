@@ -14,5 +14,5 @@ def test_policy_file_round_trip_and_refusals(tmp_path):
     with pytest.raises(WeightsError, match="cannot read the policy file"):
         read_file(tmp_path / "none.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(packed.data[:-5])
-    with pytest.raises(WeightsError, match="cut.safetensors is not a policy file"):
+    with pytest.raises(WeightsError, match=r"cut.safetensors is not a policy file"):
         read_file(tmp_path / "cut.safetensors")

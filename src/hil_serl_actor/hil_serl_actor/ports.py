@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the control loop is told, what it can be doing, and what it does to the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+import numpy as np
+
+from hil_serl_core.arbiter import Arbitration
+from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Tick
+from hil_serl_core.step import Step
+
+
+class LogFull(Exception):
+    """The step log could not take a record now; the same record may be tried again."""
+
+
+class Ports(Protocol):
+    """Effects of the loop on the world."""
+
+    def log_step(self, step: Step) -> None:
+        """Make the record durable. Raises LogFull when the disk does not take it."""
+
+    def send_step(self, step: Step) -> None:
+        """Hand a durable record to the learner."""
+
+    def send_target(self, pose: np.ndarray, stamp: float) -> None:
+        """Command the controller: (7,) target in the base frame."""
+
+    def request_reset(self, seed: int) -> None:
+        """Start a reset; its end arrives through ``reset_finished``."""
+
+    def report_tick(self, arbitration: Arbitration, tick: Tick, runner: EpisodeRunner) -> None:
+        """Publish who drives."""
+
+    def report_start(self, episode: int, seed: int, stamp: float) -> None:
+        """Publish that an episode starts."""
+
+    def report_episode(self, result: EpisodeResult, stamp: float) -> None:
+        """Publish how an episode ended."""
+
+    def warn(self, text: str) -> None:
+        """Tell the operator; repeated texts may be throttled."""
+
+
+class Phase(Enum):
+    """What the loop is doing."""
+
+    IDLE = auto()
+    RESETTING = auto()
+    RUNNING = auto()
+    PAUSED = auto()
+    DONE = auto()
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How the loop runs.
+
+    Attributes:
+        mode: What episodes are for.
+        lockstep: Tick on complete inputs of one stamp instead of on time.
+        await_operator: In lockstep, the operator's input of the same stamp belongs to a complete tick.
+        await_truth: The reward comes from the cell's ``sim/truth``.
+        episodes: Stop after this many counted episodes (demonstrations: successful ones); 0 for no limit.
+        seed: Seed of the initial states.
+        first_transition: Online transitions already made in this run, before a restart.
+    """
+
+    mode: Mode
+    lockstep: bool = False
+    await_operator: bool = False
+    await_truth: bool = True
+    episodes: int = 0
+    seed: int = 0
+    first_transition: int = 0
