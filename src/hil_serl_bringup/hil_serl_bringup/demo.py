@@ -19,7 +19,7 @@ from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.runner import Session
 from hil_serl_bringup.statistics import StopRule, rates
 
-PHASES = 6
+PHASES = 5
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,11 @@ def run_demo(session: Session, setup: Setup, plan: DemoPlan) -> dict[str, Any]:
             folder=cloned,
         )
     video = folder.path / "policy.mp4"
-    if plan.film_episodes and not video.exists():
-        pictures = phases.film(session, setup, checkpoint, video, plan.film_episodes, (6, PHASES))
-        if not pictures:
-            say("No picture of the display camera arrived, so there is no video.")
+    if plan.film_episodes and setup.robot.simulated and not video.exists():
+        say("Filming the final policy ...")
+        problem = phases.film(session, "eval", folder.path / "bags" / "eval", video, plan.film_episodes)
+        if problem:
+            say(f"There is no video: {problem}")
     return write_report(session)
 
 

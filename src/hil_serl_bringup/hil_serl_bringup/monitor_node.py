@@ -4,22 +4,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image
 
 from hil_serl_bringup.monitor import RunMonitor
-from hil_serl_bringup.video import Recorder
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus
 from hil_serl_ros import names, qos
-from hil_serl_ros.images import image_to_array
-from hil_serl_ros.stamps import stamp_to_ns
-
-DISPLAY_CAMERA = "display"
 
 
 class MonitorNode:
@@ -52,27 +46,6 @@ class MonitorNode:
                 getattr(self.monitor, handler)(message)
 
         return callback
-
-    def record(self, recorder: Recorder, cameras: Sequence[str]) -> Callable[[], None]:
-        """Feed the display camera and the policy's cameras to a recorder; returns what ends it."""
-
-        def on_display(message: Image) -> None:
-            recorder.put_display(stamp_to_ns(message.header.stamp), image_to_array(message, DISPLAY_CAMERA))
-
-        def on_view(camera: str) -> Callable[[Image], None]:
-            return lambda message: recorder.put_view(camera, image_to_array(message, camera))
-
-        handlers = {DISPLAY_CAMERA: on_display, **{camera: on_view(camera) for camera in cameras}}
-        subscriptions = [
-            self.node.create_subscription(Image, names.camera_image(camera), handler, qos.CAMERA)
-            for camera, handler in handlers.items()
-        ]
-
-        def stop() -> None:
-            for subscription in subscriptions:
-                self.node.destroy_subscription(subscription)
-
-        return stop
 
     def spin(self, seconds: float) -> None:
         """Handle messages for about `seconds`."""

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil_serl_bringup.graph import GraphRequest, Operator
+from hil_serl_bringup import tether
+from hil_serl_bringup.graph import THREAD_ENVIRONMENT, GraphRequest, Operator
 from hil_serl_bringup.robots import Robot
 from hil_serl_bringup.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.runner import Outcome, Phase, Session
 from hil_serl_bringup.statistics import Episode, StopRule
-from hil_serl_bringup.video import Recorder, write_video
 from hil_serl_core.episode import Mode
 
 SIMULATED = Robot(name="panda_sim", description="simulated", simulated=True)
@@ -156,33 +159,21 @@ def share_demonstrations(source: RunFolder, target: RunFolder) -> None:
         link.symlink_to(bags.resolve(), target_is_directory=True)
 
 
-def film(
-    session: Session,
-    setup: Setup,
-    checkpoint: Path,
-    path: Path,
-    episodes: int = 3,
-    number: tuple[int, int] = (1, 1),
-) -> int:
-    """Film a few autonomous episodes with the display camera; returns the number of pictures."""
-    task = session.folder.task()
-    recorder = Recorder([camera.name for camera in task.cameras])
-    stop = session.node.record(recorder, [camera.name for camera in task.cameras])
-    request = setup.request(
-        session.folder,
-        Mode.EVAL,
-        session.folder.seed,
-        operator=Operator.NONE,
-        checkpoint=str(checkpoint),
-        deterministic=True,
-        episodes=episodes,
-        display=True,
-    )
-    try:
-        session.run(request, Phase(f"film_{path.stem}", "Filming the final policy", episodes, number=number))
-    finally:
-        stop()
-    return write_video(path, recorder.pictures, task.control.frequency)
+def film(session: Session, phase: str, bags: Path, path: Path, count: int = 3) -> str:
+    """Film the first episodes of an evaluation in the simulator.
+
+    Returns:
+        Why there is no video, empty if there is one.
+    """
+    chosen = [f"{e.episode}:{e.seed}" for e in session.log.of(phase) if e.seed >= 0][:count]
+    if not chosen:
+        return "no episode with a known seed"
+    arguments = [str(session.folder.task_file), str(bags), str(path), *chosen]
+    program = [sys.executable, "-m", "hil_serl_bringup.film", *arguments]
+    environment = {**os.environ, **THREAD_ENVIRONMENT}
+    command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no reason given"])[-1]
 
 
 def latest_checkpoint(run: Path) -> Path:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,18 @@ def compose(main: np.ndarray | None, views: Sequence[np.ndarray], height: int = 
                 column[number * each : (number + 1) * each, :width] = enlarge(view, each, width)
             columns.append(column)
     return np.concatenate(columns, axis=1)
+
+
+def caption(picture: np.ndarray, text: str) -> np.ndarray:
+    """A copy of a picture with a line of text at its top left."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    left, top, right, bottom = draw.textbbox((12, 8), text)
+    draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill=(0, 0, 0))
+    draw.text((12, 8), text, fill=(255, 255, 255))
+    return np.asarray(image)
 
 
 def _even(value: float) -> int:
@@ -106,33 +118,3 @@ def _encoder() -> str:
             continue
         return name
     raise RuntimeError(f"PyAV has none of the encoders {', '.join(ENCODERS)}; install av from a wheel")
-
-
-class Recorder:
-    """Collects camera images of a running cell into one picture per tick of the display camera.
-
-    Args:
-        cameras: The policy's cameras, in order.
-        limit: Most pictures kept.
-    """
-
-    def __init__(self, cameras: Sequence[str], limit: int = 600) -> None:
-        self._views: dict[str, np.ndarray] = {}
-        self._cameras = tuple(cameras)
-        self._limit = limit
-        self._crops: Mapping[str, Sequence[int] | None] = {}
-        self._last_stamp: int | None = None
-        self.pictures: list[np.ndarray] = []
-
-    def put_view(self, camera: str, image: np.ndarray) -> None:
-        """Newest image of one of the policy's cameras, (H, W, 3) uint8."""
-        self._views[camera] = image
-
-    def put_display(self, stamp_ns: int, image: np.ndarray) -> None:
-        """Image of the display camera, (H, W, 3) uint8; a repeated stamp is dropped."""
-        if stamp_ns == self._last_stamp or len(self.pictures) >= self._limit:
-            return
-        self._last_stamp = stamp_ns
-        views = [self._views[name] for name in self._cameras if name in self._views]
-        if len(views) == len(self._cameras):  # every picture has to have the same size
-            self.pictures.append(compose(image, views))

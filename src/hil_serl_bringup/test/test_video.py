@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from hil_serl_bringup.video import Recorder, compose, enlarge, write_video
+from hil_serl_bringup.video import caption, compose, enlarge, write_video
 
 
 def test_enlarging_repeats_pixels():
@@ -45,11 +45,9 @@ def test_no_picture_no_file(tmp_path):
     assert not (tmp_path / "v.mp4").exists()
 
 
-def test_the_recorder_keeps_one_picture_a_tick():
-    recorder = Recorder(["wrist"])
-    display = np.zeros((48, 64, 3), np.uint8)
-    recorder.put_display(1, display)  # the wrist camera has not been seen yet
-    recorder.put_view("wrist", np.zeros((8, 8, 3), np.uint8))
-    for stamp in (2, 2, 3):
-        recorder.put_display(stamp, display)
-    assert len(recorder.pictures) == 2
+def test_a_caption_changes_only_its_corner():
+    picture = np.full((96, 256, 3), 128, np.uint8)
+    labelled = caption(picture, "episode 3")
+    assert (picture == 128).all()
+    assert (labelled[40:] == 128).all()
+    assert (labelled[:30, :100] != 128).any()
