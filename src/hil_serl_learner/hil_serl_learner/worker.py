@@ -240,7 +240,8 @@ class TrainingWorker:
         if updates % _METRICS_EVERY == 0:
             self._scalars = self.trainer.metrics
             step = self.trainer.trained_step if self.trainer.algorithm.needs_online_data else updates
-            self._metrics.write(self._scalars, step)
+            if self._metrics is not None:
+                self._metrics.write(self._scalars, step)
 
     def _publish_if_due(self) -> None:
         every = self.trainer.spec.learner.publish_every

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,9 @@ from hil_serl_core.spec.model import TaskSpec
 from hil_serl_core.step import Source, Step
 
 torch.set_num_threads(1)
+# A busy machine is no failure.
+hypothesis.settings.register_profile("learner", deadline=None)
+hypothesis.settings.load_profile("learner")
 
 
 class Toy:

@@ -29,19 +29,26 @@ class CriticEnsemble(nn.Module):
         self.norms = nn.ModuleList(EnsembleNormTanh(members, size) for size in hidden)
         self.output = EnsembleDense(members, sizes[-1], 1)
 
+    @property
+    def first(self) -> EnsembleDense:
+        """The first layer."""
+        layer = self.layers[0]
+        assert isinstance(layer, EnsembleDense)
+        return layer
+
     def project(self, observation: Tensor) -> Tensor:
         """Observation's share of the first layer before its norm, bias included.
 
         (B, Z) -> (E, B, hidden[0]).
         """
-        first = self.layers[0]
+        first = self.first
         repeated = observation.expand(self.members, *observation.shape)
         return torch.baddbmm(first.bias, repeated, first.weight[:, : self.observation_size])
 
     def evaluate(self, projected: Tensor, action: Tensor) -> Tensor:
         """Q values (E, B) from ``project``'s result and actions (B, A)."""
         repeated = action.expand(self.members, *action.shape)
-        x = torch.baddbmm(projected, repeated, self.layers[0].weight[:, self.observation_size :])
+        x = torch.baddbmm(projected, repeated, self.first.weight[:, self.observation_size :])
         x = self.norms[0](x)
         for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
             x = norm(layer(x))

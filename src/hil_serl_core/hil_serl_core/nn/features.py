@@ -30,6 +30,9 @@ class FeatureExtractor(nn.Module):
         size: Length of the flat feature vector.
     """
 
+    pca_mean: Tensor
+    pca_components: Tensor
+
     def __init__(self, backbone: Backbone, sizes: Mapping[str, int], channels: int | None) -> None:
         """Args:
         backbone: Frozen trunk.

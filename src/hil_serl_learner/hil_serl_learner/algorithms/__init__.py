@@ -11,7 +11,7 @@ from hil_serl_learner.algorithms.rlpd import Rlpd
 
 __all__ = ["ALGORITHMS", "Algorithm", "BehaviourCloning", "Rlpd", "create_algorithm"]
 
-ALGORITHMS = {"rlpd": Rlpd, "bc": BehaviourCloning}
+ALGORITHMS: dict[str, type[Rlpd] | type[BehaviourCloning]] = {"rlpd": Rlpd, "bc": BehaviourCloning}
 
 
 def create_algorithm(

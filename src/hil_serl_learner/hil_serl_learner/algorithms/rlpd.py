@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hil_serl_core.nn.critic import CriticEnsemble
-from hil_serl_core.nn.encoder import NetworkConfig
+from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
 from hil_serl_core.policy import PolicyNetwork
 from hil_serl_core.spec.model import LearnerSpec
 from hil_serl_learner.batch import Batch
@@ -53,7 +53,7 @@ class Temperature(nn.Module):
 class _Critic(nn.Module):
     """Encoder and critics as the target network copies them."""
 
-    def __init__(self, encoder: nn.Module, ensemble: CriticEnsemble) -> None:
+    def __init__(self, encoder: ObservationEncoder, ensemble: CriticEnsemble) -> None:
         super().__init__()
         self.encoder, self.ensemble = encoder, ensemble
 

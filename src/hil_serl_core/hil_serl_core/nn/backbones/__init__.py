@@ -26,21 +26,23 @@ def create_backbone(name: str, stride: int, weights: str | Path | None = None) -
         BackboneError: Unknown name or stride, or weights missing or of another network.
     """
     if name == EfficientNetLite0.name:
-        backbone: Backbone = EfficientNetLite0(stride)
+        lite = EfficientNetLite0(stride)
         path = Path(weights) if weights else package_weights()
         try:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # missing, damaged, or a pickle of something else: all unusable
             raise BackboneError(f"cannot read the efficientnet_lite0 weights '{path}': {error}") from error
-        backbone.load_checkpoint(tensors, str(path))
+        lite.load_checkpoint(tensors, str(path))
+        backbone: Backbone = lite
     elif name == ResNet10.name:
-        backbone = ResNet10(stride)
+        resnet = ResNet10(stride)
         if not weights:
             raise BackboneError(
                 "resnet10 needs learner.backbone_weights: a copy of resnet10_params.pkl (original release) "
                 "or of lerobot/resnet10's model.safetensors"
             )
-        backbone.load_file(Path(weights).expanduser())
+        resnet.load_file(Path(weights).expanduser())
+        backbone = resnet
     else:
         raise BackboneError(f"unknown backbone '{name}', use efficientnet_lite0 or resnet10")
     return backbone.eval().requires_grad_(False)

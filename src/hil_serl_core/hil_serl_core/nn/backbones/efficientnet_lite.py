@@ -49,6 +49,9 @@ STAGES_AT_STRIDE = {8: 3, 16: 5, 32: 7}
 class FoldedConv(nn.Module):
     """Convolution with SAME padding, batch norm folded in, optionally followed by ReLU6."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
     ):
@@ -120,6 +123,7 @@ class EfficientNetLite0(Backbone):
         """
         _load_folded(self.stem, tensors, "_conv_stem", "_bn0", origin)
         for index, block in enumerate(self.blocks):
+            assert isinstance(block, InvertedResidual)
             prefix = f"_blocks.{index}."
             if block.expand is not None:
                 _load_folded(block.expand, tensors, prefix + "_expand_conv", prefix + "_bn0", origin)

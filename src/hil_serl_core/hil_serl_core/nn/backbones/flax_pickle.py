@@ -35,7 +35,7 @@ def _reconstruct(cls: Any, shape: Any, kind: Any) -> np.ndarray:
 
 def _frombuffer(buffer: Any, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
     """Stands in for ``numpy._core.numeric._frombuffer``, used by protocol 5."""
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
 def _encode(text: str, encoding: str) -> bytes:

@@ -31,6 +31,8 @@ STAGES_AT_STRIDE = {8: 2, 16: 3, 32: 4}
 class SameConv(nn.Module):
     """Convolution without bias under SAME padding; the weight is frozen."""
 
+    weight: Tensor
+
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel))
@@ -43,6 +45,9 @@ class SameConv(nn.Module):
 
 class FrozenGroupNorm(nn.Module):
     """Group norm over 4 groups with frozen gain and offset."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -78,6 +83,7 @@ class BasicBlock(nn.Module):
 class ResNet10(Backbone):
     """ResNet-10 up to the given stride; channels 128, 256 or 512 (4x4x512 for 128 px at stride 32)."""
 
+    stem: Tensor
     name = "resnet10"
     mean = (0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0)
     std = (0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0)
