@@ -131,7 +131,13 @@ def storage(spec: TaskSpec) -> dict[str, Any]:
     capacity, count = 1000, 120
     trainer = Trainer(with_learner(spec, replay_capacity=capacity))
     replay = trainer.replay
-    arrays = [*replay.frames.values(), replay.state, replay.action, replay.reward, replay.stop]
+    arrays: list[np.ndarray] = [
+        *replay.frames.values(),
+        replay.state,
+        replay.action,
+        replay.reward,
+        replay.stop,
+    ]
     memory = sum(array.nbytes for array in arrays) / capacity
     views = spec.learner.augmented_views if spec.learner.crop_padding else 1
     cache = views * trainer.extractor.size * np.dtype(np.float16).itemsize

@@ -45,10 +45,11 @@ class Demo(LearnerOptions, CellOptions):
     """Train and evaluate behaviour cloning on the same demonstrations."""
 
     def run(self) -> int:
+        setup = self.setup(self.device, self.learner_threads)
         folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume)
         plan = demo.DemoPlan(self.demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
         with session(folder, self.namespace, "hil-serl demo") as running:
-            summary = demo.run_demo(running, self.setup(self.device, self.learner_threads), plan)
+            summary = demo.run_demo(running, setup, plan)
         demo.show_report(Console(), running, summary)
         return 0
 
@@ -68,10 +69,10 @@ class Train(LearnerOptions, CellOptions):
     """Longest wall-clock time of training; default: no limit."""
 
     def run(self) -> int:
+        setup = self.setup(self.device, self.learner_threads)
         folder = open_folder(self.task, self.seed, "train", self.run_dir, self.resume)
         if self.demos is not None:
             phases.share_demonstrations(RunFolder.open(self.demos), folder)
-        setup = self.setup(self.device, self.learner_threads)
         with session(folder, self.namespace, "hil-serl train") as running:
             if not (folder.path / "bags" / "record_demos").is_symlink():
                 phases.demonstrations(running, setup, _demonstrations(folder, self.demonstrations), (1, 2))
@@ -139,9 +140,10 @@ class RecordDemos(CellOptions):
     """How many; default: what the task file says."""
 
     def run(self) -> int:
+        setup = self.setup()
         folder = open_folder(self.task, self.seed, "record-demos", self.run_dir, self.resume)
         with session(folder, self.namespace, "hil-serl record-demos") as running:
-            phases.demonstrations(running, self.setup(), _demonstrations(folder, self.episodes))
+            phases.demonstrations(running, setup, _demonstrations(folder, self.episodes))
             recorded = rates([e for e in running.log.of("record_demos") if e.success])
         console = Console()
         console.print(

@@ -128,7 +128,8 @@ def main() -> None:
     from hil_serl_sim.gl import choose_backend
 
     choose_backend()
-    seeds = dict(tuple(int(part) for part in text.split(":")) for text in options.episodes)
+    pairs = (text.split(":") for text in options.episodes)
+    seeds = {int(number): int(seed) for number, seed in pairs}
     print(json.dumps(film(load_task(options.task), options.bags, options.video, seeds)))
 
 

@@ -242,7 +242,7 @@ def _process(
 
 
 def _sim(request: GraphRequest) -> ProcessSpec:
-    parameters = {
+    parameters: dict[str, Scalar] = {
         "task": request.task,
         "speed": request.speed,
         "seed": request.seed,
@@ -255,7 +255,11 @@ def _sim(request: GraphRequest) -> ProcessSpec:
 def _operator(request: GraphRequest) -> list[ProcessSpec]:
     match request.operator:
         case Operator.SCRIPTED:
-            parameters = {"task": request.task, "seed": request.seed, "lockstep": request.lockstep}
+            parameters: dict[str, Scalar] = {
+                "task": request.task,
+                "seed": request.seed,
+                "lockstep": request.lockstep,
+            }
             return [_process(request, "operator", "hil_serl_sim", "operator_node", parameters)]
         case Operator.SPACENAV:  # drivers of devices live in real time
             return [

@@ -12,7 +12,7 @@ from typing import Literal
 from rich.console import Console
 
 from hil_serl_bringup.domain import hold_domain
-from hil_serl_bringup.graph import Operator
+from hil_serl_bringup.graph import GraphError, Operator
 from hil_serl_bringup.monitor_node import MonitorNode
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.resources import find_task
@@ -79,6 +79,9 @@ class CellOptions:
     def setup(self, device: str = "cpu", threads: int = 1) -> Setup:
         """Common settings of the phases; unless a speed is given, people get real time, scripts lockstep."""
         person = self.operator not in (Operator.SCRIPTED, Operator.NONE)
+        if person and self.speed == "lockstep":
+            text = f"operator {self.operator} cannot steer simulated time that waits for nobody"
+            raise GraphError(f"{text}: use --speed 1.0")
         return Setup(
             operator=self.operator,
             speed=self.speed or ("1.0" if person else "lockstep"),

@@ -97,7 +97,8 @@ class Session:
         watch = _Watch(monitor, phase, self.title, has_learner)
         try:
             with Supervisor(processes, self.folder.logs(phase.name)) as supervisor:
-                reason, peak = None, {}
+                reason: str | None = None
+                peak: dict[str, int] = {}
                 while reason is None:
                     self.node.spin(PERIOD)
                     peak |= supervisor.peak_memory()

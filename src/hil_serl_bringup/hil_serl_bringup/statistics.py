@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 WINDOW = 20
 
@@ -199,7 +199,7 @@ def _append(path: Path, episode: Episode) -> None:
 
 def read_episodes(path: Path) -> list[Episode]:
     """Episodes of a CSV written by `EpisodeLog`; a line torn by a crash is left out."""
-    parse = {
+    parse: dict[str, Callable[[str], object]] = {
         "bool": lambda text: {"True": True, "False": False}[text],
         "int": int,
         "float": float,
@@ -209,7 +209,8 @@ def read_episodes(path: Path) -> list[Episode]:
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             try:
-                episodes.append(Episode(**{f.name: parse[str(f.type)](row[f.name]) for f in fields(Episode)}))
+                values: dict[str, Any] = {f.name: parse[str(f.type)](row[f.name]) for f in fields(Episode)}
+                episodes.append(Episode(**values))
             except (KeyError, TypeError, ValueError):
                 continue
     return episodes

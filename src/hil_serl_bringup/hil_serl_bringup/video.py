@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,10 +89,11 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
     import av
 
     count = 0
-    container = stream = None
+    container: Any = None
+    stream: Any = None  # PyAV's types do not know what kind of stream an encoder makes
     try:
         for picture in pictures:
-            if container is None or stream is None:
+            if container is None:
                 container = av.open(str(path), "w", options={"movflags": "faststart"})
                 stream = container.add_stream(_encoder(), rate=Fraction(rate).limit_denominator(1000))
                 stream.height, stream.width = picture.shape[:2]
@@ -99,7 +101,7 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                 container.mux(packet)
             count += 1
-        if container is not None and stream is not None:
+        if container is not None:
             for packet in stream.encode():
                 container.mux(packet)
     finally:

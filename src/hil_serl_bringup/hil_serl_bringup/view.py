@@ -148,6 +148,8 @@ def _progress(state: ViewState) -> Table:
     row.add_column(no_wrap=True)
     row.add_column(ratio=1)
     row.add_column(no_wrap=True, justify="right")
+    done: float
+    total: float
     if state.target:
         label, done, total = f"{state.episodes} of {state.target} episodes", state.episodes, state.target
     else:

@@ -26,7 +26,7 @@ class PointCell:
         self.ticks = 0
 
     def reset(self, seed):
-        self.pose = START + [0.001 * seed, 0, 0, 0, 0, 0, 0]
+        self.pose = START + np.array([0.001 * seed, 0, 0, 0, 0, 0, 0])
         self.ticks = 0
 
     def arm_state(self):
