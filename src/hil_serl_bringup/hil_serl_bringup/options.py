@@ -99,7 +99,7 @@ class LearnerOptions:
     """Where the learner computes."""
     learner_threads: int = 1
     """CPU threads of the learner; leave a core to each of simulator and actor."""
-    minutes: float = 10.0
+    minutes: float = 9.75
     """Longest wall-clock time of training."""
     window: int = 30
     """Training stops early when this many episodes in a row were solved without any intervention."""
