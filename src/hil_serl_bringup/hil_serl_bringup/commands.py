@@ -18,7 +18,7 @@ from hil_serl_bringup.graph import Operator
 from hil_serl_bringup.options import CellOptions, LearnerOptions, open_folder, session
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.recorded import episodes_of
-from hil_serl_bringup.resources import find_task, tasks
+from hil_serl_bringup.resources import find_task, find_task_file, tasks
 from hil_serl_bringup.robots import find_robot
 from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.statistics import rates
@@ -222,17 +222,22 @@ class Tasks:
 class Fig3:
     """Draw SERL's Fig. 3 from the simulator: targets and pose along z, into contact and in free space."""
 
-    arguments: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Arguments of the drawing program; put -- before them."""
+    task: str = "ram_insertion"
+    """Name of a task with a simulated twin, or path of a task file."""
+    output: Path = Path("fig3.png")
+    """Picture to write."""
 
     def run(self) -> int:
         import subprocess
 
         from hil_serl_bringup.executables import find_command
 
-        return subprocess.run(
-            [*find_command("hil_serl_sim", "fig3"), *self.arguments], check=False
-        ).returncode
+        task = find_task_file(self.task)
+        command = [*find_command("hil_serl_sim", "fig3"), "--task", str(task), "--output", str(self.output)]
+        code = subprocess.run(command, check=False).returncode
+        if code == 0:
+            print(self.output.resolve())
+        return code
 
 
 @dataclass

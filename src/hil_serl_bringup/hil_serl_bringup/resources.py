@@ -37,3 +37,13 @@ def find_task(name: str) -> TaskSpec:
         TaskFileError: Unknown (with the nearest known name), or not valid.
     """
     return load_task(name, task_folders())
+
+
+def find_task_file(name: str) -> Path:
+    """Path of a task file by name or by path.
+
+    Raises:
+        TaskFileError: Unknown (with the nearest known name), or not valid.
+    """
+    find_task(name)
+    return tasks().get(name, Path(name))
