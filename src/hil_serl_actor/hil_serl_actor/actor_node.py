@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.task import Future
 from sensor_msgs.msg import Image, Joy
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
@@ -140,7 +142,7 @@ class ActorNode(Node):
             self.create_subscription(
                 Image,
                 names.camera_image(camera.name),
-                lambda message, name=camera.name: self._on_image(name, message),
+                partial(self._on_image, camera.name),
                 qos.CAMERA,
             )
         if self._decoder is not None:
@@ -270,7 +272,7 @@ class ActorNode(Node):
         future = self._reset_client.call_async(ResetEpisode.Request(seed=seed))
         future.add_done_callback(self._on_reset_done)
 
-    def _on_reset_done(self, future) -> None:  # type: ignore[no-untyped-def]
+    def _on_reset_done(self, future: Future) -> None:
         self._reset_in_flight = False
         reply = future.result()
         self._loop.reset_finished(reply.success, reply.message, stamp_to_seconds(reply.stamp))
