@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from hil_serl_bringup.executables import find_command
 from hil_serl_bringup.graph import GraphRequest, ProcessSpec, build_graph
+from hil_serl_core.episode import Mode
 from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_ros import names, qos
 
@@ -124,6 +126,22 @@ def listener() -> Iterator[Listener]:
     listener = Listener()
     yield listener
     listener.close()
+
+
+@pytest.fixture
+def demonstrated(
+    easy_task: Path, tmp_path: Path, start_run: Callable[[GraphRequest], Processes]
+) -> GraphRequest:
+    """Request of a training on the easy task whose run folder holds two demonstrations."""
+    task = tmp_path / "task.yaml"
+    shutil.copy(easy_task, task)
+    request = GraphRequest(str(task), Mode.RECORD_DEMOS, tmp_path, episodes=2, seed=3)
+    recording = start_run(request)
+    for name in ("sim", "operator", "actor"):
+        recording.start(name)
+    assert recording.running["actor"].wait(120) == 0, recording.log("actor")
+    recording.stop()
+    return replace(request, mode=Mode.TRAIN, episodes=0)
 
 
 @pytest.fixture

@@ -4,42 +4,20 @@
 from __future__ import annotations
 
 import random
-import shutil
 import time
 
 import pytest
 from std_srvs.srv import SetBool
 
-from hil_serl_bringup.graph import GraphRequest
-from hil_serl_core.episode import Mode
 from hil_serl_ros import names
 from hil_serl_ros.bag import read_steps
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 
-def record_demonstrations(easy_task, run_dir, start_run, episodes=2):
-    shutil.copy(easy_task, run_dir / "task.yaml")
-    request = GraphRequest(str(run_dir / "task.yaml"), Mode.RECORD_DEMOS, run_dir, episodes=episodes, seed=3)
-    recording = start_run(request)
-    for name in ("sim", "operator"):
-        recording.start(name)
-    recording.start("actor")
-    deadline = time.monotonic() + 120
-    while recording.running["actor"].poll() is None:
-        assert time.monotonic() < deadline, recording.log("actor")
-        time.sleep(0.2)
-    assert recording.running.pop("actor").returncode == 0, recording.log("actor")
-    recording.stop()
-    return request
-
-
-def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(
-    easy_task, tmp_path, start_run, listener
-):
-    record_demonstrations(easy_task, tmp_path, start_run)
-    request = GraphRequest(str(tmp_path / "task.yaml"), Mode.TRAIN, tmp_path, seed=3)
-    run = start_run(request)
+def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(demonstrated, start_run, listener):
+    bags = demonstrated.run_dir / "bags" / "train" / "actor_0"
+    run = start_run(demonstrated)
     for name in ("learner", "sim", "operator", "actor"):
         run.start(name)
 
@@ -67,7 +45,7 @@ def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(
     in_bags = []
 
     def settled():
-        in_bags[:] = list(read_steps(tmp_path / "bags" / "train" / "actor_0"))
+        in_bags[:] = list(read_steps(bags))
         ack = next((a for a in listener.status.acks if a.actor_id == "actor_0"), None)
         return ack is not None and ack.acknowledged == in_bags[-1].sequence
 
@@ -79,6 +57,4 @@ def test_killed_actor_and_learner_lose_nothing_and_count_nothing_twice(
     assert listener.status.environment_steps == sum(step.action is not None for step in in_bags)
     starts = [step for step in in_bags if step.is_first]
     assert [step.episode for step in starts] == list(range(len(starts))), "a cut episode is never continued"
-    assert len({p.name for p in (tmp_path / "bags" / "train" / "actor_0").iterdir()}) == 3, (
-        "one bag per start"
-    )
+    assert len({p.name for p in bags.iterdir()}) == 3, "one bag per start"

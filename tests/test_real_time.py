@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hil_serl_bringup.graph import GraphRequest
-from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import PolicyWeights, Step
 from hil_serl_ros import names, qos
@@ -21,20 +18,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def training(easy_task, tmp_path, start_run, listener):
-    """A training in real time after two demonstrations; steps as an outsider hears them."""
-    shutil.copy(easy_task, tmp_path / "task.yaml")
-    request = GraphRequest(str(tmp_path / "task.yaml"), Mode.RECORD_DEMOS, tmp_path, episodes=2, seed=5)
-    recording = start_run(request)
-    for name in ("sim", "operator", "actor"):
-        recording.start(name)
-    deadline = time.monotonic() + 120
-    while recording.running["actor"].poll() is None:
-        assert time.monotonic() < deadline, recording.log("actor")
-        time.sleep(0.2)
-    recording.running.pop("actor")
-    recording.stop()
-    run = start_run(replace(request, mode=Mode.TRAIN, speed="1.0", episodes=0))
+def training(demonstrated, start_run, listener):
+    """A training in real time; steps as an outsider hears them."""
+    run = start_run(replace(demonstrated, speed="1.0"))
     for name in ("learner", "sim", "operator", "actor"):
         run.start(name)
     listener.steps = []
