@@ -26,7 +26,7 @@ from hil_serl_ros import names, qos  # noqa: E402
 from hil_serl_ros.bag import BagWriter  # noqa: E402
 from hil_serl_ros.conversions import step_to_message, weights_data  # noqa: E402
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 NAMESPACE = f"/learner_test_{os.getpid()}"
 
 
@@ -84,7 +84,7 @@ class Cell:
         self.weights.clear()
         self.process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
 
-    def until(self, condition, seconds=60.0):
+    def until(self, condition, seconds=120.0):
         end = time.monotonic() + seconds
         while not condition():
             self.executor.spin_once(timeout_sec=0.05)
@@ -184,21 +184,19 @@ def test_refusals_reach_the_status(cell, toy):
 
 def test_behaviour_cloning_ends_by_itself(cell):
     cell.start(algorithm="bc", offline_updates=30)
-    assert cell.process.wait(60) == 0
+    assert cell.process.wait(120) == 0
     assert read_file(cell.run_dir / "checkpoints" / "latest").update == 30
 
 
 def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(cell, tmp_path):
-    cell.start(algorithm="bc", offline_updates=3)
-    assert cell.process.wait(60) == 0
+    (cell.run_dir / "checkpoints" / "step_00000000").mkdir(parents=True)
     for parameters, text in (
-        ({"algorithm": "bc"}, "resume:=true"),
+        ({}, "resume:=true"),
         ({"run_dir": str(tmp_path / "empty")}, "no demonstrations"),
         ({"algorithm": "sacc"}, "expected one of"),
-        ({"device": "cuda"} if not __import__("torch").cuda.is_available() else {"device": "tpu"}, "device"),
     ):
         cell.start(**parameters)
-        assert cell.process.wait(60) == 2
+        assert cell.process.wait(120) == 2
         lines = [line for line in cell.process.stderr.read().splitlines() if line.startswith("error: ")]
         assert len(lines) == 1
         assert text in lines[0]
