@@ -28,7 +28,7 @@ class Results:
         evaluation: Autonomous episodes of the final policy.
         bc: Autonomous episodes of behaviour cloning on the same demonstrations, from the same initial states.
         training_s: Wall-clock seconds of the training phase.
-        env_steps: Transitions the learner received in training.
+        env_steps: Steps of the training episodes.
         updates: Gradient updates.
         stopped_by: Why training ended.
     """
