@@ -9,9 +9,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 HIL_SERL_NO_OVERLAY=1 source tools/env.sh
 python="$PWD/.venv/bin/python"
 
+# The set-up asks for the compilers' own lines, to show how far they are.
+direct=console_direct-
+[ -z "${HIL_SERL_BUILD_LINES:-}" ] || direct=console_direct+
 select=()
 [ $# -eq 0 ] || select=(--packages-select "$@")
 exec "$python" -m colcon --log-base log build \
   --symlink-install --executor sequential --metas colcon.meta "${select[@]}" \
-  --event-handlers console_direct- console_cohesion- console_start_end+ \
+  --event-handlers "$direct" console_cohesion- console_start_end+ \
   --cmake-args -DPython3_EXECUTABLE="$python" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING="${BUILD_TESTING:-ON}"

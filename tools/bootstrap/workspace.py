@@ -87,7 +87,7 @@ def build(layout: Layout, stamps: Stamps, console: Console, tests: bool) -> None
         with stamps.doing("workspace", key):
             for result in folder.glob("*/colcon_build.rc"):
                 result.unlink()
-            environment = {**os.environ, "BUILD_TESTING": testing}
+            environment = {**os.environ, "BUILD_TESTING": testing, "HIL_SERL_BUILD_LINES": "1"}
             script = str(layout.root / "tools" / "build.sh")
             console.run(["bash", script], "colcon.log", env=environment, cwd=layout.root)
 
