@@ -175,6 +175,7 @@ class _Watch:
             driving=monitor.driving,
             learner=monitor.learner,
             has_learner=self._has_learner,
+            autonomous="nobody, the hand is off" if phase.only_solved else "policy",
             lines=self._lines[1],
             note=note,
         )

@@ -43,6 +43,7 @@ class ViewState:
         driving: Who drives now.
         learner: The learner's counters.
         has_learner: Whether this phase has a learner.
+        autonomous: Who drives while the operator does not.
         lines: (process, newest log line) pairs.
         note: One line that matters now.
     """
@@ -61,6 +62,7 @@ class ViewState:
     driving: Driving = field(default_factory=Driving)
     learner: LearnerSample = field(default_factory=LearnerSample)
     has_learner: bool = False
+    autonomous: str = "policy"
     lines: Sequence[tuple[str, str]] = ()
     note: str = ""
 
@@ -100,7 +102,7 @@ def _pairs(rows: Sequence[tuple[str, RenderableType]]) -> Table:
 def _policy(state: ViewState) -> Table:
     where = Text(f"  (episode {state.driving.episode}, step {state.driving.step_index})", style="dim")
     driver = Text.assemble(
-        ("operator", "bold yellow") if state.driving.active else ("policy", "bold green"), where
+        ("operator", "bold yellow") if state.driving.active else (state.autonomous, "bold green"), where
     )
     if not state.env_steps and not state.driving.step_index:
         driver = Text("waiting for the first step", style="dim")
