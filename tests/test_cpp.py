@@ -3,19 +3,25 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = sorted(path.parent.parent for path in (ROOT / "src").glob("*/test/*.cpp"))
+# A package with C++ tests names each executable with ament_add_gtest(NAME ...).
+DECLARATION = re.compile(r"^\s*ament_add_gtest\(\s*(\w+)", re.MULTILINE)
 
 
-def binaries(package: Path) -> list[Path]:
-    """Test executables of `package`: one for each test/*.cpp that holds a TEST."""
-    sources = [path for path in sorted(package.glob("test/*.cpp")) if "TEST" in path.read_text()]
-    return [ROOT / "build" / package.name / path.stem for path in sources]
+def binaries() -> list[Path]:
+    """Test executables that the packages declare."""
+    lists = sorted((ROOT / "src").glob("*/CMakeLists.txt"))
+    return [
+        ROOT / "build" / path.parent.name / name
+        for path in lists
+        for name in DECLARATION.findall(path.read_text())
+    ]
 
 
 def cases(binary: Path) -> list[str]:
@@ -36,11 +42,12 @@ def cases(binary: Path) -> list[str]:
 
 
 ALL = [
-    pytest.param(binary, case, id=f"{binary.name}-{case}")
-    for package in dict.fromkeys(PACKAGES)
-    for binary in binaries(package)
-    for case in cases(binary)
+    pytest.param(binary, case, id=f"{binary.name}-{case}") for binary in binaries() for case in cases(binary)
 ]
+
+
+def test_there_are_cpp_tests() -> None:
+    assert binaries()
 
 
 @pytest.mark.parametrize(("binary", "case"), ALL)
