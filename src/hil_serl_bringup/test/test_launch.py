@@ -2,16 +2,26 @@
 """The launch file maps the same graph as the command-line tool."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup.graph import Operator, build_graph
+from hil_serl_bringup.graph import Operator, ProcessSpec, build_graph
 from hil_serl_bringup.launch_arguments import ARGUMENTS, request_from
 from hil_serl_core.episode import Mode
 
 LAUNCH_FILE = Path(__file__).parent.parent / "launch" / "task.launch.py"
 TASK = str(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+
+
+def load_launch_file() -> ModuleType:
+    """The launch file as a module."""
+    spec = importlib.util.spec_from_file_location("task_launch", LAUNCH_FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_every_argument_is_described_and_its_default_is_allowed():
@@ -42,9 +52,7 @@ def test_an_existing_run_folder_is_resumed(tmp_path):
 def test_the_launch_file_declares_the_arguments_and_starts_the_graph(tmp_path):
     launch = pytest.importorskip("launch")
     launch_ros = pytest.importorskip("launch_ros")
-    spec = importlib.util.spec_from_file_location("task_launch", LAUNCH_FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_launch_file()
     description = module.generate_launch_description()
     declared = [e.name for e in description.entities if isinstance(e, launch.actions.DeclareLaunchArgument)]
     assert declared == list(ARGUMENTS)
@@ -59,3 +67,29 @@ def test_the_launch_file_declares_the_arguments_and_starts_the_graph(tmp_path):
         "operator_node",
         "actor_node",
     ]
+
+
+def test_the_end_of_a_process_ends_the_run_with_its_reason():
+    launch = pytest.importorskip("launch")
+    pytest.importorskip("launch_ros")
+    end_of, running = load_launch_file().end_of, SimpleNamespace(is_shutdown=False)
+    actor = ProcessSpec("actor", "hil_serl_actor", "actor_node", ends_run=True)
+    _, emit = end_of(actor)(SimpleNamespace(returncode=0), running)
+    assert isinstance(emit.event, launch.events.Shutdown)
+    assert emit.event.reason == "actor finished"
+    with pytest.raises(RuntimeError, match="actor ended with exit code 3"):
+        end_of(actor)(SimpleNamespace(returncode=3), running)
+    with pytest.raises(RuntimeError, match="actor ended with exit code 0"):
+        end_of(replace(actor, ends_run=False))(SimpleNamespace(returncode=0), running)
+    assert end_of(actor)(SimpleNamespace(returncode=-2), SimpleNamespace(is_shutdown=True)) is None
+
+
+def test_a_driver_that_fails_too_often_ends_the_run():
+    pytest.importorskip("launch")
+    pytest.importorskip("launch_ros")
+    driver = ProcessSpec("joy", "joy", "joy_node", max_restarts=2)
+    on_exit = load_launch_file().end_of(driver)
+    exit_, running = SimpleNamespace(returncode=1), SimpleNamespace(is_shutdown=False)
+    assert [on_exit(exit_, running), on_exit(exit_, running)] == [None, None]
+    with pytest.raises(RuntimeError, match="joy ended with exit code 1"):
+        on_exit(exit_, running)
