@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -10,29 +11,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# A package with C++ tests names each executable with ament_add_gtest(NAME ...).
-DECLARATION = re.compile(r"^\s*ament_add_gtest\(\s*(\w+)", re.MULTILINE)
+PACKAGES = sorted({path.parents[1].name for path in (ROOT / "src").glob("*/test/*.cpp")})
+CASE = re.compile(r"^TEST(?:_F)?\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
 
 
-def binaries() -> list[Path]:
-    """Test executables that the packages declare."""
-    lists = sorted((ROOT / "src").glob("*/CMakeLists.txt"))
-    return [
-        ROOT / "build" / path.parent.name / name
-        for path in lists
-        for name in DECLARATION.findall(path.read_text())
-    ]
+def binaries(package: str) -> list[Path]:
+    """GTest executables that the package's build registered with CTest; none if it was not built with tests."""
+    build = ROOT / "build" / package
+    if not (build / "CTestTestfile.cmake").is_file():
+        return []
+    listing = subprocess.run(
+        ["ctest", "--test-dir", build, "--show-only=json-v1"], check=True, capture_output=True, text=True
+    )
+    commands = [test.get("command", []) for test in json.loads(listing.stdout)["tests"]]
+    return [Path(word) for command in commands for word in command if Path(word).parent == build]
 
 
 def cases(binary: Path) -> list[str]:
-    """Names of all cases in `binary`, as --gtest_filter takes them; one entry if it is not built."""
+    """Names of all cases in `binary`, as --gtest_filter takes them."""
     if not binary.exists():
-        return ["NOT_BUILT"]
-    listing = subprocess.run(
-        [binary, "--gtest_list_tests"], check=True, capture_output=True, text=True
-    ).stdout
+        return []
+    listing = subprocess.run([binary, "--gtest_list_tests"], check=True, capture_output=True, text=True)
     found, suite = [], ""
-    for line in listing.splitlines():
+    for line in listing.stdout.splitlines():
         name = line.split("#")[0].rstrip()
         if name.startswith("  "):
             found.append(suite + name.strip())
@@ -41,19 +42,23 @@ def cases(binary: Path) -> list[str]:
     return found
 
 
-ALL = [
-    pytest.param(binary, case, id=f"{binary.name}-{case}") for binary in binaries() for case in cases(binary)
-]
+BUILT = [(binary, case) for package in PACKAGES for binary in binaries(package) for case in cases(binary)]
 
 
-def test_there_are_cpp_tests() -> None:
-    assert binaries()
+def test_every_case_of_the_sources_is_built() -> None:
+    """Otherwise a source left out of the build would count as passed."""
+    sources = [
+        path.read_text() for package in PACKAGES for path in (ROOT / "src" / package).glob("test/*.cpp")
+    ]
+    written = {f"{suite}.{name}" for text in sources for suite, name in CASE.findall(text)}
+    assert written, "no TEST was found in src/*/test/*.cpp"
+    missing = sorted(written - {case for _, case in BUILT})
+    assert not missing, f"not built (run tools/build.sh): {', '.join(missing)}"
 
 
-@pytest.mark.parametrize(("binary", "case"), ALL)
+@pytest.mark.parametrize(("binary", "case"), [pytest.param(*pair, id=pair[1]) for pair in BUILT])
 def test_gtest(binary: Path, case: str) -> None:
     """One case, in a process of its own."""
-    assert binary.exists(), f"{binary} is not built: run tools/build.sh"
     done = subprocess.run([binary, f"--gtest_filter={case}"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[  PASSED  ] 1 test" in done.stdout, done.stdout
