@@ -55,6 +55,7 @@ from hil_serl_ros.stamps import seconds_to_ns, stamp_from_seconds, stamp_to_seco
 
 _WARNING_PERIOD = 5.0  # s; a repeated warning is shown this often
 _SILENCE = 3.0  # s of wall-clock time without a message from a source of the cell
+_START_GRACE = 10.0  # s; a source that was never heard is named after so long
 _FLUSH_TIME = 10.0  # s; how long a finished training actor waits for acknowledgements
 
 
@@ -83,7 +84,8 @@ class ActorNode(Node):
         self._loop = self._make_loop()
         self._scene = MarkerScene(self._spec.base_frame, *self._loop.box)
         self._warned: dict[str, float] = {}
-        self._heard: dict[str, float] = {}
+        sources = [names.ARM_STATE, *(names.camera_image(camera.name) for camera in self._spec.cameras)]
+        self._heard = dict.fromkeys(sources, time.monotonic() + _START_GRACE - _SILENCE)
         self._reset_in_flight = False
         self._done_since: float | None = None
         self._make_publishers()
@@ -351,7 +353,7 @@ class ActorNode(Node):
         silent = [name for name, heard in self._heard.items() if now - heard > _SILENCE]
         if silent and self._loop.phase is not Phase.DONE:
             self.warn(
-                f"nothing heard for {_SILENCE:.0f} s on {', '.join(silent)}; is the cell still running?"
+                f"nothing heard for {_SILENCE:.0f} s on {', '.join(silent)}; are the cell and its drivers running?"
             )
 
     def _publish_diagnostics(self) -> None:
