@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,19 +20,18 @@ from std_srvs.srv import SetBool
 from visualization_msgs.msg import MarkerArray
 
 from hil_serl_actor import reports
+from hil_serl_actor.acting_policy import ActingPolicy
 from hil_serl_actor.control_loop import ControlLoop
 from hil_serl_actor.markers import MarkerScene
 from hil_serl_actor.options import read_options
-from hil_serl_actor.policy_source import PolicySource, VersionedWeights, WeightSchedule
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase
 from hil_serl_actor.step_log import StepLog
 from hil_serl_actor.step_sender import DeliveryConflict, StepSender
 from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 from hil_serl_core.arbiter import Arbitration
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
-from hil_serl_core.policy import Policy
 from hil_serl_core.step import Step
-from hil_serl_core.weights import PackedWeights, WeightsError, read_file, unpack
+from hil_serl_core.weights import WeightsError
 from hil_serl_msgs.msg import (
     ArmState,
     EpisodeSummary,
@@ -46,7 +44,7 @@ from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_msgs.srv import LabelEpisode, ResetEpisode
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriteError
-from hil_serl_ros.conversions import arm_state_from_message, step_to_message, weights_data
+from hil_serl_ros.conversions import arm_state_from_message, step_to_message
 from hil_serl_ros.diagnostics import diagnostic_array
 from hil_serl_ros.geometry_messages import pose_stamped
 from hil_serl_ros.images import image_to_array
@@ -76,8 +74,7 @@ class ActorNode(Node):
         for recovery in self._log.recovered:
             self.get_logger().warning(f"finished a bag that an earlier process left open: {recovery}")
         self._sender = StepSender(self._log)
-        self._policy_network: Policy | None = None
-        self._policy = self._make_policy()
+        self._policy = ActingPolicy(options) if self._mode is not Mode.RECORD_DEMOS else None
         self._decoder = (
             TeleopDecoder(DEVICES[self._options.operator]) if self._options.operator in DEVICES else None
         )
@@ -95,24 +92,6 @@ class ActorNode(Node):
 
     # ----------------------------------------------------------------- set-up
 
-    def _make_policy(self) -> PolicySource | None:
-        if self._mode is Mode.RECORD_DEMOS:
-            return None
-        self._policy_network = Policy(self._spec, self._options.device)
-        lockstep_training = self._options.lockstep and self._mode is Mode.TRAIN
-        learner = self._spec.learner
-        schedule = WeightSchedule(learner.lockstep_lag if lockstep_training else None, learner.publish_every)
-        source = PolicySource(self._policy_network, schedule, self._options.deterministic, self._options.seed)
-        if self._options.checkpoint:
-            packed = read_file(Path(self._options.checkpoint))
-            tensors = unpack(packed, self._spec.hash, self._policy_network.shapes)
-            source.put(VersionedWeights(packed.version, packed.trained_step, tensors))
-        elif self._mode is Mode.EVAL:
-            raise ValueError(
-                "mode eval needs the parameter 'checkpoint': a policy file or a checkpoint folder"
-            )
-        return source
-
     def _make_loop(self) -> ControlLoop:
         config = LoopConfig(
             mode=self._mode,
@@ -126,7 +105,8 @@ class ActorNode(Node):
         runner = EpisodeRunner(
             self._spec, self._options.actor_id, self._mode, self._log.next_sequence, self._log.next_episode
         )
-        return ControlLoop(self._spec, config, runner, self._policy, self)
+        source = self._policy.source if self._policy is not None else None
+        return ControlLoop(self._spec, config, runner, source, self)
 
     def _make_publishers(self) -> None:
         self._target_pub = self.create_publisher(PoseStamped, names.TARGET_POSE, qos.TARGET)
@@ -210,21 +190,11 @@ class ActorNode(Node):
 
     def _on_weights(self, message: PolicyWeights) -> None:
         assert self._policy is not None
-        assert self._policy_network is not None
         try:
-            packed = PackedWeights(
-                message.version,
-                message.trained_step,
-                message.update,
-                message.spec_hash,
-                message.sha256,
-                weights_data(message),
-            )
-            tensors = unpack(packed, self._spec.hash, self._policy_network.shapes)
+            self._policy.receive(message)
         except (WeightsError, ValueError) as error:
             self.get_logger().error(f"policy_weights refused, the present policy goes on: {error}")
             return
-        self._policy.put(VersionedWeights(packed.version, packed.trained_step, tensors))
         self._pump_lockstep()
 
     def _on_learner_status(self, message: LearnerStatus) -> None:
