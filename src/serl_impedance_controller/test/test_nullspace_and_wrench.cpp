@@ -163,6 +163,55 @@ TEST(WrenchMode, AppliesTheWrenchAtTheTcpAndStaysInTheBox)
   EXPECT_LT(farthest, config.workspace_margin);
 }
 
+TEST(WrenchLaw, CentringPullsAlongTheAxesOfWhereTheModeBegan)
+{
+  law::Config<7> config;
+  config.wrench_stiffness << 100.0, 0.0, 0.0, 0.0, 0.0, 2.0;
+  law::Pose centre, measured;
+  centre.orientation = Eigen::AngleAxisd(M_PI_2, law::Vector3::UnitZ());  // its x along base y
+  measured = centre;
+  EXPECT_TRUE(law::centring_wrench(config, measured, centre).isZero());
+  measured.position << 0.3, 0.05, 0.2;
+  measured.orientation = Eigen::AngleAxisd(M_PI_2 + 0.4, law::Vector3::UnitZ());
+  law::Vector6 expected = law::Vector6::Zero();
+  expected[1] = -100.0 * 0.05;
+  expected[5] = -2.0 * 0.4;
+  EXPECT_TRUE(law::centring_wrench(config, measured, centre).isApprox(expected, 1e-9));
+  measured.position.y() = 1.0;
+  EXPECT_NEAR(law::centring_wrench(config, measured, centre)[1], -config.wrench_limit[0], 1e-9);
+}
+
+TEST(WrenchMode, ComesBackToWhereItBeganOnlyIfAskedTo)
+{
+  for (const double stiffness : {0.0, 80.0}) {
+    plants::SevenJointArm arm;
+    const law::Vector3 start = arm.pose.position;
+    law::Controller<7> controller;
+    law::Config<7> config = plants::stiff_config<7>();
+    config.wrench_damping = law::six(40.0, 4.0);
+    config.wrench_stiffness = law::six(stiffness, 0.2 * stiffness);
+    config.nullspace_stiffness.setZero();
+    ASSERT_FALSE(controller.configure(config));
+    controller.set_mode(law::Mode::kWrench);
+    double farthest = 0.0;
+    for (int tick = 0; tick < 4000; ++tick) {
+      law::Vector6 push = law::Vector6::Zero();
+      push[1] = tick < 400 ? 5.0 : 0.0;
+      controller.set_target_wrench(push, 1e-3 * tick);
+      arm.step(controller.update(arm.measure(1e-3 * tick)));
+      farthest = std::max(farthest, (arm.pose.position - start).norm());
+    }
+    ASSERT_FALSE(controller.fault()) << law::fault_text(controller.fault().code);
+    const double left = (arm.pose.position - start).norm();
+    EXPECT_GT(farthest, 0.01);
+    if (stiffness > 0.0) {
+      EXPECT_LT(left, 0.1 * farthest);
+    } else {
+      EXPECT_GT(left, 0.9 * farthest);
+    }
+  }
+}
+
 TEST(PoseMode, FeedForwardWrenchIsAddedAndTargetsStayInTheBox)
 {
   plants::SevenJointArm arm;

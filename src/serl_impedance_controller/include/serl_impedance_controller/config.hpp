@@ -80,6 +80,7 @@ struct Config
 
   Vector6 wrench_limit = six(20.0, 5.0);        ///< |target wrench| in the tool frame [N, Nm]
   Vector6 wrench_damping = Vector6::Zero();     ///< viscous term of the wrench mode, tool frame [Ns/m, Nms/rad]
+  Vector6 wrench_stiffness = Vector6::Zero();   ///< pull to where the wrench mode began, its axes [N/m, Nm/rad]
 
   Vector3 workspace_low = Vector3::Constant(-std::numeric_limits<double>::infinity());   ///< box in base [m]
   Vector3 workspace_high = Vector3::Constant(std::numeric_limits<double>::infinity());
@@ -152,6 +153,7 @@ std::optional<ConfigError> validate(const Config<N> & c)
   check.scalar("wrench_timeout", c.wrench_timeout, 1e-3, 3600.0);
   check.twist("wrench_limit", c.wrench_limit, 0.0, 200.0, 50.0);
   check.twist("wrench_damping", c.wrench_damping, 0.0, kMaxTranslationalDamping, kMaxRotationalDamping);
+  check.twist("wrench_stiffness", c.wrench_stiffness, 0.0, kMaxTranslationalStiffness, kMaxRotationalStiffness);
   for (int i = 0; i < 3; ++i) {
     check.scalar("workspace_low", c.workspace_low[i], -inf, inf, i);
     check.scalar("workspace_high", c.workspace_high[i], c.workspace_low[i], inf, i);

@@ -250,7 +250,7 @@ private:
     if (has_reference_) {
       return;
     }
-    hold_pose_ = state_.measured;
+    hold_pose_ = centre_ = state_.measured;
     filter_.reset(hold_pose_);
     if (!has_posture_) {
       posture_ = m.q;
@@ -270,7 +270,8 @@ private:
       state_.error.setZero();
       state_.limited_error.setZero();
       state_.damping = config_.wrench_damping;
-      return wrench_law(config_, state_.measured, twist, wrench_target_);
+      return wrench_law(config_, state_.measured, twist, wrench_target_) +
+             centring_wrench(config_, state_.measured, centre_);
     }
     state_.commanded = has_pose_target_ ? pose_target_ : hold_pose_;
     filter_.step(state_.commanded, config_.smoothing, config_.frequency);
@@ -341,6 +342,7 @@ private:
   bool has_wrench_target_ = false;
 
   Pose hold_pose_;
+  Pose centre_;                 // where the reference was last taken: what the wrench mode is drawn to
   bool has_reference_ = false;
   bool hold_latched_ = false;   // the reference belongs to the latched fault
   JointVector<N> posture_ = JointVector<N>::Zero();

@@ -27,6 +27,20 @@ Vector3 outside_workspace(const Config<N> & config, const Vector3 & point)
   return point - point.cwiseMax(config.workspace_low).cwiseMin(config.workspace_high);
 }
 
+/// Restoring wrench towards the pose at which the wrench mode began: a feed-forward wrench has no reference, so
+/// without it the axes that nobody commands drift. Along the axes of that pose, each component at most
+/// `wrench_limit`.
+///
+/// \param centre  tcp pose at which the mode's reference was taken, in base
+/// \return        wrench at the tcp, base axes [N, Nm]
+template <int N>
+Vector6 centring_wrench(const Config<N> & config, const Pose & measured, const Pose & centre)
+{
+  const Matrix3 axes = centre.orientation.toRotationMatrix();
+  const Vector6 error = rotate(axes.transpose(), pose_error(measured, centre));
+  return rotate(axes, limit_wrench(config, -config.wrench_stiffness.cwiseProduct(error)));
+}
+
 /// One tick: w = R clamp(w_target) - R D_w R^T v, and where the tcp is outside the box, no component of the force
 /// points further out and a spring and a damper pull back in. The spring's stretch is bounded by
 /// `workspace_margin`, beyond which the controller faults.

@@ -78,6 +78,8 @@ py::class_<Config<N>> bind_config(py::module_ & module, const char * name)
   vector_property(cls, "wrench_limit", &C::wrench_limit, "|target wrench|, tool frame (6,) [N, Nm].");
   vector_property(cls, "wrench_damping", &C::wrench_damping,
     "Viscous term of the wrench mode, tool frame (6,) [Ns/m, Nms/rad].");
+  vector_property(cls, "wrench_stiffness", &C::wrench_stiffness,
+    "Pull to the pose where the wrench mode began, that pose's axes (6,) [N/m, Nm/rad].");
   vector_property(cls, "workspace_low", &C::workspace_low, "Lower corner of the box, base (3,) [m].");
   vector_property(cls, "workspace_high", &C::workspace_high, "Upper corner of the box, base (3,) [m].");
   cls.def_readwrite("workspace_stiffness", &C::workspace_stiffness, "Pull back into the box, wrench mode [N/m].");
