@@ -11,7 +11,7 @@ from hil_serl_core.spec import TaskFileError, load_task, task_from_dict, task_to
 TASKS = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks"
 
 
-@pytest.mark.parametrize("path", sorted(TASKS.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(TASKS.rglob("*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_shipped_task_files_load_and_carry_their_file_name(path):
     assert load_task(path).name == path.stem
 
@@ -63,6 +63,60 @@ def test_crop_outside_the_image_is_refused(task_dict):
         TaskFileError, match=r"crop .* of camera 'wrist_1' does not lie inside its 40x32 image"
     ):
         task_from_dict(task_dict)
+
+
+@pytest.fixture
+def files(tmp_path, task_dict):
+    """Writes task files; the first argument is the whole unit task."""
+
+    def write(**contents):
+        for name, content in contents.items():
+            path = tmp_path / name.replace("__", "/")
+            path.parent.mkdir(exist_ok=True)
+            path.with_suffix(".yaml").write_text(yaml.safe_dump(content))
+        return tmp_path
+
+    write(real=task_dict)
+    return write
+
+
+def test_a_file_that_extends_another_changes_only_what_it_names(files, spec):
+    sim = {"extends": "../real.yaml", "episode": {"run_to_limit": True}, "state": ["tcp_pose"]}
+    loaded = load_task(files(sim__twin=sim) / "sim" / "twin.yaml")
+    assert loaded.episode.run_to_limit
+    assert loaded.episode.max_steps == spec.episode.max_steps  # merged key by key
+    assert loaded.state == ("tcp_pose",)  # lists are replaced
+    assert loaded.control == spec.control
+
+
+def test_extending_can_be_chained_and_null_takes_a_section_away(files):
+    one = {"extends": "real.yaml", "sim": {"twin": "toy", "parameters": {"size": 1.0}}}
+    two = {"extends": "one.yaml", "sim": {"parameters": {"mass": 2.0}}}
+    folder = files(one=one, two=two, three={"extends": "two.yaml", "sim": None})
+    assert load_task(folder / "two.yaml").sim.parameters == {"size": 1.0, "mass": 2.0}
+    assert load_task(folder / "three.yaml").sim is None
+
+
+def test_files_that_extend_each_other_are_named(files):
+    folder = files(one={"extends": "two.yaml"}, two={"extends": "one.yaml"})
+    with pytest.raises(TaskFileError, match=r"circle: .*one.yaml extends .*two.yaml extends .*one.yaml"):
+        load_task(folder / "one.yaml")
+
+
+def test_a_missing_base_is_named_with_the_file_that_wants_it(files):
+    folder = files(one={"extends": "nowhere.yaml"})
+    with pytest.raises(TaskFileError, match=r"nowhere.yaml: No such file.*one.yaml extends it"):
+        load_task(folder / "one.yaml")
+
+
+def test_a_mistake_names_all_files_it_may_come_from(files):
+    folder = files(one={"extends": "real.yaml", "episode": {"max_step": 3}})
+    with pytest.raises(
+        TaskFileError, match=r"(?s)one.yaml, which extends .*real.yaml.*did you mean 'max_steps'"
+    ):
+        load_task(folder / "one.yaml")
+    with pytest.raises(TaskFileError, match="'extends' = 3 must be the path"):
+        load_task(files(two={"extends": 3}) / "two.yaml")
 
 
 def test_unknown_task_name_suggests_the_nearest(tmp_path):

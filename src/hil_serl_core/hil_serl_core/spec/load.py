@@ -32,12 +32,15 @@ def list_tasks(folders: Iterable[Path]) -> dict[str, Path]:
 def load_task(task: str | Path, folders: Iterable[Path] = ()) -> TaskSpec:
     """Load a task by file path or by name.
 
+    A file may start from another one: ``extends: ../other.yaml``, relative to itself; see ``merge``.
+
     Args:
         task: Path of a YAML file, or the name of a task in ``folders``.
         folders: Where named tasks are looked for.
 
     Raises:
-        TaskFileError: No such task, not YAML, or a key that is unknown, missing or out of range.
+        TaskFileError: No such task, not YAML, a file it extends is missing or extends it in turn, or a key that is
+            unknown, missing or out of range.
     """
     path = Path(task)
     if path.suffix not in (".yaml", ".yml"):
@@ -47,17 +50,53 @@ def load_task(task: str | Path, folders: Iterable[Path] = ()) -> TaskSpec:
             hint = f"did you mean '{near[0]}'?" if near else f"known tasks: {', '.join(tasks) or 'none'}"
             raise TaskFileError(f"no task named '{task}'; {hint}")
         path = tasks[str(task)]
+    content, files = _read(path, ())
+    return task_from_dict(content, source=", which extends ".join(str(file) for file in files))
+
+
+def _read(path: Path, below: tuple[Path, ...]) -> tuple[dict[str, Any], list[Path]]:
+    """Content of a task file merged over that of the file it extends.
+
+    Args:
+        path: The file.
+        below: Files that extend it, directly or not, the first asked for first.
+
+    Returns:
+        The merged settings without ``extends``, and the files they came from.
+    """
+    if path.resolve() in (file.resolve() for file in below):
+        chain = " extends ".join(str(file) for file in (*below, path))
+        raise TaskFileError(f"task files extend each other in a circle: {chain}")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise TaskFileError(f"cannot read task file {path}: {error.strerror}") from error
+        reason = f"cannot read task file {path}: {error.strerror}"
+        raise TaskFileError(f"{reason} ({below[-1]} extends it)" if below else reason) from error
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise TaskFileError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise TaskFileError(f"{path} must hold a mapping of task settings, not {type(content).__name__}")
-    return task_from_dict(content, source=str(path))
+    if "extends" not in content:
+        return content, [path]
+    base = content.pop("extends")
+    if not isinstance(base, str):
+        raise TaskFileError(
+            f"{path}: 'extends' = {base!r} must be the path of a task file, relative to this one"
+        )
+    inherited, files = _read(path.parent / base, (*below, path))
+    return merge(inherited, content), [path, *files]
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``: mappings are merged key by key, all else (lists too) is replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both else value
+    return merged
 
 
 def task_from_dict(content: Mapping[str, Any], source: str = "task") -> TaskSpec:
@@ -97,23 +136,31 @@ def _explain(entry: Any) -> str:
 
 def _valid_keys(location: tuple[Any, ...]) -> list[str]:
     model: Any = TaskSpec
+    named = False  # the next part is the key of a mapping, such as an arm's name
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or named:
+            named = False
             continue
         field = (
             model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
         )
         if field is None:
             return []
-        model = _model_in(field.annotation)
+        model, named = _model_in(field.annotation), _has_mapping(field.annotation)
     return list(model.model_fields) if model is not None else []
 
 
+def _has_mapping(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is dict or any(
+        typing.get_origin(argument) is dict for argument in typing.get_args(annotation)
+    )
+
+
 def _model_in(annotation: Any) -> Any:
-    """The pydantic model inside ``Model``, ``Model | None`` or ``tuple[Model, ...]``."""
+    """The pydantic model inside ``Model``, ``Model | None``, ``tuple[Model, ...]`` or ``dict[str, Model]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if typing.get_origin(annotation) in (tuple, list, typing.Union, types.UnionType):
+    if typing.get_origin(annotation) in (tuple, list, dict, typing.Union, types.UnionType):
         for argument in typing.get_args(annotation):
             found = _model_in(argument)
             if found is not None:
