@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Panda in MuJoCo under the control law: one tick is kinematics, law, torques, dynamics."""
+"""A Panda in MuJoCo under the control law: one tick is kinematics, law, torques."""
 
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 import serl_impedance_controller as impedance
-from hil_serl_core.spec import ControlSpec, TaskSpec
-from hil_serl_sim.panda import HAND_BODY, HOME, JOINTS, TCP_SITE
+from hil_serl_core.action import ArmCommand
+from hil_serl_core.spec import TaskSpec
+from hil_serl_sim.gripper import HAND_BODY, Gripper, prefixed
+from hil_serl_sim.panda import HOME, JOINTS, TCP_SITE
+from hil_serl_sim.twin import base_pose
 
 
 @dataclass(frozen=True)
 class ArmReading:
-    """State of the arm under one stamp; vectors in the base frame, SI units.
+    """State of an arm under one stamp; vectors in its base frame, SI units.
 
     Attributes:
         pose: (7,) tcp, xyz + quaternion xyzw.
@@ -25,6 +29,7 @@ class ArmReading:
         target: (7,) target after smoothing and reference limiting.
         fault: latched fault code of the law, 0 for none.
         fault_text: one line for people.
+        gripper: opening 0 closed to 1 open, NaN where the fingers do not move.
     """
 
     pose: np.ndarray
@@ -36,15 +41,18 @@ class ArmReading:
     target: np.ndarray
     fault: int
     fault_text: str
+    gripper: float = float("nan")
 
 
-def make_controller(spec: TaskSpec) -> impedance.Controller:
-    """The control law with the gains and clips of a task file.
+def make_controller(spec: TaskSpec, arm: str = "") -> impedance.Controller:
+    """The control law with the gains, clips and limits of a task file.
 
     Clips of law and task file are both on e = measured - target, the sign of eq. (7).
     """
-    control: ControlSpec = spec.control
-    controller = impedance.Controller(base_frame=spec.base_frame, tool_frame=spec.tcp_frame)
+    found = spec.arm(arm)
+    control = found.control
+    assert control is not None  # resolved by spec.arm
+    controller = impedance.Controller(base_frame=found.base_frame, tool_frame=found.tcp_frame)
     settings = {
         "stiffness": [*control.translational_stiffness, *control.rotational_stiffness],
         "clip_pos": [*control.clip_positive, *control.rotation_clip_positive],
@@ -54,6 +62,7 @@ def make_controller(spec: TaskSpec) -> impedance.Controller:
         "nullspace_damping": control.nullspace_damping,
         "torque_rate": control.torque_rate_limit,
         "pose_timeout": control.target_timeout,
+        "damped_velocity": impedance.DampedVelocity.__members__[control.damped_velocity.upper()],
     }
     if control.translational_damping is not None and control.rotational_damping is not None:
         settings["damping"] = [*control.translational_damping, *control.rotational_damping]
@@ -61,88 +70,153 @@ def make_controller(spec: TaskSpec) -> impedance.Controller:
     else:
         settings["damping_ratio"] = control.damping_ratio
         settings["damping_kind"] = impedance.DampingKind.RATIO
+    if spec.action.kind == "wrench":
+        wrench, nominal = control.wrench, np.asarray(found.nominal_position)
+        settings |= {
+            "wrench_limit": [wrench.force_limit] * 3 + [wrench.torque_limit] * 3,
+            "wrench_timeout": wrench.timeout,
+            "wrench_damping": [wrench.translational_damping] * 3 + [wrench.rotational_damping] * 3,
+            "workspace_low": nominal + found.workspace.lower,
+            "workspace_high": nominal + found.workspace.upper,
+            "workspace_stiffness": wrench.box_stiffness,
+            "workspace_damping": wrench.box_damping,
+            "workspace_margin": wrench.box_margin,
+        }
     controller.set(**settings)
     controller.set_nullspace_posture(HOME)
+    if spec.action.kind == "wrench":
+        controller.mode = impedance.Mode.WRENCH
     return controller
 
 
 class Arm:
-    """Moves seven joints of a model by the torques of the control law.
+    """Seven joints of a model under the torques of the control law, and the gripper.
+
+    The owner of the model calls, per tick, ``mj_step1``, :meth:`control` of every arm, ``mj_step2``.
 
     Args:
         model: a model with the Panda in it.
         data: its state, moved in place.
         spec: gains, clips and frames.
+        name: which of the task's arms.
     """
 
     WRENCH_TICKS = (
         20  # the external wrench is a mean over the last 20 ms, as an arm's own estimate is filtered
     )
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, spec: TaskSpec):
-        self._model, self._data = model, data
-        self._site = model.site(TCP_SITE).id
-        first = model.joint(JOINTS[0])
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, spec: TaskSpec, name: str = ""):
+        self._model, self._data, self.name = model, data, name
+        self.frames = (spec.arm(name).base_frame, spec.arm(name).tcp_frame)
+        self._site = model.site(prefixed(name, TCP_SITE)).id
+        first = model.joint(prefixed(name, JOINTS[0]))
         self._qpos = slice(first.qposadr[0], first.qposadr[0] + 7)
         self._dof = slice(first.dofadr[0], first.dofadr[0] + 7)
-        self.controller = make_controller(spec)
+        self.controller = make_controller(spec, name)
+        self.gripper = Gripper(model, data, name) if spec.grippers else None
+        self.base = base_pose(spec, name)
+        self._to_base: np.ndarray | None = None  # world -> base axes; None where they are the same
+        if not np.array_equal(self.base, [0, 0, 0, 0, 0, 0, 1]):
+            self._to_base = Rotation.from_quat(self.base[3:]).as_matrix().T.copy()
         self._jacobian = np.zeros((6, model.nv))
-        self._mass = np.zeros((model.nv, model.nv))
         self._pose = np.zeros(7)
-        self._external = np.zeros(7)
+        self._external, self._summed = np.zeros(7), 0
         # views into MuJoCo's memory: they follow the state
-        self._position, self._quaternion = data.site_xpos[self._site], data.body(HAND_BODY).xquat
+        hand = data.body(prefixed(name, HAND_BODY))
+        self._position, self._quaternion = data.site_xpos[self._site], hand.xquat
         self._q, self._dq, self._bias = data.qpos[self._qpos], data.qvel[self._dof], data.qfrc_bias[self._dof]
-        self._torque, self._constraint = data.ctrl[:7], data.qfrc_constraint[self._dof]
+        motor = model.actuator(prefixed(name, "actuator1")).id
+        self._torque, self._constraint = data.ctrl[motor : motor + 7], data.qfrc_constraint[self._dof]
         self._linear, self._angular = self._jacobian[:3], self._jacobian[3:]
-        self._arm_jacobian, self._arm_mass = self._jacobian[:, self._dof], self._mass[self._dof, self._dof]
+        self._arm_jacobian = self._jacobian[:, self._dof]
 
     def place(self, joint_position: np.ndarray) -> None:
-        """Put the arm at rest somewhere; the law forgets its target and holds."""
+        """Put the joints at rest somewhere."""
         self._data.qpos[self._qpos] = joint_position
         self._data.qvel[self._dof] = 0.0
-        mujoco.mj_forward(self._model, self._data)
+
+    def activate(self) -> None:
+        """The law forgets its target, ends a fault and holds where the arm is."""
         if self.controller.fault:
             self.controller.reset_fault()
         self.controller.activate()
-        self._external = np.zeros(7)
-        self._tick(0.0, step=False)
+        self.forget_wrench()
 
     def pose(self) -> np.ndarray:
-        """(7,) tcp pose in the base frame."""
-        self._pose[:3] = self._position
-        self._pose[3:6] = self._quaternion[1:]  # the tcp site is parallel to the hand
-        self._pose[6] = self._quaternion[0]
+        """(7,) tcp pose in the arm's base frame."""
+        self._read_pose()
         return self._pose.copy()
 
-    def set_target(self, pose: np.ndarray, stamp: float, frame: str) -> None:
-        """Hand a target pose (7,) to the law, which latches a fault on NaN, a bad quaternion or frame."""
-        self.controller.set_target_pose(pose, stamp, frame)
+    def world_pose(self) -> np.ndarray:
+        """(7,) tcp pose in the world frame."""
+        return np.concatenate([self._position, self._quaternion[1:], self._quaternion[:1]])
 
-    def run(self, time: float, ticks: int) -> None:
-        """Some ticks of 1 ms, the first at ``time`` [s]."""
-        averaged = min(ticks, self.WRENCH_TICKS)
-        external = np.zeros(7)
-        for tick in range(ticks):
-            self._tick(time + 0.001 * tick)
-            if tick >= ticks - averaged:
-                external += self._constraint
-        self._external = external / averaged
-        mujoco.mj_forward(self._model, self._data)
+    def command(self, command: ArmCommand, stamp: float, frame: str | None = None) -> None:
+        """Hand a command to law and gripper; a bad target makes the law latch a fault and hold.
 
-    def _tick(self, time: float, step: bool = True) -> None:
-        model, data, pose, quaternion = self._model, self._data, self._pose, self._quaternion
-        mujoco.mj_step1(model, data)
-        mujoco.mj_jacSite(model, data, self._linear, self._angular, self._site)
-        full_inertia(model, data, self._mass)
+        Args:
+            command: parts that are None are left as they are.
+            stamp: its time [s].
+            frame: frame of pose or wrench; default: base or tcp frame of the task file.
+        """
+        if command.pose is not None:
+            pose = np.asarray(command.pose, dtype=np.float64)
+            self.controller.set_target_pose(pose, stamp, frame or self.frames[0])
+        if command.wrench is not None:
+            wrench = np.asarray(command.wrench, dtype=np.float64)
+            self.controller.set_target_wrench(wrench, stamp, frame or self.frames[1])
+        if command.gripper is not None and self.gripper is not None:
+            self.gripper.command(command.gripper)
+
+    def _read_pose(self) -> None:
+        pose, quaternion = self._pose, self._quaternion  # the tcp site is parallel to the hand
         pose[:3] = self._position
         pose[3:6] = quaternion[1:]
         pose[6] = quaternion[0]
-        self._torque[:] = self.controller.update(
-            self._q, self._dq, pose, self._arm_jacobian, self._bias, self._arm_mass, time
+        if self._to_base is not None:
+            pose[:] = self._in_base(pose)
+
+    def _in_base(self, pose: np.ndarray) -> np.ndarray:
+        """World pose in the base frame; quaternion product by hand, this runs at 1 kHz."""
+        x, y, z, w = pose[3:]
+        a, b, c, d = self.base[3:]
+        turned = (
+            d * x - a * w - b * z + c * y,
+            d * y + a * z - b * w - c * x,
+            d * z - a * y + b * x - c * w,
+            d * w + a * x + b * y + c * z,
         )
-        if step:
-            mujoco.mj_step2(model, data)
+        return np.array([*(self._to_base @ (pose[:3] - self.base[:3])), *turned])
+
+    def _read_jacobian(self) -> None:
+        mujoco.mj_jacSite(self._model, self._data, self._linear, self._angular, self._site)
+        if self._to_base is not None:
+            self._linear[:] = self._to_base @ self._linear
+            self._angular[:] = self._to_base @ self._angular
+
+    def control(self, time: float, mass: np.ndarray) -> None:
+        """The law's torques of this tick, and the gripper's motor.
+
+        Args:
+            time: of the tick [s].
+            mass: (nv, nv) mass matrix of the whole model.
+        """
+        self._read_jacobian()
+        self._read_pose()
+        self._torque[:] = self.controller.update(
+            self._q, self._dq, self._pose, self._arm_jacobian, self._bias, mass[self._dof, self._dof], time
+        )
+        if self.gripper is not None:
+            self.gripper.tick()
+
+    def forget_wrench(self) -> None:
+        """Begin a new mean of the external wrench."""
+        self._external, self._summed = np.zeros(7), 0
+
+    def feel(self) -> None:
+        """Add this tick's constraint forces to the mean."""
+        self._external += self._constraint
+        self._summed += 1
 
     def reading(self) -> ArmReading:
         """State of the arm now.
@@ -150,19 +224,21 @@ class Arm:
         The external wrench is what the constraints (contacts) do to the joints, mapped to the tcp: the way
         the Panda estimates it from its joint torque sensors.
         """
-        mujoco.mj_jacSite(self._model, self._data, self._linear, self._angular, self._site)
+        self._read_jacobian()
         jacobian = self._arm_jacobian
+        external = self._external / max(1, self._summed)
         fault = self.controller.fault
         return ArmReading(
             pose=self.pose(),
             twist=jacobian @ self._dq,
-            wrench=np.linalg.solve(jacobian @ jacobian.T, jacobian @ self._external),
+            wrench=np.linalg.solve(jacobian @ jacobian.T, jacobian @ external),
             joint_position=self._q.copy(),
             joint_velocity=self._dq.copy(),
             joint_effort=self._torque.copy(),
             target=np.array(self.controller.state().limited),
             fault=int(fault.code) if fault else 0,
             fault_text=fault.text if fault else "",
+            gripper=self.gripper.opening if self.gripper is not None else float("nan"),
         )
 
 

@@ -1,35 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulated cell: the twin's scene, the arm under the control law at 1 kHz, cameras. No ROS."""
+"""Simulated cell: the twin's scene, one arm or two under the control law at 1 kHz, cameras. No ROS."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import mujoco
 import numpy as np
 
+from hil_serl_core import geometry
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.spec import TaskSpec
-from hil_serl_sim.arm import Arm, ArmReading
+from hil_serl_sim.arm import Arm, ArmReading, full_inertia
+from hil_serl_sim.gripper import TIMESTEP
 from hil_serl_sim.images import DisplayCamera, PolicyCameras
-from hil_serl_sim.panda import TIMESTEP, inverse_kinematics
+from hil_serl_sim.panda import inverse_kinematics
 from hil_serl_sim.scene import build_model
 from hil_serl_sim.tasks import make_twin
-from hil_serl_sim.twin import InitialState, Truth
+from hil_serl_sim.twin import InitialState, SceneView, Truth
+
+PERTURBATIONS = ("move_target", "open_gripper")
 
 
 class Cell:
-    """One arm and its task. Equal seeds and targets give equal states and pictures, bit by bit.
+    """The arms and their task. Equal seeds and commands give equal states and pictures, bit by bit.
 
     Args:
         spec: the task; its ``sim.twin`` names the twin.
         seed: of the resets that are asked for without a seed; None: fresh randomness.
+        perturbation: one of PERTURBATIONS and the control step of every episode at which it happens, or None.
+
+    Raises:
+        ValueError: unknown perturbation.
     """
 
-    def __init__(self, spec: TaskSpec, seed: int | None = None):
+    RELEASE_TICKS = (
+        500  # between opening the gripper and the arm's way back, when objects stay where they are
+    )
+    FORCED_OPEN_TICKS = 600  # a person holds the fingers open that long
+
+    def __init__(self, spec: TaskSpec, seed: int | None = None, perturbation: tuple[str, int] | None = None):
+        if perturbation is not None:
+            self._check_perturbation(spec, perturbation[0])
         self.spec = spec
         self.twin = make_twin(spec)
         self.model = build_model(spec, self.twin, display=False)
         self.data = mujoco.MjData(self.model)
-        self.arm = Arm(self.model, self.data, spec)
+        self.arms = {name: Arm(self.model, self.data, spec, name) for name in spec.arm_names}
         self.period_ticks = round(spec.period / TIMESTEP)
+        self._mass = np.zeros((self.model.nv, self.model.nv))
+        self._perturbation = perturbation
         self._rng = np.random.default_rng(seed)
         self._initial = self.twin.sample(np.random.default_rng(0))
         self._ticks = 0  # since the cell was made; never goes back, as a clock
@@ -56,55 +75,158 @@ class Cell:
         """Initial state of the present episode."""
         return self._initial
 
-    def reset(self, seed: int | None = None) -> None:
-        """Put the cell into a random initial state, arm at rest.
+    def reset(self, seed: int | None = None, arm_only: bool = False) -> bool:
+        """Put the cell into a random initial state, arms at rest.
 
         Args:
             seed: of the randomisation; None: the cell draws its own.
+            arm_only: the grippers let go and the arms go back; objects stay where they come to rest (reset-free
+                training). Objects that are lost (Truth.failure) are put back all the same.
+
+        Returns:
+            True if the objects were put back.
         """
         self._seed = int(self._rng.integers(2**31)) if seed is None or seed < 0 else int(seed)
         rng = np.random.default_rng(self._seed)
-        self._initial = self.twin.sample(rng)
+        state = self.twin.sample(rng)
         self._gain = 1.0 + self.twin.image_gain * rng.uniform(-1.0, 1.0, len(self.spec.cameras))
-        mujoco.mj_resetData(self.model, self.data)
-        self.twin.apply(self.model, self.data, self._initial)
-        self.arm.place(inverse_kinematics(self.model, self._initial.tcp_pose))
+        if arm_only:
+            self._let_go()
+            arm_only = not self.truth().failure
+        if arm_only:
+            self._initial = InitialState(state.tcp_poses, self._initial.variation, state.grippers)
+        else:
+            self._initial = state
+            mujoco.mj_resetData(self.model, self.data)
+            self.twin.apply(self.model, self.data, state)
+        self._place_arms()
         self._episode_ticks = 0
+        self._perturbed = self._perturbation is None
         self._ticks += self.period_ticks  # later than every stamp before
         self.resets += 1
+        return not arm_only
 
-    def advance(self, target: np.ndarray | None, ticks: int | None = None) -> None:
+    def _let_go(self) -> None:
+        """Open the grippers and wait until what they held has come to rest."""
+        for arm in self.arms.values():
+            arm.activate()
+            if arm.gripper is not None:
+                arm.gripper.command(1.0)
+        self._run(self.RELEASE_TICKS)
+        self._ticks += self.RELEASE_TICKS
+
+    def _place_arms(self) -> None:
+        gripper = self.spec.action.gripper
+        for name, arm in self.arms.items():
+            pose = geometry.compose(arm.base, self._initial.tcp_poses[name]) if name else None
+            pose = self._initial.tcp_poses[name] if pose is None else pose
+            arm.place(inverse_kinematics(self.model, pose, name))
+            if arm.gripper is not None and gripper is not None:
+                usual = gripper.open_position if gripper.initial == "open" else gripper.close_position
+                arm.gripper.place(self._initial.grippers.get(name, usual))
+        mujoco.mj_forward(self.model, self.data)
+        for arm in self.arms.values():
+            arm.activate()
+        self._control(0.0)
+
+    def advance(self, commands: Mapping[str, ArmCommand] | None, ticks: int | None = None) -> None:
         """Run the law and the physics for some ticks of 1 ms.
 
         Args:
-            target: (7,) target pose of the tcp, base frame, xyz [m] + quaternion xyzw; None: no new
-                target, so that the law goes on with the last one until it is stale, then latches a fault.
+            commands: arm -> command; None: no new targets, so that the law goes on with the last ones until they
+                are stale, then latches a fault.
             ticks: how many; default: one control period.
         """
         ticks = self.period_ticks if ticks is None else ticks
-        if target is not None:
-            self.command(target, self.time)
-        self.arm.run(self.time, ticks)
+        for name, command in (commands or {}).items():
+            self.command(command, self.time, arm=name)
+        if not self._perturbed and self._episode_ticks >= self._perturbation[1] * self.period_ticks:
+            self.perturb(self._perturbation[0])
+            self._perturbed = True
+        self._run(ticks)
         self._ticks += ticks
         self._episode_ticks += ticks
 
-    def command(self, target: np.ndarray, stamp: float, frame: str | None = None) -> None:
-        """Hand a target pose to the law without moving on.
+    def _run(self, ticks: int) -> None:
+        felt = ticks - min(ticks, Arm.WRENCH_TICKS)
+        arms, time = tuple(self.arms.values()), self.time
+        for tick in range(ticks):
+            self._control(time + TIMESTEP * tick)
+            mujoco.mj_step2(self.model, self.data)
+            if tick >= felt:
+                for arm in arms:
+                    if tick == felt:
+                        arm.forget_wrench()
+                    arm.feel()
+        mujoco.mj_forward(self.model, self.data)
+
+    def _control(self, time: float) -> None:
+        mujoco.mj_step1(self.model, self.data)
+        full_inertia(self.model, self.data, self._mass)
+        for arm in self.arms.values():
+            arm.control(time, self._mass)
+
+    def command(self, command: ArmCommand, stamp: float, frame: str | None = None, arm: str = "") -> None:
+        """Hand a command to one arm without moving on.
 
         Args:
-            target: (7,) pose; NaN, a bad quaternion or a wrong frame make the law latch a fault and hold.
+            command: NaN, a bad quaternion or a wrong frame make the law latch a fault and hold.
             stamp: its time on the cell's clock [s].
-            frame: frame it is expressed in; default: the task's base frame.
-        """
-        self.arm.set_target(np.asarray(target, dtype=np.float64), stamp, frame or self.spec.base_frame)
+            frame: frame of the pose or wrench; default: the arm's base or tcp frame.
+            arm: which arm.
 
-    def arm_state(self) -> ArmReading:
-        """What the arm reports now."""
-        return self.arm.reading()
+        Raises:
+            ValueError: a gripper opening that is no number.
+            KeyError: the task has no such arm.
+        """
+        if arm not in self.arms:
+            raise KeyError(f"task '{self.spec.name}' has no arm '{arm}'; it has {list(self.arms)}")
+        self.arms[arm].command(command, stamp, frame)
+
+    def perturb(self, kind: str) -> None:
+        """Disturb the running episode as in the paper's robustness tests (Sec. 4.4).
+
+        Args:
+            kind: 'move_target': the goal lies somewhere else from now on; 'open_gripper': every gripper is forced
+                open for a moment.
+
+        Raises:
+            ValueError: unknown, or the task has no such thing.
+        """
+        self._check_perturbation(self.spec, kind)
+        if kind == "move_target":
+            self.twin.move_target(self.model, self.data, np.random.default_rng((self._seed, 1)))
+            mujoco.mj_forward(self.model, self.data)
+            return
+        for arm in self.arms.values():
+            if arm.gripper is not None:
+                arm.gripper.force_open(self.FORCED_OPEN_TICKS)
+
+    @staticmethod
+    def _check_perturbation(spec: TaskSpec, kind: str) -> None:
+        if kind not in PERTURBATIONS:
+            raise ValueError(f"unknown perturbation '{kind}'; known: {list(PERTURBATIONS)}")
+        if kind == "open_gripper" and not spec.grippers:
+            raise ValueError(f"task '{spec.name}' does not move its gripper, so it cannot be forced open")
+
+    def arm_state(self, arm: str = "") -> ArmReading:
+        """What an arm reports now."""
+        return self.arms[arm].reading()
 
     def truth(self) -> Truth:
         """Success, failure and the objects' poses now."""
         return self.twin.truth(self.model, self.data)
+
+    def view(self) -> SceneView:
+        """What a person sees now, world frame."""
+        tcp, twist, gripper = {}, {}, {}
+        for name, arm in self.arms.items():
+            reading = arm.reading()
+            turn = geometry.rotation_of(arm.base)
+            tcp[name] = arm.world_pose()
+            twist[name] = np.concatenate([turn.apply(reading.twist[:3]), turn.apply(reading.twist[3:])])
+            gripper[name] = reading.gripper
+        return SceneView(self.time, tcp, twist, gripper, self.truth().poses)
 
     def render(self, camera: str) -> np.ndarray:
         """Picture of one of the task's cameras at the driver's size, with gain and noise.
@@ -131,7 +253,8 @@ class Cell:
 
     def render_display(self) -> np.ndarray:
         """Picture for people: meshes and shadows, (480, 640, 3) uint8 RGB. Slow (about 0.1 s)."""
-        return self._display.render(self.data, self._initial)
+        openings = {name: arm.reading().gripper for name, arm in self.arms.items()}
+        return self._display.render(self.model, self.data, self._initial, openings)
 
     @cached_property
     def _cameras(self) -> PolicyCameras:

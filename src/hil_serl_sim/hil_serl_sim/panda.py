@@ -7,29 +7,67 @@ people.
 """
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from hil_serl_sim.gripper import (
+    HAND_BODY,
+    HIDDEN_GROUP,
+    POLICY_GROUP,
+    STROKE,
+    TIMESTEP,
+    add_fixed_fingers,
+    add_moving_fingers,
+    add_palm,
+    fix_linkage,
+    prefixed,
+)
+
+__all__ = [
+    "HAND_BODY",
+    "HIDDEN_GROUP",
+    "HOME",
+    "JOINTS",
+    "POLICY_GROUP",
+    "TCP_IN_HAND",
+    "TCP_SITE",
+    "TIMESTEP",
+    "Fingers",
+    "MissingAssetsError",
+    "inverse_kinematics",
+    "panda_spec",
+    "set_options",
+]
+
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 HOME = np.array([0.0, 0.2, 0.0, -2.4, 0.0, 2.6, np.pi / 4])
 """Posture that the inverse kinematics starts from and the null space is drawn to [rad]."""
 
 TCP_SITE = "tcp"
-HAND_BODY = "base"  # gym_hil's name of the gripper's housing
 TCP_IN_HAND = (0.0, 0.0, 0.145)  # [m] between the finger pads: gym_hil's "pinch"
 JOINT_ARMATURE = 0.01  # [kg m^2] with the task's damping D = 2 zeta sqrt(K Lambda); 0.1 oscillates
 JOINT_DAMPING = 0.1  # [Nm s/rad]
-TIMESTEP = 0.001  # [s] one tick of the control law
 
-POLICY_GROUP = 0
-"""Geom group of primitives: all that the policy's cameras see."""
-MESH_GROUP = 2
-HIDDEN_GROUP = 4
+_LINKAGE = ("right_driver", "left_driver", "right_spring_link", "left_spring_link")
 
-_FINGERS = ("right_driver", "left_driver", "right_spring_link", "left_spring_link")
+
+@dataclass(frozen=True)
+class Fingers:
+    """How a hand's fingers are modelled.
+
+    Attributes:
+        moving: they grasp; else they stand still around a part that belongs to the hand.
+        opening: distance between fixed pads [m], 0 to 0.085.
+        contact_bits: contype and conaffinity of moving fingers.
+    """
+
+    moving: bool = False
+    opening: float = 0.0
+    contact_bits: tuple[int, int] = (1, 0)
 
 
 class MissingAssetsError(OSError):
@@ -51,15 +89,15 @@ def assets_folder() -> Path:
     return Path(found.submodule_search_locations[0]) / "assets"
 
 
-def panda_spec(display: bool, finger_opening: float) -> mujoco.MjSpec:
-    """Arm and closed gripper, seven joints with torque motors, a hidden site at the tcp.
+def panda_spec(display: bool, fingers: Fingers) -> mujoco.MjSpec:
+    """Arm and gripper, seven joints with torque motors, a hidden site at the tcp. Names without prefix.
 
     The tcp frame has its origin between the pads, z out of the hand, y along the direction the fingers close
     in.
 
     Args:
         display: with meshes, for people; else primitives only.
-        finger_opening: distance between the pads [m], 0 to 0.085.
+        fingers: fixed or moving.
 
     Raises:
         MissingAssetsError: the package with the model is not installed.
@@ -73,9 +111,9 @@ def panda_spec(display: bool, finger_opening: float) -> mujoco.MjSpec:
         if not display or geom.classname.name.endswith("collision") or "pad_box" in geom.classname.name:
             spec.delete(geom)
     if display:
-        _close_fingers(spec, finger_opening)
+        fix_linkage(spec, STROKE if fingers.moving else fingers.opening)
     else:
-        for name in _FINGERS:
+        for name in _LINKAGE:
             spec.delete(spec.body(name))
         for mesh in list(spec.meshes):
             spec.delete(mesh)
@@ -85,64 +123,31 @@ def panda_spec(display: bool, finger_opening: float) -> mujoco.MjSpec:
         joint.damping = np.append(
             JOINT_DAMPING, np.zeros(np.size(joint.damping) - 1)
         )  # polynomial from MuJoCo 3.6 on
-    _add_hand_primitives(spec, display, finger_opening)
+    add_palm(spec.body(HAND_BODY), display)
+    if fingers.moving:
+        add_moving_fingers(spec, display, fingers.contact_bits)
+    else:
+        add_fixed_fingers(spec.body(HAND_BODY), display, fingers.opening)
     spec.body(HAND_BODY).add_site(name=TCP_SITE, pos=TCP_IN_HAND, group=HIDDEN_GROUP)
-    spec.option.timestep = TIMESTEP
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    set_options(spec)
     return spec
 
 
-def _add_hand_primitives(spec: mujoco.MjSpec, display: bool, opening: float) -> None:
-    """Boxes in place of the gripper's housing and fingers."""
-    hand = spec.body(HAND_BODY)
-    group = HIDDEN_GROUP if display else POLICY_GROUP
-    boxes = {"palm": ((0.0, 0.0, 0.045), (0.03, 0.045, 0.045), (0.2, 0.2, 0.2, 1.0))}
-    for name, side in (("left", -1.0), ("right", 1.0)):
-        boxes[f"{name}_finger"] = (
-            (0.0, side * (opening / 2 + 0.006), 0.120),
-            (0.011, 0.006, 0.035),
-            (0.45, 0.45, 0.45, 1.0),
-        )
-    for name, (pos, size, rgba) in boxes.items():
-        hand.add_geom(
-            name=name,
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            pos=pos,
-            size=size,
-            rgba=rgba,
-            group=group,
-            mass=0.06,
-            contype=0,
-            conaffinity=0,
-        )
+def set_options(spec: mujoco.MjSpec) -> None:
+    """Time step and integrator, of a scene with one arm or several."""
+    spec.option.timestep = TIMESTEP
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
 
 
-def _close_fingers(spec: mujoco.MjSpec, opening: float) -> None:
-    """Fix the four-bar linkage of the 2F-85: its links turn by one angle, the pads stay parallel."""
-    angle = 0.8 * (1.0 - opening / 0.085)  # driver angle [rad]: 0 open, 0.8 closed
-    for side in ("right", "left"):
-        for body, turn in (
-            ("driver", angle),
-            ("spring_link", angle),
-            ("follower", -angle),
-        ):
-            link = spec.body(f"{side}_{body}")
-            rotation = Rotation.from_rotvec([turn, 0.0, 0.0])
-            frame = Rotation.from_quat(np.asarray(link.quat) / np.linalg.norm(link.quat), scalar_first=True)
-            pivot = np.array([0.0, -0.018, 0.0065]) if body == "follower" else np.zeros(3)
-            link.pos = np.asarray(link.pos) + frame.apply(pivot - rotation.apply(pivot))
-            link.quat = (frame * rotation).as_quat(scalar_first=True)
-    for joint in list(spec.joints):
-        if joint.name not in JOINTS:
-            spec.delete(joint)
-
-
-def inverse_kinematics(model: mujoco.MjModel, pose: np.ndarray, iterations: int = 100) -> np.ndarray:
+def inverse_kinematics(
+    model: mujoco.MjModel, pose: np.ndarray, arm: str = "", iterations: int = 100
+) -> np.ndarray:
     """Joint position that puts the tcp at a pose: damped least squares from HOME, null space towards HOME.
 
     Args:
         model: a model with the Panda in it.
-        pose: (7,) tcp pose, xyz [m] + quaternion xyzw, base frame.
+        pose: (7,) tcp pose, xyz [m] + quaternion xyzw, world frame.
+        arm: which arm.
         iterations: upper limit.
 
     Returns:
@@ -152,10 +157,11 @@ def inverse_kinematics(model: mujoco.MjModel, pose: np.ndarray, iterations: int 
         ValueError: the pose is out of reach.
     """
     data = mujoco.MjData(model)
-    site, wanted = model.site(TCP_SITE).id, Rotation.from_quat(pose[3:])
-    addresses = [model.joint(name).qposadr[0] for name in JOINTS]
-    columns = [model.joint(name).dofadr[0] for name in JOINTS]
-    limits = np.array([model.joint(name).range for name in JOINTS])
+    site, wanted = model.site(prefixed(arm, TCP_SITE)).id, Rotation.from_quat(pose[3:])
+    joints = [model.joint(prefixed(arm, name)) for name in JOINTS]
+    addresses = [joint.qposadr[0] for joint in joints]
+    columns = [joint.dofadr[0] for joint in joints]
+    limits = np.array([joint.range for joint in joints])
     jacobian = np.zeros((6, model.nv))
     q = HOME.copy()
     for _ in range(iterations):
@@ -167,9 +173,9 @@ def inverse_kinematics(model: mujoco.MjModel, pose: np.ndarray, iterations: int 
         error = np.concatenate([pose[:3] - data.site_xpos[site], (wanted * measured.inv()).as_rotvec()])
         if np.linalg.norm(error) < 1e-9:
             return q
-        arm = jacobian[:, columns]
-        inverse = arm.T @ np.linalg.inv(arm @ arm.T + 1e-12 * np.eye(6))
-        q = q + inverse @ error + (np.eye(7) - inverse @ arm) @ (HOME - q)
+        j = jacobian[:, columns]
+        inverse = j.T @ np.linalg.inv(j @ j.T + 1e-12 * np.eye(6))
+        q = q + inverse @ error + (np.eye(7) - inverse @ j) @ (HOME - q)
         q = np.clip(q, limits[:, 0], limits[:, 1])
     if np.linalg.norm(error) > 1e-5:
         raise ValueError(f"tcp pose {np.round(pose, 4).tolist()} is out of the arm's reach")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts arm, twin, lights and cameras together into one MuJoCo model."""
+"""Puts arms, twin, lights and cameras together into one MuJoCo model."""
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hil_serl_core.spec import TaskSpec
-from hil_serl_sim.panda import HAND_BODY, TCP_IN_HAND, panda_spec
-from hil_serl_sim.twin import Camera, Twin
+from hil_serl_sim.gripper import HAND_BODY, prefixed
+from hil_serl_sim.panda import TCP_IN_HAND, Fingers, panda_spec, set_options
+from hil_serl_sim.twin import Camera, Twin, base_pose
 
 DISPLAY_CAMERA = "display"
 DISPLAY_SIZE = (480, 640)  # height, width [px]
@@ -27,12 +28,17 @@ def build_model(spec: TaskSpec, twin: Twin, display: bool) -> mujoco.MjModel:
     missing = [c.name for c in spec.cameras if c.name not in twin.cameras]
     if missing:
         raise ValueError(f"task '{spec.name}' names cameras {missing}; its twin has {sorted(twin.cameras)}")
-    scene = panda_spec(display, twin.finger_opening)
+    scene = _arms(spec, twin, display)
+    scene.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    if (
+        spec.grippers
+    ):  # a grasp must not creep: no friction lost in corners of a pyramid, stiff against sliding
+        scene.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+        scene.option.impratio = 10.0
     twin.build(scene)
     for name, camera in twin.cameras.items():
         _add_camera(scene, name, camera)
     _add_camera(scene, DISPLAY_CAMERA, twin.display)
-    scene.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     if display:
         _add_surroundings(scene)
     else:
@@ -44,8 +50,27 @@ def build_model(spec: TaskSpec, twin: Twin, display: bool) -> mujoco.MjModel:
     return scene.compile()
 
 
+def _arms(spec: TaskSpec, twin: Twin, display: bool) -> mujoco.MjSpec:
+    """Scene with the arms only. Fingers of one hand pass each other, those of different hands collide."""
+    names = spec.arm_names
+    own = [1 << (k + 1) for k in range(len(names))]
+    arms = []
+    for k in range(len(names)):
+        bits = (1 | own[k], sum(own) - own[k])
+        arms.append(panda_spec(display, Fingers(spec.grippers > 0, twin.finger_opening, bits)))
+    if names == ("",):
+        return arms[0]
+    scene = mujoco.MjSpec()
+    set_options(scene)
+    for name, arm in zip(names, arms, strict=True):
+        pose = base_pose(spec, name)
+        frame = scene.worldbody.add_frame(pos=pose[:3], quat=pose[[6, 3, 4, 5]])
+        scene.attach(arm, prefix=prefixed(name, ""), frame=frame)
+    return scene
+
+
 def _add_camera(scene: mujoco.MjSpec, name: str, camera: Camera) -> None:
-    body = scene.body(HAND_BODY) if camera.on_hand else scene.worldbody
+    body = scene.body(prefixed(camera.arm, HAND_BODY)) if camera.on_hand else scene.worldbody
     origin = np.asarray(TCP_IN_HAND) if camera.on_hand else np.zeros(3)
     body.add_camera(
         name=name,

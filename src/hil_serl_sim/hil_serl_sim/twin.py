@@ -4,11 +4,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
+from hil_serl_core import geometry
 from hil_serl_core.spec import TaskSpec
 
 
@@ -19,12 +21,14 @@ class Truth:
     Attributes:
         success: the task is solved in this state.
         failure: the task can no longer be solved.
-        poses: object name -> (7,) pose in the base frame, xyz [m] + quaternion xyzw.
+        poses: object name -> (7,) pose in the world frame, xyz [m] + quaternion xyzw.
+        goals: name -> reached, for twins with several goals (forward and backward task).
     """
 
     success: bool
     failure: bool
     poses: Mapping[str, np.ndarray]
+    goals: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,27 @@ class InitialState:
     """Outcome of one draw of a twin's randomisation.
 
     Attributes:
-        tcp_pose: (7,) where the arm starts, base frame.
-        variation: named numbers that the twin writes into the model, e.g. a grasp offset.
+        tcp_poses: arm -> (7,) where it starts, the arm's base frame.
+        variation: named numbers that the twin writes into model and data, e.g. a grasp offset.
+        grippers: arm -> opening 0..1 at the start, where it differs from the task file's.
     """
 
-    tcp_pose: np.ndarray
+    tcp_poses: Mapping[str, np.ndarray]
     variation: Mapping[str, np.ndarray] = field(default_factory=dict)
+    grippers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole camera of the cell; ``body`` None: fixed in the world.
+    """Pinhole camera of the cell.
 
     Attributes:
-        position: where it sits in the frame of ``body``'s tcp, or in the base frame [m].
+        position: where it sits in the tcp frame of its arm (on_hand), or in the world frame [m].
         target: point it looks at, same frame [m].
         up: direction that is up in the picture, same frame.
         fovy: vertical field of view [deg].
+        on_hand: it moves with a hand; else it is fixed in the world.
+        arm: whose hand.
     """
 
     position: tuple[float, float, float]
@@ -56,48 +64,83 @@ class Camera:
     up: tuple[float, float, float]
     fovy: float
     on_hand: bool = True
+    arm: str = ""
+
+
+@dataclass(frozen=True)
+class SceneView:
+    """What a person sees at one moment, world frame (one arm: its base frame).
+
+    Attributes:
+        stamp: [s]
+        tcp: arm -> (7,) pose, xyz [m] + quaternion xyzw.
+        twist: arm -> (6,) linear [m/s] and angular [rad/s] velocity of the tcp.
+        gripper: arm -> opening 0..1, NaN where the gripper does not move.
+        poses: object -> (7,) pose.
+    """
+
+    stamp: float
+    tcp: Mapping[str, np.ndarray]
+    twist: Mapping[str, np.ndarray]
+    gripper: Mapping[str, float]
+    poses: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What one hand wants next.
+
+    Attributes:
+        tcp_pose: (7,) waypoint of the tcp, world frame (twist tasks); None: stay.
+        wrench: (k,) in [-1, 1], the task's wrench action (wrench tasks); None: none.
+        gripper: -1 close, 0 leave, +1 open.
+    """
+
+    tcp_pose: np.ndarray | None = None
+    wrench: np.ndarray | None = None
+    gripper: float = 0.0
 
 
 class Guide(ABC):
-    """How a person who sees the scene would do the task: where the tool should go next. Stateless."""
+    """How a person who sees the scene would do the task. Stateless.
+
+    ``habits`` are fields of :class:`~hil_serl_sim.operator.Person` that differ in this task, e.g. a shorter
+    reaction where the motion is rehearsed.
+    """
+
+    habits: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
-    def waypoint(
-        self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray, tolerance: float = 1.0
-    ) -> np.ndarray:
-        """Next tcp pose on the way to success.
+    def intents(self, view: SceneView, bias: np.ndarray, tolerance: float = 1.0) -> Mapping[str, Intent]:
+        """What each hand should do next on the way to success; an arm left out stays.
 
         Args:
-            tcp_pose: (7,) present tcp pose, base frame.
-            poses: the objects as in Truth.
+            view: the scene.
             bias: (6,) error of perception, goal frame: how far off the goal is taken to lie, [m] and rotation
                 vector [rad].
             tolerance: times the accuracy that a perfect hand reaches before it goes on to the next stage.
-
-        Returns:
-            (7,) tcp pose to steer for, base frame.
         """
 
     @abstractmethod
-    def resting(self, poses: Mapping[str, np.ndarray]) -> bool:
+    def resting(self, view: SceneView) -> bool:
         """Whether the part rests against something at a place where it should move on."""
 
     @abstractmethod
-    def progress(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> float:
+    def progress(self, view: SceneView) -> float:
         """How far the task still is from success, metres-like; smaller is better."""
 
     @abstractmethod
-    def strayed(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> bool:
-        """Whether the tool has left the region that a sensible attempt stays in."""
+    def strayed(self, view: SceneView) -> bool:
+        """Whether a tool has left the region that a sensible attempt stays in."""
 
 
 class Twin(ABC):
-    """Objects of one task around the simulated arm.
+    """Objects of one task around the simulated arms.
 
     ``parameters`` are the twin's numbers; a task file overrides them by name under ``sim.parameters``.
     """
 
-    finger_opening: float = 0.0  # [m]
+    finger_opening: float = 0.0  # [m] of fingers that do not move
     image_gain: float = 0.0  # +/- share by which a camera's brightness differs from episode to episode
     image_noise: float = 0.0  # standard deviation per pixel and frame [grey levels]
     cameras: ClassVar[Mapping[str, Camera]] = {}
@@ -108,7 +151,7 @@ class Twin(ABC):
 
     @abstractmethod
     def build(self, scene: mujoco.MjSpec) -> None:
-        """Add the objects to a scene that already holds the arm."""
+        """Add the objects to a scene that already holds the arms."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> InitialState:
@@ -116,15 +159,42 @@ class Twin(ABC):
 
     @abstractmethod
     def apply(self, model: mujoco.MjModel, data: mujoco.MjData, state: InitialState) -> None:
-        """Write the variation of an initial state into model and data. The arm is placed by the cell."""
+        """Write the variation of an initial state into model and data. The arms are placed by the cell."""
 
     @abstractmethod
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """Judge the present state."""
 
     @abstractmethod
-    def guide(self) -> Guide:
-        """Knowledge of how to do the task, for the scripted operator and the expert."""
+    def guide(self, goal: str | None = None) -> Guide:
+        """Knowledge of how to do the task, for the scripted operator and the expert.
+
+        Args:
+            goal: one of the twin's goals; None: the task file's ``sim.goal``.
+        """
+
+    def move_target(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
+        """Move the goal while the episode runs, as in the paper's robustness tests (Sec. 4.4).
+
+        Raises:
+            ValueError: this twin has no goal that can be moved.
+        """
+        raise ValueError(f"the twin of task '{self.spec.name}' has no target that can be moved")
+
+    def start_pose(self, rng: np.random.Generator, arm: str = "") -> np.ndarray:
+        """(7,) tcp pose uniform around the arm's nominal one by the task file's ranges, its base frame."""
+        reset, nominal = self.spec.reset, self.spec.arm(arm)
+        position = np.asarray(nominal.nominal_position) + rng.uniform(-1, 1, 3) * np.asarray(
+            reset.position_range
+        )
+        turn = Rotation.from_rotvec(rng.uniform(-1, 1, 3) * np.asarray(reset.rotation_range))
+        return geometry.make_pose(position, turn * Rotation.from_rotvec(np.asarray(nominal.nominal_rotation)))
+
+
+def base_pose(spec: TaskSpec, arm: str) -> np.ndarray:
+    """(7,) pose of an arm's base in the world frame."""
+    found = spec.arm(arm)
+    return geometry.make_pose(np.asarray(found.base_position), Rotation.from_rotvec(found.base_rotation))
 
 
 def parameters_from(spec: TaskSpec, defaults: type):

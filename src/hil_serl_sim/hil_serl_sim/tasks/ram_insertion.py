@@ -16,8 +16,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hil_serl_core.spec import TaskSpec
-from hil_serl_sim.panda import HAND_BODY, POLICY_GROUP, TCP_IN_HAND
-from hil_serl_sim.twin import Camera, Guide, InitialState, Truth, Twin, parameters_from
+from hil_serl_sim.gripper import HAND_BODY, POLICY_GROUP
+from hil_serl_sim.panda import TCP_IN_HAND
+from hil_serl_sim.twin import Camera, Guide, InitialState, Intent, SceneView, Truth, Twin, parameters_from
 
 _BOX = mujoco.mjtGeom.mjGEOM_BOX
 
@@ -72,10 +73,13 @@ class RamGuide(Guide):
         turn = Rotation.from_quat(slot[3:])
         return turn.inv().apply(card[:3] - slot[:3]), (turn.inv() * Rotation.from_quat(card[3:])).as_rotvec()
 
-    def waypoint(
-        self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray, tolerance: float = 1.0
-    ) -> np.ndarray:
+    def intents(self, view: SceneView, bias: np.ndarray, tolerance: float = 1.0) -> Mapping[str, Intent]:
         """See :class:`Guide`. The bias shifts the slot."""
+        return {"": Intent(self._waypoint(view.tcp[""], view.poses, bias, tolerance))}
+
+    def _waypoint(
+        self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray], bias: np.ndarray, tolerance: float
+    ) -> np.ndarray:
         tip, turn = self.tip_in_slot(poses)
         tip, turn = tip - bias[:3], turn - bias[3:]
         offset, yaw = float(np.hypot(tip[0], tip[1])), abs(turn[2])
@@ -93,18 +97,18 @@ class RamGuide(Guide):
         position = poses["card"][:3] + move + rotate.apply(lever)
         return np.concatenate([position, (rotate * Rotation.from_quat(tcp_pose[3:])).as_quat()])
 
-    def resting(self, poses: Mapping[str, np.ndarray]) -> bool:
+    def resting(self, view: SceneView) -> bool:
         """The tip is at the rim."""
-        return bool(-0.0003 < self.tip_in_slot(poses)[0][2] < 0.0008)
+        return bool(-0.0003 < self.tip_in_slot(view.poses)[0][2] < 0.0008)
 
-    def progress(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> float:
+    def progress(self, view: SceneView) -> float:
         """Distance of the tip from its seat plus 3 cm per radian of turn [m]."""
-        tip, turn = self.tip_in_slot(poses)
+        tip, turn = self.tip_in_slot(view.poses)
         return float(np.linalg.norm(tip - [0.0, 0.0, -self.depth]) + 0.03 * np.linalg.norm(turn))
 
-    def strayed(self, tcp_pose: np.ndarray, poses: Mapping[str, np.ndarray]) -> bool:
+    def strayed(self, view: SceneView) -> bool:
         """Outside a cylinder around the slot's axis."""
-        tip, turn = self.tip_in_slot(poses)
+        tip, turn = self.tip_in_slot(view.poses)
         return bool(
             np.hypot(tip[0], tip[1]) > self.corridor or tip[2] > self.ceiling or np.linalg.norm(turn) > 0.35
         )
@@ -128,6 +132,7 @@ class RamInsertion(Twin):
     def __init__(self, spec: TaskSpec):
         super().__init__(spec)
         self.parameters = parameters_from(spec, RamParameters)
+        self._slot = (self.parameters.slot_x, self.parameters.slot_y, self.parameters.slot_top)
         self.finger_opening = self.parameters.card_thickness
         self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
 
@@ -186,7 +191,7 @@ class RamInsertion(Twin):
             rgba=(0.62, 0.6, 0.56, 1),
             **self._contact(),
         )
-        board = world.add_body(name="slot", pos=(p.slot_x, p.slot_y, p.slot_top))
+        board = world.add_body(name="slot", pos=self._slot)
         slab = 0.006  # half the board's thickness
         board.add_geom(
             name="board",
@@ -231,21 +236,23 @@ class RamInsertion(Twin):
 
     def sample(self, rng: np.random.Generator) -> InitialState:
         """Uniform start around the nominal pose (task file) and uniform grasp offset."""
-        p, reset = self.parameters, self.spec.reset
-        position = np.asarray(reset.nominal_position) + rng.uniform(-1, 1, 3) * np.asarray(
-            reset.position_range
-        )
-        turn = Rotation.from_rotvec(rng.uniform(-1, 1, 3) * np.asarray(reset.rotation_range))
-        rotation = turn * Rotation.from_rotvec(np.asarray(reset.nominal_rotation))
+        p = self.parameters
+        start = self.start_pose(rng)
         grasp = rng.uniform(-1, 1, 3) * np.array([p.grasp_x, p.grasp_y, p.grasp_yaw])
-        return InitialState(np.concatenate([position, rotation.as_quat()]), {"grasp": grasp})
+        return InitialState({"": start}, {"grasp": grasp})
 
     def apply(self, model: mujoco.MjModel, data: mujoco.MjData, state: InitialState) -> None:
-        """Shift the card in the gripper."""
+        """Shift the card in the gripper; the slot stands in its place."""
+        model.body_pos[model.body("slot").id] = self._slot
         x, y, yaw = state.variation["grasp"]
         card = model.body("card").id
         model.body_pos[card] = np.add(TCP_IN_HAND, [x, y, 0.0])
         model.body_quat[card] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+
+    def move_target(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
+        """The slot moves by 1 to 2 cm on the board."""
+        angle, distance = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.01, 0.02)
+        model.body_pos[model.body("slot").id] += distance * np.array([np.cos(angle), np.sin(angle), 0.0])
 
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """Success: the tip is at the floor of the slot, upright. Failure: the tip hangs beyond the board."""
@@ -260,6 +267,6 @@ class RamInsertion(Twin):
         seated = where[2] < -p.slot_depth + p.seated_gap and np.linalg.norm(turn) < p.seated_tilt
         return Truth(bool(inside and seated), bool(np.hypot(where[0], where[1]) > 0.2), poses)
 
-    def guide(self) -> RamGuide:
-        """How to insert."""
+    def guide(self, goal: str | None = None) -> RamGuide:
+        """How to insert; there is one goal."""
         return RamGuide(self.parameters.slot_depth)
