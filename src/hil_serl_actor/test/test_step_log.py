@@ -30,7 +30,7 @@ def step(sequence: int, *, episode: int = 0, last: bool = False, size: int = 8) 
         step_index=sequence,
         frames={"wrist": pixels},
         state={"gripper": np.array([sequence], np.float32)},
-        tcp_pose=np.array([0, 0, 0, 0, 0, 0, 1.0]),
+        tcp_poses=np.array([[0, 0, 0, 0, 0, 0, 1.0]]),
         action=None if last else np.zeros(6, np.float32),
         policy_action=None,
         source=Source.NONE if last else Source.POLICY,

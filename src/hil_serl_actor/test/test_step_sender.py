@@ -22,7 +22,7 @@ def step(sequence: int) -> Step:
         step_index=sequence,
         frames={},
         state={},
-        tcp_pose=np.array([0, 0, 0, 0, 0, 0, 1.0]),
+        tcp_poses=np.array([[0, 0, 0, 0, 0, 0, 1.0]]),
         action=np.zeros(6, np.float32),
         policy_action=None,
         source=Source.POLICY,

@@ -33,7 +33,7 @@ def records(episode, sources, *, success=False, cut=False, first_sequence=0):
                 step_index=index,
                 frames={"wrist": np.zeros((4, 4, 3), np.uint8)},
                 state={"tcp_pose": np.zeros(6, np.float32)},
-                tcp_pose=np.array([0, 0, 0, 0, 0, 0, 1.0]),
+                tcp_poses=np.array([[0, 0, 0, 0, 0, 0, 1.0]]),
                 action=None if last else np.zeros(6, np.float32),
                 policy_action=None,
                 source=source,

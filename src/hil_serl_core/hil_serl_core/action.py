@@ -1,13 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a policy action to the controller's target pose: ego-centric twist, adjoint mapping, workspace box."""
+"""From a policy action to commands of the arms: layout of the vector, ego-centric twist, wrench, gripper."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hil_serl_core import geometry
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.observation import ArmSample
+from hil_serl_core.spec.action import WRENCH_AXES, GripperSpec
+from hil_serl_core.spec.model import ArmSpec, TaskSpec
+
+CLOSE, STAY, OPEN = -1.0, 0.0, 1.0
+"""Gripper commands in an action vector."""
+
+
+class ActionLayout:
+    """Parts of the action vector: continuous components arm by arm, then one command per gripper.
+
+    The discrete action of the grasp critic is ``index = sum_k (g_k + 1) 3^k`` over grippers k with commands g_k in
+    {-1 close, 0 stay, +1 open}: 3 actions for one gripper, 9 for two (Sec. 3.3).
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self.continuous_size = spec.continuous_size
+        self.gripper_count = spec.grippers
+        self.size = spec.action_size
+        self.choices = spec.grasp_choices
+        self._weights = 3 ** np.arange(self.gripper_count)
+
+    def split(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(..., A) into continuous components (..., C) and gripper commands (..., G)."""
+        return action[..., : self.continuous_size], action[..., self.continuous_size :]
+
+    def index(self, grippers: np.ndarray) -> np.ndarray:
+        """Discrete action (...,) int64 of gripper commands (..., G), each rounded to -1, 0 or 1."""
+        commands = np.clip(np.rint(grippers), -1, 1).astype(np.int64)
+        return ((commands + 1) * self._weights).sum(axis=-1)
+
+    def grippers(self, index: int) -> np.ndarray:
+        """Gripper commands (G,) float32 of a discrete action."""
+        return (index // self._weights % 3 - 1).astype(np.float32)
+
+    def join(self, continuous: np.ndarray, index: int = 0) -> np.ndarray:
+        """(A,) float32 from continuous components (C,) and a discrete action."""
+        return np.concatenate([continuous, self.grippers(index)]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ArmCommand:
+    """What one arm is told at one tick.
+
+    Attributes:
+        pose: (7,) target of the tcp in the arm's base frame [m, xyzw]; None in wrench tasks.
+        wrench: (6,) feed-forward force and torque in the tcp frame [N, Nm]; None in twist tasks.
+        gripper: Opening to hold, 0 closed to 1 open; None without gripper control.
+    """
+
+    pose: np.ndarray | None = None
+    wrench: np.ndarray | None = None
+    gripper: float | None = None
 
 
 class TwistMapper:
@@ -17,20 +72,17 @@ class TwistMapper:
     would press ever harder (42-50 N against 19-27 N in the RAM twin).
     """
 
-    def __init__(self, spec: TaskSpec) -> None:
-        action, workspace, reset = spec.action, spec.workspace, spec.reset
+    def __init__(self, spec: TaskSpec, arm: str = "") -> None:
+        """Raises ValueError if the task's action is no twist."""
+        action = spec.action
+        if action.translation_scale is None or action.rotation_scale is None:
+            raise ValueError(f"task '{spec.name}' has a {action.kind} action, not a twist")
         self._scale = np.repeat([action.translation_scale, action.rotation_scale], 3)
-        self._nominal = geometry.make_pose(
-            np.array(reset.nominal_position), Rotation.from_rotvec(reset.nominal_rotation)
-        )
+        self._nominal = nominal_pose(spec.arm(arm))
+        workspace = spec.arm(arm).workspace
         self._lower = self._nominal[:3] + workspace.lower
         self._upper = self._nominal[:3] + workspace.upper
         self._max_rotation = workspace.max_rotation
-
-    @property
-    def box(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper corner of the workspace, (3,) each, base frame [m]."""
-        return self._lower, self._upper
 
     def target(self, action: np.ndarray, measured: np.ndarray) -> np.ndarray:
         """Target pose for one action.
@@ -75,3 +127,124 @@ class TwistMapper:
                     turn * (turn_reach / turn_angle)
                 )
         return geometry.make_pose(position, rotation)
+
+
+class ActionMapper:
+    """Maps an action vector to one command per arm."""
+
+    def __init__(self, spec: TaskSpec, grippers: GripperStates | None = None) -> None:
+        """Shares ``grippers`` with an episode runner if given; else it keeps its own."""
+        self._layout = ActionLayout(spec)
+        self._arms = spec.arm_names
+        self._per_arm = spec.action.per_arm
+        self._twist = (
+            {arm: TwistMapper(spec, arm) for arm in self._arms} if spec.action.kind == "twist" else {}
+        )
+        self._wrench_index = [WRENCH_AXES.index(axis) for axis in spec.action.wrench_axes]
+        self._wrench_scale = np.array(spec.action.wrench_scale)
+        self.grippers = grippers or GripperStates(spec)
+
+    def commands(self, action: np.ndarray, measured: Mapping[str, ArmSample]) -> dict[str, ArmCommand]:
+        """Commands for one action.
+
+        Args:
+            action: (A,) in [-1, 1], see ``ActionLayout``.
+            measured: Arm name to its measured state.
+
+        Raises:
+            ValueError: ``action`` is not a finite (A,) vector.
+        """
+        action = np.asarray(action, dtype=np.float64)
+        if action.shape != (self._layout.size,) or not np.isfinite(action).all():
+            raise ValueError(
+                f"this task's action has {self._layout.size} finite numbers, got {action.tolist()}"
+            )
+        continuous, grippers = self._layout.split(action)
+        openings = self.grippers.command(grippers)
+        result = {}
+        for k, arm in enumerate(self._arms):
+            part = continuous[k * self._per_arm : (k + 1) * self._per_arm]
+            opening = openings[k] if openings else None
+            if self._twist:
+                pose = self._twist[arm].target(part, measured[arm].tcp_pose)
+                result[arm] = ArmCommand(pose=pose, gripper=opening)
+            else:
+                result[arm] = ArmCommand(wrench=self._wrench(part), gripper=opening)
+        return result
+
+    def hold(self, poses: Mapping[str, np.ndarray]) -> dict[str, ArmCommand]:
+        """Commands that keep the arms at poses (7,), and the grippers as they are."""
+        openings = self.grippers.openings
+        return {
+            arm: ArmCommand(pose=poses[arm], gripper=openings[k] if openings else None)
+            for k, arm in enumerate(self._arms)
+        }
+
+    def _wrench(self, part: np.ndarray) -> np.ndarray:
+        wrench = np.zeros(6)
+        wrench[self._wrench_index] = np.clip(part, -1.0, 1.0) * self._wrench_scale
+        return wrench
+
+
+class GripperStates:
+    """What the grippers were last told: open or closed; a command that changes it is a toggle."""
+
+    FORCED_TICKS = (
+        4  # a gripper that was told to close and is wide open for so long was opened by something else
+    )
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self._gripper: GripperSpec | None = spec.action.gripper
+        self._arms = spec.arm_names
+        self._open = [False] * spec.grippers
+        self._wide = [0] * spec.grippers
+        self.reset()
+
+    def reset(self) -> None:
+        """The cell was reset: the task's initial state."""
+        if self._gripper is not None:
+            self._open = [self._gripper.initial == "open"] * len(self._open)
+            self._wide = [0] * len(self._open)
+
+    def observe(self, arms: Mapping[str, ArmSample]) -> None:
+        """Once per tick: notices a gripper that was forced open, so that closing it again is a decision."""
+        if self._gripper is None:
+            return
+        limit = 0.1 * self._gripper.close_position + 0.9 * self._gripper.open_position
+        for k, arm in enumerate(self._arms):
+            wide = not self._open[k] and arms[arm].gripper >= limit
+            self._wide[k] = self._wide[k] + 1 if wide else 0
+            if self._wide[k] >= self.FORCED_TICKS:
+                self._open[k] = True
+
+    def toggles(self, commands: np.ndarray) -> int:
+        """How many grippers commands (G,) would open or close."""
+        return sum(
+            bool((command > 0.5 and not is_open) or (command < -0.5 and is_open))
+            for command, is_open in zip(commands, self._open, strict=True)
+        )
+
+    def command(self, commands: np.ndarray) -> list[float]:
+        """Take commands (G,); returns the opening each gripper holds from now on. Repeating it changes nothing."""
+        for k, command in enumerate(commands):
+            if abs(command) > 0.5:
+                self._open[k] = bool(command > 0.0)
+        return self.openings
+
+    @property
+    def openings(self) -> list[float]:
+        """Opening each gripper is told to hold; empty without gripper control."""
+        if self._gripper is None:
+            return []
+        return [self._gripper.open_position if o else self._gripper.close_position for o in self._open]
+
+
+def nominal_pose(arm: ArmSpec) -> np.ndarray:
+    """(7,) nominal tcp pose at reset in the arm's base frame [m, xyzw]."""
+    return geometry.make_pose(np.array(arm.nominal_position), Rotation.from_rotvec(arm.nominal_rotation))
+
+
+def workspace_box(arm: ArmSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper corner of an arm's workspace, (3,) each, base frame [m]."""
+    nominal = np.array(arm.nominal_position)
+    return nominal + arm.workspace.lower, nominal + arm.workspace.upper

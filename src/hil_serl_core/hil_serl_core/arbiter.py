@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hil_serl_core.spec.model import InterventionSpec
+from hil_serl_core.spec.action import WRENCH_AXES
+from hil_serl_core.spec.model import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,20 @@ class OperatorInput:
     axes: np.ndarray
     buttons: Sequence[bool] = ()
 
+    def pressed(self, button: int | None) -> bool:
+        """Whether a button (0-based, None: there is none) is down."""
+        return button is not None and button < len(self.buttons) and bool(self.buttons[button])
+
 
 @dataclass(frozen=True)
 class Arbitration:
     """Decision of one tick.
 
     Attributes:
-        active: The operator drives.
-        action: (6,) float32 operator action in [-1, 1], tcp frame; zeros when the hand is off.
-        input_norm: Largest axis deflection beyond the dead-band, 0 ... 1.
-        stale: The device has been silent for longer than its limit; its last input is not used.
+        active: The operator drives, all arms together.
+        action: (A,) float32 operator action, see ``ActionLayout``; zeros when the hand is off.
+        input_norm: Largest axis deflection beyond the dead-band, 1 while a gripper button is pressed, 0 ... 1.
+        stale: No device has been heard within its limit; last inputs are not used.
     """
 
     active: bool
@@ -44,18 +49,23 @@ class Arbitration:
 
 
 class InterventionArbiter:
-    """Dead-band and hysteresis around the operator's input.
+    """Dead-band and hysteresis around the operator's input, from one device per arm.
 
     The dead-band is taken off the deflection, so that control is taken over at zero speed (no step when the hand
     touches the device). Control goes back to the policy after ``release_steps`` ticks below the dead-band, so that a
     hand passing through the centre does not hand over by accident; in these ticks the operator's zero is executed and the
-    arm stands still, hence nothing jumps on release.
+    arm stands still, hence nothing jumps on release. While the operator drives one arm, an arm whose device is at rest
+    stands still: the record is then entirely a person's, as in the original release.
     """
 
-    def __init__(self, spec: InterventionSpec) -> None:
-        self._spec = spec
-        self._index = np.array([abs(axis) - 1 for axis in spec.axis_map])
-        self._sign = np.sign(np.array(spec.axis_map)).astype(np.float64)
+    def __init__(self, spec: TaskSpec) -> None:
+        self._spec = spec.intervention
+        self._arms = spec.arm_names
+        self._size = spec.action_size
+        self._grippers = spec.grippers
+        axis_map = _axis_map(spec)
+        self._index = np.array([abs(axis) - 1 for axis in axis_map])
+        self._sign = np.sign(np.array(axis_map)).astype(np.float64)
         self._active = False
         self._quiet = 0
 
@@ -64,23 +74,36 @@ class InterventionArbiter:
         self._active = False
         self._quiet = 0
 
-    def update(self, now: float, operator: OperatorInput | None) -> Arbitration:
+    def update(self, now: float, operators: Mapping[str, OperatorInput]) -> Arbitration:
         """Decide for the tick at ``now`` [s].
 
         Args:
             now: Time of the tick.
-            operator: Latest input of the device, None if none was ever received.
+            operators: Arm name to the latest input of its device; an arm whose device was never heard is left out.
         """
-        stale = operator is None or now - operator.stamp > self._spec.timeout
-        action = np.zeros(6) if operator is None or stale else self._shaped(operator.axes)
+        fresh = {arm: o for arm, o in operators.items() if now - o.stamp <= self._spec.timeout}
+        parts = [self._shaped(fresh[arm].axes) if arm in fresh else self._zero() for arm in self._arms]
+        grippers = [self._gripper(fresh.get(arm)) for arm in self._arms[: self._grippers]]
+        action = np.concatenate([*parts, grippers]).astype(np.float32)
         norm = float(np.max(np.abs(action)))
         if norm > 0.0:
             self._active, self._quiet = True, 0
         elif self._active:
             self._quiet += 1
-            if self._quiet >= self._spec.release_steps or stale:
+            if self._quiet >= self._spec.release_steps or not fresh:
                 self._active, self._quiet = False, 0
-        return Arbitration(self._active, action.astype(np.float32), norm, stale)
+        return Arbitration(self._active, action, norm, not fresh)
+
+    def _zero(self) -> np.ndarray:
+        return np.zeros(len(self._index))
+
+    def _gripper(self, operator: OperatorInput | None) -> float:
+        """-1 close, +1 open, 0 for no button or both."""
+        if operator is None:
+            return 0.0
+        opened = operator.pressed(self._spec.open_button)
+        closed = operator.pressed(self._spec.close_button)
+        return float(opened) - float(closed)
 
     def _shaped(self, axes: np.ndarray) -> np.ndarray:
         axes = np.asarray(axes, dtype=np.float64)
@@ -90,5 +113,14 @@ class InterventionArbiter:
         deflection = float(np.max(np.abs(mapped)))
         dead_band = self._spec.dead_band
         if deflection <= dead_band:
-            return np.zeros(6)
+            return self._zero()
         return mapped * ((deflection - dead_band) / (1.0 - dead_band) / deflection)
+
+
+def _axis_map(spec: TaskSpec) -> tuple[int, ...]:
+    """Device axis (1-6, signed) behind each continuous component of one arm."""
+    if spec.action.kind == "twist":
+        return spec.intervention.axis_map
+    if spec.intervention.wrench_axis_map is not None:
+        return spec.intervention.wrench_axis_map
+    return tuple(WRENCH_AXES.index(axis) + 1 for axis in spec.action.wrench_axes)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
+from hil_serl_core.action import ActionLayout, GripperStates
 from hil_serl_core.arbiter import Arbitration, InterventionArbiter, OperatorInput
 from hil_serl_core.observation import Observation
 from hil_serl_core.spec.model import TaskSpec
@@ -19,16 +20,26 @@ class Mode(StrEnum):
     """What episodes are run for."""
 
     RECORD_DEMOS = "record_demos"
+    RECORD_CLASSIFIER = "record_classifier"
     TRAIN = "train"
     EVAL = "eval"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Verdict on the present state, from the reward model or from the operator's label."""
+    """Verdict on the present state, from the reward model or from the operator's label.
+
+    Attributes:
+        success: The task is solved.
+        failure: It can no longer be solved.
+        reward: Reward of this state if the model gives one; None: the sparse one of the task.
+        final: A person's verdict, which ends the episode even if it is to run to its limit.
+    """
 
     success: bool = False
     failure: bool = False
+    reward: float | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Tick:
 
     Attributes:
         step: The record of this tick.
-        action: (A,) action to execute, None when the episode is over.
+        action: (A,) action to execute (see ``ActionLayout``), None when the episode is over.
         arbitration: Who drives.
         result: Set on the last tick of the episode.
     """
@@ -84,7 +95,9 @@ class EpisodeRunner:
         self._hash = spec.hash
         self._actor_id = actor_id
         self._mode = mode
-        self._arbiter = InterventionArbiter(spec.intervention)
+        self._arbiter = InterventionArbiter(spec)
+        self._layout = ActionLayout(spec)
+        self.grippers = GripperStates(spec)
         self._sequence = next_sequence
         self._episode = next_episode - 1
         self._running = False
@@ -99,6 +112,7 @@ class EpisodeRunner:
         self._was_active = False
         self._start: float | None = None
         self._last_stamp = 0.0
+        self._penalty = 0.0
         self._version = -1
 
     @property
@@ -128,12 +142,14 @@ class EpisodeRunner:
         self._seed = seed
         self._zero_counters()
         self._arbiter.reset()
+        if self._spec.reset.method != "none":
+            self.grippers.reset()
 
     def tick(
         self,
         observation: Observation,
         outcome: Outcome,
-        operator: OperatorInput | None,
+        operators: Mapping[str, OperatorInput],
         propose: Callable[[Observation], Proposal] | None,
     ) -> Tick:
         """One control tick.
@@ -141,7 +157,7 @@ class EpisodeRunner:
         Args:
             observation: o_t.
             outcome: Verdict on the state of o_t.
-            operator: Latest input of the operator's device.
+            operators: Arm name to the latest input of its device.
             propose: The policy; None when there is none (demonstrations).
 
         Returns:
@@ -153,11 +169,11 @@ class EpisodeRunner:
         if self._start is None:
             self._start = observation.stamp
         self._last_stamp = observation.stamp
-        terminal = outcome.success or outcome.failure
-        truncated = not terminal and self._index >= self._spec.episode.max_steps
-        reward = self._spec.reward.success_reward if outcome.success and self._index > 0 else 0.0
+        self.grippers.observe(observation.arms)
+        terminal, truncated = self._ended(outcome)
+        reward = self._reward(outcome, terminal or truncated)
         self._return += reward
-        arbitration = self._arbiter.update(observation.stamp, operator)
+        arbitration = self._arbiter.update(observation.stamp, operators)
         if terminal or truncated:
             step = self._record(observation, None, None, Source.NONE, reward, True, terminal)
             reason = "success" if outcome.success else "failure" if outcome.failure else "time_limit"
@@ -171,12 +187,36 @@ class EpisodeRunner:
         action = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)
         source = Source.HUMAN if human else Source.POLICY
         step = self._record(observation, action, proposal, source, reward, False, False)
+        self._move_grippers(action)
         if arbitration.active:
             self._intervened += 1
             self._segments += not self._was_active
         self._was_active = arbitration.active
         self._index += 1
         return Tick(step, action, arbitration, None)
+
+    def _ended(self, outcome: Outcome) -> tuple[bool, bool]:
+        """Whether the episode is terminated by the task, or truncated by the time limit."""
+        at_limit = self._index >= self._spec.episode.max_steps
+        decided = outcome.success or outcome.failure
+        if self._spec.episode.run_to_limit and not outcome.final and not at_limit:
+            decided = False
+        return decided, at_limit and not decided
+
+    def _reward(self, outcome: Outcome, last: bool) -> float:
+        if self._index == 0:
+            return 0.0
+        if outcome.reward is not None:
+            return outcome.reward
+        succeeded = outcome.success and (last or not self._spec.episode.run_to_limit)
+        return self._spec.reward.success_reward if succeeded else 0.0
+
+    def _move_grippers(self, action: np.ndarray) -> None:
+        """Notes the penalty that the next record carries, and what the grippers are told."""
+        _, commands = self._layout.split(action)
+        gripper = self._spec.action.gripper
+        self._penalty = 0.0 if gripper is None else gripper.penalty * self.grippers.toggles(commands)
+        self.grippers.command(commands)
 
     def abort(self, reason: str) -> EpisodeResult:
         """End the episode without a last record: its last step starts no transition, nothing false is learnt."""
@@ -202,12 +242,12 @@ class EpisodeRunner:
             step_index=self._index,
             frames=observation.frames,
             state=observation.state,
-            tcp_pose=observation.tcp_pose,
+            tcp_poses=observation.tcp_poses,
             action=action,
             policy_action=None if proposal is None else np.asarray(proposal.action, dtype=np.float32),
             source=source,
             reward=reward,
-            grasp_penalty=0.0,
+            grasp_penalty=self._penalty,
             is_first=self._index == 0,
             is_last=is_last,
             is_terminal=is_terminal,

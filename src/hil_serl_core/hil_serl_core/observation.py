@@ -19,6 +19,7 @@ tcp_pose: position [m] and rotation vector [rad] of the tcp in the frame of the 
 tcp_twist: linear [m/s] and angular [rad/s] velocity of the tcp, in the tcp frame.
 tcp_wrench: external force [N] and torque [Nm] at the tcp, in the tcp frame.
 gripper: opening, 0 closed to 1 open. joint_position [rad], joint_velocity [rad/s].
+With two arms each part exists once per arm, as ``left/tcp_pose`` and so on.
 """
 
 _STAMP_TOLERANCE = 1e-6  # s; stamps that went through integer nanoseconds
@@ -59,12 +60,17 @@ class ArmSample:
 
 @dataclass(frozen=True)
 class Observation:
-    """What the policy sees at one tick; see ``Step`` for shapes and units."""
+    """What the policy sees at one tick; see ``Step`` for shapes and units. ``arms``: arm name to measured state."""
 
     stamp: float
     frames: Mapping[str, np.ndarray]
     state: Mapping[str, np.ndarray]
-    tcp_pose: np.ndarray
+    arms: Mapping[str, ArmSample]
+
+    @property
+    def tcp_poses(self) -> np.ndarray:
+        """(arms, 7) tcp poses, each in its arm's base frame."""
+        return np.stack([arm.tcp_pose for arm in self.arms.values()])
 
 
 def crop_and_resize(image: np.ndarray, camera: CameraSpec) -> np.ndarray:
@@ -122,6 +128,17 @@ def ego_centric_state(
     return state
 
 
+def full_state(
+    arms: Mapping[str, ArmSample], reset_poses: Mapping[str, np.ndarray], parts: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """State of all arms, named as in ``TaskSpec.state_sizes``: ``tcp_pose``, or ``left/tcp_pose`` for one of two."""
+    return {
+        f"{name}/{part}" if name else part: value
+        for name, arm in arms.items()
+        for part, value in ego_centric_state(arm, reset_poses[name], parts).items()
+    }
+
+
 class ObservationAssembler:
     """Keeps the latest inputs and says whether they make an observation.
 
@@ -132,17 +149,25 @@ class ObservationAssembler:
         self._spec = spec
         self._cameras = {camera.name: camera for camera in spec.cameras}
         self._frames: dict[str, tuple[float, np.ndarray]] = {}
-        self._arm: ArmSample | None = None
+        self._arms: dict[str, ArmSample] = {}
 
     @property
-    def arm(self) -> ArmSample | None:
-        """Latest accepted arm state."""
-        return self._arm
+    def arms(self) -> dict[str, ArmSample] | None:
+        """Latest accepted states of all arms, in the task's order; None while one is missing."""
+        if len(self._arms) < len(self._spec.arm_names):
+            return None
+        return {name: self._arms[name] for name in self._spec.arm_names}
+
+    @property
+    def stamp(self) -> float | None:
+        """Time of the latest arm state [s]; of several arms, the oldest one's."""
+        arms = self.arms
+        return None if arms is None else min(arm.stamp for arm in arms.values())
 
     def clear(self) -> None:
         """Forget all inputs, so that nothing from before a reset is used after it."""
         self._frames.clear()
-        self._arm = None
+        self._arms.clear()
 
     def put_frame(self, camera: str, stamp: float, image: np.ndarray) -> None:
         """Take a driver's image, (H, W, 3) uint8 RGB.
@@ -154,26 +179,31 @@ class ObservationAssembler:
             raise ObservationError(f"the task has no camera '{camera}'; it has {', '.join(self._cameras)}")
         self._frames[camera] = (stamp, crop_and_resize(image, self._cameras[camera]))
 
-    def put_arm(self, arm: ArmSample) -> None:
+    def put_arm(self, sample: ArmSample, arm: str = "") -> None:
         """Take an arm state.
 
         Raises:
-            ObservationError: Wrong base frame, NaN or infinity in a part the task uses, or no unit quaternion.
+            ObservationError: An arm that the task does not have, wrong base frame, NaN or infinity in a part the task
+                uses, or no unit quaternion.
         """
-        if arm.frame_id != self._spec.base_frame:
+        topic = f"{arm}/arm_state" if arm else "arm_state"
+        if arm not in self._spec.arm_names:
+            raise ObservationError(f"the task has no arm '{arm}'; it has {list(self._spec.arm_names)}")
+        base_frame = self._spec.arm(arm).base_frame
+        if sample.frame_id != base_frame:
             raise ObservationError(
-                f"arm_state is in frame '{arm.frame_id}', the task file's base_frame is '{self._spec.base_frame}'"
+                f"{topic} is in frame '{sample.frame_id}', the task file's base_frame is '{base_frame}'"
             )
-        if not geometry.is_pose(arm.tcp_pose):
+        if not geometry.is_pose(sample.tcp_pose):
             raise ObservationError(
-                f"arm_state carries no valid tcp pose: {arm.tcp_pose.tolist()}; check the arm driver"
+                f"{topic} carries no valid tcp pose: {sample.tcp_pose.tolist()}; check the arm driver"
             )
-        for part, value in ego_centric_state(arm, arm.tcp_pose, self._spec.state).items():
+        for part, value in ego_centric_state(sample, sample.tcp_pose, self._spec.state).items():
             if value.shape != (STATE_PARTS[part],) or not np.isfinite(value).all():
                 raise ObservationError(
-                    f"arm_state carries no valid {part}: {value.tolist()}; check the arm driver"
+                    f"{topic} carries no valid {part}: {value.tolist()}; check the arm driver"
                 )
-        self._arm = arm
+        self._arms[arm] = sample
 
     def missing(self, now: float, exact: bool = False) -> list[str]:
         """Names of what keeps an observation at ``now`` from being complete; empty when it is.
@@ -183,7 +213,10 @@ class ObservationAssembler:
             exact: Every input must carry exactly this stamp (lockstep), instead of being younger than the limit.
         """
         problems = []
-        sources: dict[str, float | None] = {"arm_state": self._arm.stamp if self._arm is not None else None}
+        sources: dict[str, float | None] = {}
+        for arm in self._spec.arm_names:
+            sample = self._arms.get(arm)
+            sources[f"{arm}/arm_state" if arm else "arm_state"] = None if sample is None else sample.stamp
         for name in self._cameras:
             sources[f"camera/{name}"] = self._frames[name][0] if name in self._frames else None
         for name, stamp in sources.items():
@@ -195,12 +228,18 @@ class ObservationAssembler:
                 problems.append(f"{name} ({now - stamp:.2f} s old, limit {self._spec.observation_timeout} s)")
         return problems
 
-    def assemble(self, now: float, reset_pose: np.ndarray) -> Observation:
-        """The observation at ``now``. Call only when ``missing`` is empty."""
-        assert self._arm is not None
+    def assemble(self, now: float, reset_poses: Mapping[str, np.ndarray]) -> Observation:
+        """The observation at ``now``; call only when ``missing`` is empty.
+
+        Args:
+            now: Time of the tick [s].
+            reset_poses: Arm name to its (7,) tcp pose at the start of the episode, base frame.
+        """
+        arms = self.arms
+        assert arms is not None
         return Observation(
             stamp=now,
             frames={name: self._frames[name][1] for name in self._cameras},
-            state=ego_centric_state(self._arm, reset_pose, self._spec.state),
-            tcp_pose=self._arm.tcp_pose,
+            state=full_state(arms, reset_poses, self._spec.state),
+            arms=arms,
         )

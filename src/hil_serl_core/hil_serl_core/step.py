@@ -35,8 +35,9 @@ class Step:
         step_index: 0, 1, 2, ... within the episode.
         frames: Camera name to (H, W, 3) uint8 RGB, cropped and resized, in the task's order.
         state: State part to float32 vector (see ``observation.STATE_PARTS``), in the task's order.
-        tcp_pose: (7,) float64 measured tcp pose in the base frame [m, xyzw].
-        action: (A,) float32 executed action in [-1, 1], tcp frame; None on the last record.
+        tcp_poses: (arms, 7) float64 measured tcp poses, each in its arm's base frame [m, xyzw].
+        action: (A,) float32 executed action in [-1, 1], tcp frames, then gripper commands -1 close, 0 stay, 1 open
+            (see ``ActionLayout``); None on the last record.
         policy_action: (A,) float32 what the policy proposed; None without a policy or on the last record.
         source: Who produced ``action``.
         reward: Reward on arrival at this observation; 0 on the first record.
@@ -55,7 +56,7 @@ class Step:
     step_index: int
     frames: Mapping[str, np.ndarray]
     state: Mapping[str, np.ndarray]
-    tcp_pose: np.ndarray
+    tcp_poses: np.ndarray
     action: np.ndarray | None
     policy_action: np.ndarray | None
     source: Source

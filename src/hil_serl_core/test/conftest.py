@@ -45,3 +45,37 @@ def task_dict() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def spec() -> TaskSpec:
     return task_from_dict(TASK)
+
+
+@pytest.fixture(scope="session")
+def two_arms() -> TaskSpec:
+    """Two arms with grippers: 12-D twist and nine discrete actions."""
+    task = copy.deepcopy(TASK)
+    workspace = task.pop("workspace")
+    nominal = task["reset"].pop("nominal_position")
+    task["arms"] = {
+        side: {
+            "base_frame": f"{side}_base",
+            "tcp_frame": f"{side}_tcp",
+            "base_position": [0.0, y, 0.0],
+            "nominal_position": nominal,
+            "workspace": workspace,
+        }
+        for side, y in (("right", -0.4), ("left", 0.4))
+    }
+    task["state"].append("gripper")
+    task["action"]["gripper"] = {"penalty": -0.02}
+    return task_from_dict(task)
+
+
+@pytest.fixture(scope="session")
+def wrench_task() -> TaskSpec:
+    """Three components of a feed-forward wrench, as in Table 12."""
+    task = copy.deepcopy(TASK)
+    task["state"] = ["tcp_pose", "joint_position", "joint_velocity"]
+    task["action"] = {
+        "kind": "wrench",
+        "wrench_axes": ["force_x", "force_z", "torque_y"],
+        "wrench_scale": [13.0, 12.0, 3.5],
+    }
+    return task_from_dict(task)

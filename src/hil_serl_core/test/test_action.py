@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hil_serl_core import geometry
-from hil_serl_core.action import TwistMapper
+from hil_serl_core.action import ActionLayout, ActionMapper, TwistMapper, nominal_pose, workspace_box
+from hil_serl_core.observation import ArmSample
 
 NOMINAL = geometry.make_pose(np.array([0.5, 0.0, 0.3]), Rotation.from_rotvec([np.pi, 0, 0]))
 number = st.floats(-3.0, 3.0, allow_nan=False)
@@ -49,8 +50,8 @@ def test_target_never_jumps_wherever_the_arm_is(mapper, action, measured):
 
 
 @given(action=actions)
-def test_target_stays_in_the_box(mapper, action):
-    lower, upper = mapper.box
+def test_target_stays_in_the_box(spec, mapper, action):
+    lower, upper = workspace_box(spec.arm(""))
     pose = NOMINAL.copy()
     for _ in range(30):
         pose = mapper.target(action, pose)
@@ -74,3 +75,52 @@ def test_arm_outside_the_box_comes_back_step_by_step(mapper):
 def test_malformed_actions_are_refused(mapper, action):
     with pytest.raises(ValueError, match="6 finite numbers"):
         mapper.target(action, NOMINAL)
+
+
+def measured(spec):
+    return {
+        name: ArmSample(
+            0.0,
+            spec.arm(name).base_frame,
+            nominal_pose(spec.arm(name)),
+            np.zeros(6),
+            np.zeros(6),
+            np.zeros(7),
+            np.zeros(7),
+        )
+        for name in spec.arm_names
+    }
+
+
+def test_nine_discrete_actions_of_two_grippers(two_arms):
+    layout = ActionLayout(two_arms)
+    assert (layout.size, layout.continuous_size, layout.choices) == (14, 12, 9)
+    # index = (g_left + 1) + 3 (g_right + 1)
+    assert layout.grippers(0).tolist() == [-1, -1]
+    assert layout.grippers(5).tolist() == [1, 0]
+    assert [int(layout.index(layout.grippers(k))) for k in range(9)] == list(range(9))
+    assert layout.join(np.zeros(12), 6)[12:].tolist() == [-1, 1]
+
+
+def test_each_arm_gets_its_own_target_and_opening(two_arms):
+    mapper = ActionMapper(two_arms)
+    action = np.zeros(14)
+    action[2], action[6], action[12] = 1.0, 1.0, -1.0
+    commands = mapper.commands(action, measured(two_arms))
+    assert np.allclose(commands["left"].pose[:3], [0.5, 0.0, 0.29])
+    assert np.allclose(commands["right"].pose[:3], [0.51, 0.0, 0.3])
+    assert (commands["left"].gripper, commands["right"].gripper) == (0.0, 1.0)
+    action[12] = 0.0
+    assert mapper.commands(action, measured(two_arms))["left"].gripper == 0.0, "stay holds the last opening"
+
+
+def test_wrench_components_land_at_their_place(wrench_task):
+    command = ActionMapper(wrench_task).commands(np.array([0.5, -1.0, 2.0]), measured(wrench_task))[""]
+    assert command.wrench.tolist() == [6.5, 0.0, -12.0, 0.0, 3.5, 0.0]
+    assert command.pose is None
+
+
+@pytest.mark.parametrize("action", [np.zeros(7), np.full(14, np.nan)])
+def test_an_action_of_another_task_is_refused(two_arms, action):
+    with pytest.raises(ValueError, match="14 finite numbers"):
+        ActionMapper(two_arms).commands(action, measured(two_arms))

@@ -6,10 +6,23 @@ import pytest
 
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
-from hil_serl_core.observation import Observation
+from hil_serl_core.observation import ArmSample, Observation
 from hil_serl_core.step import Source
 
 POLICY = np.full(6, 0.25, dtype=np.float32)
+
+
+def arm_at(stamp, opening=float("nan")):
+    return ArmSample(
+        stamp,
+        "base",
+        np.array([0, 0, 0, 0, 0, 0, 1.0]),
+        np.zeros(6),
+        np.zeros(6),
+        np.zeros(7),
+        np.zeros(7),
+        opening,
+    )
 
 
 def observe(index):
@@ -17,7 +30,7 @@ def observe(index):
         0.1 * index,
         {"wrist_1": np.full((16, 16, 3), index, np.uint8)},
         {"tcp_pose": np.zeros(6, np.float32)},
-        np.array([0, 0, 0, 0, 0, 0, 1.0]),
+        {"": arm_at(0.1 * index)},
     )
 
 
@@ -26,7 +39,7 @@ def propose(_):
 
 
 def hand(index, x):
-    return OperatorInput(0.1 * index, np.array([x, 0, 0, 0, 0, 0.0]))
+    return {"": OperatorInput(0.1 * index, np.array([x, 0, 0, 0, 0, 0.0]))}
 
 
 def run(spec, runner, success_at=None, pushes=(), policy=propose):
@@ -86,7 +99,7 @@ def test_numbers_run_on_over_episodes_and_aborts(spec):
     runner.begin()
     first = run(spec, runner, success_at=2)
     runner.begin()
-    partial = runner.tick(observe(0), Outcome(), None, propose)
+    partial = runner.tick(observe(0), Outcome(), {}, propose)
     aborted = runner.abort("camera/wrist_1 lost")
     runner.begin()
     second = run(spec, runner, success_at=1)
@@ -101,7 +114,7 @@ def test_numbers_run_on_over_episodes_and_aborts(spec):
 def test_no_transition_leads_across_an_abort(spec):
     runner = EpisodeRunner(spec, "a", Mode.TRAIN)
     runner.begin()
-    cut = runner.tick(observe(0), Outcome(), None, propose).step
+    cut = runner.tick(observe(0), Outcome(), {}, propose).step
     runner.abort("x")
     runner.begin()
     first, second = (t.step for t in run(spec, runner, success_at=1))
@@ -137,3 +150,51 @@ def test_demonstrations_are_human_throughout(spec):
 def test_tick_without_begin_is_a_programming_error(spec):
     with pytest.raises(RuntimeError):
         EpisodeRunner(spec, "a", Mode.TRAIN).tick(observe(0), Outcome(), None, None)
+
+
+def both(index, left=0.4, right=1.0):
+    arms = {"left": arm_at(0.1 * index, left), "right": arm_at(0.1 * index, right)}
+    return Observation(0.1 * index, {}, {}, arms)
+
+
+def test_only_a_toggle_is_penalised_and_on_arrival(two_arms):
+    runner = EpisodeRunner(two_arms, "a", Mode.TRAIN)
+    runner.begin()
+    commands = [(-1, 0), (-1, 0), (0, -1), (1, 1), (0, 0)]  # toggles: 1, 0, 1, 2, 0
+    steps = []
+    for i, command in enumerate(commands):
+        action = np.array([0.0] * 12 + list(command), np.float32)
+        steps.append(runner.tick(both(i), Outcome(), {}, lambda _, a=action: Proposal(a, 1)).step)
+    steps.append(runner.tick(both(5), Outcome(success=True), {}, propose).step)
+    assert [s.grasp_penalty for s in steps] == pytest.approx([0, -0.02, 0, -0.02, -0.04, 0])
+    assert [s.reward for s in steps] == [0, 0, 0, 0, 0, 1], "the penalty is the grasp critic's alone"
+
+
+def test_a_gripper_forced_open_can_be_closed_again_by_a_decision(two_arms):
+    runner = EpisodeRunner(two_arms, "a", Mode.TRAIN)
+    runner.begin()
+    close = Proposal(np.array([0.0] * 12 + [-1, 0], np.float32), 1)
+    stay = Proposal(np.zeros(14, np.float32), 1)
+    runner.tick(both(0, left=1.0), Outcome(), {}, lambda _: close)
+    runner.tick(both(1, left=0.4), Outcome(), {}, lambda _: stay)
+    assert runner.grippers.openings == [0.0, 1.0]
+    for i in range(2, 6):  # somebody opens it
+        runner.tick(both(i, left=1.0), Outcome(), {}, lambda _: stay)
+    assert runner.grippers.openings == [1.0, 1.0]
+
+
+def test_an_episode_that_runs_to_its_limit_is_judged_there(spec):
+    spec = spec.model_copy(update={"episode": spec.episode.model_copy(update={"run_to_limit": True})})
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    ticks = run(spec, runner, success_at=2)
+    assert [t.step.reward for t in ticks] == [0, 0, 0, 0, 0, 1]
+    assert ticks[-1].step.is_terminal
+    assert ticks[-1].result.success
+
+
+def test_a_reward_model_may_give_a_reward_of_its_own_at_every_step(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    rewards = [runner.tick(observe(i), Outcome(reward=-0.5), {}, propose).step.reward for i in range(3)]
+    assert rewards == [0.0, -0.5, -0.5]

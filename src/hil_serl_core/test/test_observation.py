@@ -60,7 +60,7 @@ def test_assemble_crops_and_resizes(spec):
     assembler.put_arm(arm())
     assembler.put_frame("wrist_1", 1.0, image())
     assert assembler.missing(1.1) == []
-    observation = assembler.assemble(1.1, arm().tcp_pose)
+    observation = assembler.assemble(1.1, {"": arm().tcp_pose})
     assert observation.frames["wrist_1"].shape == (16, 16, 3)
     # Box filter over the 2x2 block at the crop's corner.
     block = image()[0:2, 4:6].astype(float).mean(axis=(0, 1))
@@ -99,4 +99,20 @@ def test_bad_arm_state_is_refused_and_not_kept(spec, change, message):
     assembler = ObservationAssembler(spec)
     with pytest.raises(ObservationError, match=message):
         assembler.put_arm(arm(**change))
-    assert assembler.arm is None
+    assert assembler.arms is None
+
+
+def test_two_arms_make_one_observation_and_the_missing_one_is_named(two_arms):
+    assembler = ObservationAssembler(two_arms)
+    assembler.put_frame("wrist_1", 1.0, np.zeros((32, 40, 3), np.uint8))
+    assembler.put_arm(arm(frame_id="left_base", gripper=0.4), "left")
+    assert any("right/arm_state" in problem for problem in assembler.missing(1.0))
+    with pytest.raises(ObservationError, match="right/arm_state is in frame 'left_base'"):
+        assembler.put_arm(arm(frame_id="left_base", gripper=0.4), "right")
+    assembler.put_arm(arm(frame_id="right_base", gripper=1.0), "right")
+    assert assembler.missing(1.0) == []
+    poses = {name: sample.tcp_pose for name, sample in assembler.arms.items()}
+    observation = assembler.assemble(1.0, poses)
+    assert list(observation.state) == list(two_arms.state_sizes)
+    assert observation.state["left/gripper"] == pytest.approx(0.4)
+    assert observation.tcp_poses.shape == (2, 7)

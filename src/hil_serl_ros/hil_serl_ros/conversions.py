@@ -105,7 +105,7 @@ def step_to_message(step: Step, frame_id: str = "base") -> StepMessage:
         NamedVector(name=part, values=_floats(vector, f"state[{part}]"))
         for part, vector in step.state.items()
     ]
-    message.tcp_pose = pose_from_array(step.tcp_pose, "tcp_pose")
+    message.tcp_poses = [pose_from_array(pose, "tcp_poses") for pose in step.tcp_poses]
     message.action = _floats(step.action, "action")
     message.policy_action = _floats(step.policy_action, "policy_action")
     return message
@@ -140,7 +140,7 @@ def step_from_message(message: StepMessage) -> Step:
         step_index=message.step_index,
         frames=frames,
         state=state,
-        tcp_pose=pose_to_array(message.tcp_pose),
+        tcp_poses=np.array([pose_to_array(pose) for pose in message.tcp_poses]).reshape(-1, 7),
         action=_vector(message.action) if len(message.action) else None,
         policy_action=_vector(message.policy_action) if len(message.policy_action) else None,
         source=Source(message.source),

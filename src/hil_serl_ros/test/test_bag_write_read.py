@@ -81,7 +81,7 @@ def test_other_readers_decode_it_by_its_own_definitions(
             assert message.frames[1].camera == "wrist_2"
             assert bytes(message.frames[1].data) == expected.frames["wrist_2"].tobytes()
             assert message.state[0].values.tolist() == expected.state["tcp_pose"].tolist()
-            assert message.tcp_pose.orientation.w == 1.0
+            assert message.tcp_poses[0].orientation.w == 1.0
         (offered,) = reader.connections[0].ext.offered_qos_profiles
         assert (offered.depth, offered.reliability.name, offered.durability.name) == (
             200,

@@ -44,7 +44,7 @@ def steps(draw: st.DrawFn) -> Step:
         state=draw(
             st.dictionaries(NAMES, npst.arrays(np.float32, st.integers(1, 8), elements=FLOAT32), max_size=4)
         ),
-        tcp_pose=draw(npst.arrays(np.float64, 7, elements=st.floats(-1e3, 1e3))),
+        tcp_poses=draw(npst.arrays(np.float64, (draw(st.integers(1, 2)), 7), elements=st.floats(-1e3, 1e3))),
         action=None if last else draw(vector),
         policy_action=None if last or draw(st.booleans()) else draw(vector),
         source=Source.NONE if last else draw(st.sampled_from(list(Source)[1:])),

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Control law, workspace and arms of a task."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from hil_serl_core.spec.common import NonNegative, PositiveVector3, SpecModel, Vector3
+
+
+class WrenchControlSpec(SpecModel):
+    """Limits of the feed-forward wrench controller; components of the tcp frame."""
+
+    force_limit: float = Field(default=20.0, gt=0.0, le=200.0, description="per component [N]")
+    torque_limit: float = Field(default=5.0, gt=0.0, le=50.0, description="per component [Nm]")
+    timeout: float = Field(
+        default=0.2, gt=0.0, description="age at which a wrench is stale and the arm holds [s]"
+    )
+    translational_damping: NonNegative = Field(default=0.0, description="viscous term [Ns/m]")
+    rotational_damping: NonNegative = Field(default=0.0, description="viscous term [Nms/rad]")
+    box_stiffness: NonNegative = Field(default=1000.0, description="pull back into the workspace box [N/m]")
+    box_damping: NonNegative = Field(default=60.0, description="[Ns/m]")
+    box_margin: NonNegative = Field(
+        default=0.03, le=1.0, description="depth outside the box at which the controller faults [m]"
+    )
+
+
+class ControlSpec(SpecModel):
+    """Cartesian impedance control with reference limiting, eq. (7); axes x, y, z of the base frame."""
+
+    frequency: float = Field(default=10.0, gt=0.0, le=100.0, description="policy rate [Hz]")
+    translational_stiffness: PositiveVector3 = Field(description="k_p [N/m]")
+    rotational_stiffness: PositiveVector3 = Field(description="k_p [Nm/rad]")
+    translational_damping: PositiveVector3 | None = Field(
+        default=None, description="k_d [Ns/m]; null: from damping_ratio"
+    )
+    rotational_damping: PositiveVector3 | None = Field(
+        default=None, description="k_d [Nms/rad]; null: from damping_ratio"
+    )
+    damping_ratio: float = Field(default=1.0, gt=0.0, le=3.0, description="zeta of D = 2 zeta sqrt(K Lambda)")
+    clip_positive: PositiveVector3 = Field(
+        description="largest e = measured - target per axis (sign of eq. 7): bounds the push in the negative direction [m]"
+    )
+    clip_negative: PositiveVector3 = Field(
+        description="largest -e per axis, as a positive number: bounds the push in the positive direction [m]"
+    )
+    rotation_clip_positive: PositiveVector3 = Field(
+        description="largest rotation error per axis, rotation vector, sign as above [rad]"
+    )
+    rotation_clip_negative: PositiveVector3 = Field(
+        description="largest -rotation error, as a positive number [rad]"
+    )
+    nullspace_stiffness: NonNegative = Field(default=0.2, description="[Nm/rad]")
+    nullspace_damping: NonNegative = Field(default=1.0, description="[Nms/rad]")
+    target_filter: float = Field(
+        default=0.02, gt=0.0, le=1.0, description="share of the way to the target per tick"
+    )
+    torque_rate_limit: float = Field(default=1.0, gt=0.0, description="[Nm per 1 ms tick]")
+    target_timeout: float = Field(
+        default=0.5, gt=0.0, description="age at which a target is stale and the arm holds [s]"
+    )
+    damped_velocity: Literal["measured", "relative"] = Field(
+        default="measured",
+        description="relative: damps only velocity that the moving target does not ask for",
+    )
+    wrench: WrenchControlSpec = WrenchControlSpec()
+
+
+class WorkspaceSpec(SpecModel):
+    """Box for the target, relative to the nominal reset pose; axes of the base frame."""
+
+    lower: Vector3 = Field(description="lowest corner [m]")
+    upper: Vector3 = Field(description="highest corner [m]")
+    max_rotation: float = Field(
+        gt=0.0, le=3.2, description="largest angle from the nominal reset orientation [rad]"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WorkspaceSpec:
+        if any(low >= high for low, high in zip(self.lower, self.upper, strict=True)):
+            raise ValueError(f"lower {list(self.lower)} must be below upper {list(self.upper)} on every axis")
+        return self
+
+
+class ArmSpec(SpecModel):
+    """One of several arms; what a single-arm task states at its top level."""
+
+    base_frame: str = Field(min_length=1)
+    tcp_frame: str = Field(min_length=1)
+    base_position: Vector3 = Field(
+        default=(0.0, 0.0, 0.0), description="where the arm's base stands in the world frame [m]"
+    )
+    base_rotation: Vector3 = Field(default=(0.0, 0.0, 0.0), description="rotation vector in the world [rad]")
+    nominal_position: Vector3 = Field(description="nominal tcp position at reset, the arm's base frame [m]")
+    nominal_rotation: Vector3 = Field(
+        default=(3.141592653589793, 0.0, 0.0), description="nominal tcp orientation, rotation vector [rad]"
+    )
+    workspace: WorkspaceSpec
+    control: ControlSpec | None = Field(default=None, description="null: the task's")

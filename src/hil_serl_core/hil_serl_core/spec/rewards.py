@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reward of a task."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from hil_serl_core.spec.common import Name, NonNegative, Positive, SpecModel, Vector3
+
+
+class PoseRewardSpec(SpecModel):
+    """Success by the measured tcp pose: alone (kind pose) or as a check beside the classifier."""
+
+    arm: str = Field(default="", description="arm it refers to; empty: the only arm")
+    position: Vector3 | None = Field(default=None, description="goal of the tcp, base frame [m]")
+    position_tolerance: tuple[Positive, Positive, Positive] | None = Field(
+        default=None, description="largest deviation per axis of the base frame [m]"
+    )
+    rotation: Vector3 | None = Field(default=None, description="goal orientation, rotation vector [rad]")
+    rotation_tolerance: Positive | None = Field(default=None, description="largest angle from it [rad]")
+    minimum_height: float | None = Field(default=None, description="least z of the tcp, base frame [m]")
+    maximum_height: float | None = Field(default=None, description="largest z of the tcp, base frame [m]")
+    gripper: tuple[NonNegative, NonNegative] | None = Field(
+        default=None, description="smallest and largest opening, 0 closed to 1 open"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PoseRewardSpec:
+        for goal, tolerance in (("position", "position_tolerance"), ("rotation", "rotation_tolerance")):
+            if (getattr(self, goal) is None) != (getattr(self, tolerance) is None):
+                raise ValueError(f"{goal} and {tolerance} belong together: give both or neither")
+        low, high = self.minimum_height, self.maximum_height
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"minimum_height {low} must be below maximum_height {high}")
+        if self.gripper is not None and self.gripper[0] > self.gripper[1]:
+            raise ValueError(f"gripper {list(self.gripper)} must be [smallest, largest] opening")
+        if not self.model_fields_set - {"arm"}:
+            raise ValueError("a pose section needs at least one condition, e.g. minimum_height")
+        return self
+
+
+class ClassifierSpec(SpecModel):
+    """Success by a classifier on camera images (App. B)."""
+
+    cameras: tuple[Name, ...] = Field(min_length=1, description="classifier views, Tables 2-12")
+    classes: tuple[Name, ...] = Field(
+        default=("other", "success"),
+        min_length=2,
+        description="two classes: binary; more: N-way. 'success' must be one of them",
+    )
+    failure_classes: tuple[Name, ...] = Field(
+        default=(), description="classes of states from which the task cannot be solved: they end the episode"
+    )
+    threshold: float | None = Field(
+        default=None, gt=0.0, lt=1.0, description="null: the one chosen on held-out data at training"
+    )
+    confirm_steps: int = Field(
+        default=1, ge=1, le=20, description="success after so many positive observations in a row"
+    )
+    form: Literal["binary", "log_probability"] = Field(
+        default="binary", description="log_probability: reward of every step is log p(success), as in SERL"
+    )
+    least_log_probability: float = Field(
+        default=-7.0,
+        lt=0.0,
+        description="log p is cut here, so that one sure negative cannot outweigh an episode",
+    )
+
+    @model_validator(mode="after")
+    def _classes(self) -> ClassifierSpec:
+        if "success" not in self.classes or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes must differ and 'success' be one of them, got {list(self.classes)}")
+        unknown = sorted(
+            set(self.failure_classes) - set(self.classes) | set(self.failure_classes) & {"success"}
+        )
+        if unknown:
+            raise ValueError(f"failure_classes must be classes other than 'success', not {unknown}")
+        return self
+
+
+class RewardSpec(SpecModel):
+    """Sparse reward: ``success_reward`` once on success, 0 otherwise, unless a model gives its own."""
+
+    kind: Literal["ground_truth", "classifier", "pose", "operator", "vice"] = Field(
+        default="ground_truth",
+        description="ground_truth: the simulated cell's sim/truth; classifier: images; pose: tcp pose; "
+        "operator: a person's label; vice: classifier trained online (SERL)",
+    )
+    success_reward: float = Field(default=1.0, gt=0.0)
+    classifier: ClassifierSpec | None = Field(default=None, description="for kinds classifier and vice")
+    pose: PoseRewardSpec | None = Field(
+        default=None, description="goal of kind pose; beside a classifier: an extra condition"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> RewardSpec:
+        if self.kind in ("classifier", "vice") and self.classifier is None:
+            raise ValueError(f"reward kind '{self.kind}' needs a 'classifier' section")
+        if self.kind == "pose" and self.pose is None:
+            raise ValueError("reward kind 'pose' needs a 'pose' section")
+        return self
