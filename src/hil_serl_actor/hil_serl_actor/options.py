@@ -49,7 +49,7 @@ def read_options(node: Node) -> ActorOptions:
     """Declare and read the node's parameters; raises ParameterError or TaskFileError."""
     read = Parameters(node)
     mode = Mode(read.string("mode", "train", choices=[str(mode) for mode in Mode]))
-    read.string("algorithm", "rlpd", description="the learner's; the actor acts alike for all")
+    read.string("algorithm", "hil_serl", description="the learner's; the actor acts alike for all")
     return ActorOptions(
         spec=load_task(read.path("task", must_exist=True, description="task file")),
         run_dir=read.path("run_dir", description="run folder; steps go to its bags/"),

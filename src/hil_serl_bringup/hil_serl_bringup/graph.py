@@ -102,7 +102,7 @@ class GraphRequest:
         speed: 'lockstep', or the factor of real time the simulator runs at.
         episodes: Episodes to complete, 0 for no limit.
         resume: Continue the run in `run_dir` from its last checkpoint.
-        algorithm: Learner algorithm ('rlpd', 'bc', ...).
+        algorithm: Learner algorithm, a name in `hil_serl_core.methods`.
         actor_id: Name of the actor in bags and acknowledgements.
         checkpoint: Checkpoint folder whose policy an evaluation uses.
         deterministic: Act with the policy's mode instead of a sample.
@@ -127,7 +127,7 @@ class GraphRequest:
     speed: str = "lockstep"
     episodes: int = 0
     resume: bool = False
-    algorithm: str = "rlpd"
+    algorithm: str = "hil_serl"
     actor_id: str = "actor_0"
     checkpoint: str = ""
     deterministic: bool = False

@@ -45,7 +45,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "run_dir": Argument("", "run folder; empty: a new one under runs/; one that exists is resumed"),
     "checkpoint": Argument("", "checkpoint folder for mode:=eval; empty: the newest of run_dir"),
     "deterministic": Argument("true", "in mode:=eval, act with the policy's mode instead of samples", YES_NO),
-    "algorithm": Argument("rlpd", "learner algorithm"),
+    "algorithm": Argument("hil_serl", "learner algorithm"),
     "device": Argument("auto", "device of the learner", ["cpu", "cuda", "auto"]),
     "learner_threads": Argument("1", "CPU threads of the learner"),
     "learner": Argument("true", "start the learner here; false: it runs on another machine", YES_NO),

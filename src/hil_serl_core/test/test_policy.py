@@ -41,7 +41,7 @@ def policy(spec, packed):
 
 def test_acts_within_bounds_and_reproducibly(spec, policy, observation):
     action = policy.act(*observation, deterministic=True)
-    assert action.shape == (spec.action.dimension,)
+    assert action.shape == (spec.action_size,)
     assert action.dtype == np.float32
     assert np.abs(action).max() <= 1.0
     np.testing.assert_array_equal(action, policy.act(*observation, deterministic=True))

@@ -22,7 +22,7 @@ from torch import Tensor
 from hil_serl_core.weights import POLICY_FILE
 from hil_serl_learner.trainer import Counters, Trainer
 
-FORMAT = 1
+FORMAT = 2
 LATEST = "latest"
 KEEP = 3
 MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.safetensors", "state.json"
@@ -78,14 +78,14 @@ def _write_files(trainer: Trainer, folder: Path) -> None:
     contents = {
         POLICY_FILE: trainer.peek_weights().data,
         MODEL_FILE: safetensors.torch.save(_plain(trainer.model_state())),
-        OPTIMIZER_FILE: safetensors.torch.save(_plain(trainer.algorithm.optimizer_state())),
+        OPTIMIZER_FILE: safetensors.torch.save(_plain(trainer.optimizer_state())),
     }
     for name, data in contents.items():
         _write(folder / name, data)
     state = {
         "format": FORMAT,
         "spec_hash": trainer.spec.hash,
-        "algorithm": trainer.algorithm_name,
+        "algorithm": trainer.method.name,
         "trained_step": trainer.trained_step,
         "counters": asdict(trainer.counters),
         "random": trainer.random_state(),
@@ -167,7 +167,7 @@ def load(trainer: Trainer, folder: Path) -> None:
     state, contents = _read_checked(folder)
     if state.get("format") != FORMAT:
         raise CheckpointError(f"{folder} has format {state.get('format')}, this version reads {FORMAT}")
-    for what, have in (("spec_hash", trainer.spec.hash), ("algorithm", trainer.algorithm_name)):
+    for what, have in (("spec_hash", trainer.spec.hash), ("algorithm", trainer.method.name)):
         if state[what] != have:
             raise CheckpointError(
                 f"{folder} has {what} {state[what]}, this run has {have}; use the run's own task file"

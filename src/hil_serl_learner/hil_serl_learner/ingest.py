@@ -119,9 +119,9 @@ def defect(step: Step, spec: TaskSpec) -> str | None:
         if not np.isfinite(values).all():
             return f"state part '{part}' holds NaN or infinity"
     if step.action is not None and (
-        step.action.shape != (spec.action.dimension,) or not np.isfinite(step.action).all()
+        step.action.shape != (spec.action_size,) or not np.isfinite(step.action).all()
     ):
-        return f"the action is not {spec.action.dimension} finite numbers"
+        return f"the action is not {spec.action_size} finite numbers"
     if not np.isfinite(step.reward) or not np.isfinite(step.grasp_penalty):
         return "the reward is not finite"
     return None

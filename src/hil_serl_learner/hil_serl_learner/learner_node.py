@@ -17,10 +17,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import load_task
 from hil_serl_core.weights import PackedWeights
 from hil_serl_learner import bags, checkpoint
-from hil_serl_learner.algorithms import ALGORITHMS
+from hil_serl_learner.reward_hook import relabeller_for
 from hil_serl_learner.trainer import Trainer
 from hil_serl_learner.worker import TrainingWorker, WorkerConfig
 from hil_serl_msgs.msg import LearnerStatus, PolicyWeights, StepAck
@@ -73,24 +74,27 @@ class LearnerNode(Node):
                 "use device:=cpu, or set up with TORCH=cuda"
             )
         self._threads = read.integer("threads", 1, minimum=1, maximum=256)
-        self._algorithm = read.string("algorithm", "rlpd", choices=sorted(ALGORITHMS))
+        self._algorithm = read.string("algorithm", "hil_serl", choices=tuple(METHODS))
         self._lockstep = read.boolean(
             "lockstep", False, description="train strictly in the order of the records"
         )
         self._checkpoint_every = read.integer(
             "checkpoint_every", 500, minimum=1, description="online records"
         )
-        self._offline_updates = read.integer("offline_updates", 2000, minimum=1, description="updates of bc")
+        self._offline_updates = read.integer(
+            "offline_updates", 2000, minimum=1, description="updates of bc, and hg_dagger's before it acts"
+        )
 
     def _make_worker(self) -> TrainingWorker:
         folder = self._run_dir / "checkpoints"
-        if not bags.actor_folders(self._run_dir, Mode.RECORD_DEMOS):
+        demonstrations = method_named(self._algorithm).uses_demonstrations
+        if demonstrations and not bags.actor_folders(self._run_dir, Mode.RECORD_DEMOS):
             raise ValueError(
                 f"no demonstrations in {self._run_dir / 'bags' / Mode.RECORD_DEMOS}; record some first"
             )
         if checkpoint.has_checkpoints(folder) and not self._resume:
             raise ValueError(f"{folder} holds checkpoints already; give resume:=true, or another run_dir")
-        trainer = Trainer(self._spec, self._seed, self._device, self._algorithm)
+        trainer = Trainer(self._spec, self._seed, self._device, self._algorithm, relabeller_for(self._spec))
         if self._resume and checkpoint.has_checkpoints(folder):
             restored, problems = checkpoint.load_latest(trainer, folder)
             for problem in problems:
@@ -106,7 +110,7 @@ class LearnerNode(Node):
         return TrainingWorker(
             trainer,
             config,
-            lambda: bags.read_run(self._run_dir, Mode.RECORD_DEMOS),
+            lambda: bags.read_run(self._run_dir, Mode.RECORD_DEMOS) if demonstrations else (),
             lambda: bags.read_run(self._run_dir, Mode.TRAIN),
             self._publish_weights,
         )

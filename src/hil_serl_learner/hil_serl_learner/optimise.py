@@ -44,6 +44,15 @@ class FlatAdam:
         self._buffers = list(buffers)
         self._adam = torch.optim.Adam(self._buffers, lr=learning_rate, fused=True)
 
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self._adam.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._adam.param_groups[0]["lr"] = rate
+
     def step(self, *gradients: Sequence[Tensor]) -> None:
         """One step; per buffer the gradients of its parameters, in the buffer's order."""
         for buffer, parts in zip(self._buffers, gradients, strict=True):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hil_serl_core.action import ActionLayout
 from hil_serl_core.nn.observation import StateLayout
 from hil_serl_core.spec.model import TaskSpec
 from hil_serl_core.step import Source, Step
@@ -40,17 +41,30 @@ class Replay:
     Attributes:
         frames: Camera name to (capacity, H, W, 3) uint8.
         state: (capacity, S) float32, scaled.
-        action: (capacity, A) float32.
+        action: (capacity, C) float32, continuous components.
+        grasp: (capacity,) int64, discrete action of the grippers.
         reward: (capacity,) float32, received on arrival.
+        grasp_penalty: (capacity,) float32, received on arrival.
         stop: (capacity,) bool, no bootstrap from this record.
         demonstrations, online: The two lists of transitions.
     """
 
-    def __init__(self, spec: TaskSpec, capacity: int | None = None) -> None:
-        """Raises ReplayFullError if the memory cannot be reserved."""
+    def __init__(
+        self, spec: TaskSpec, capacity: int | None = None, *, interventions_are_demonstrations: bool = True
+    ) -> None:
+        """Args:
+        spec: The task.
+        capacity: Records; None for the task's ``replay_capacity``.
+        interventions_are_demonstrations: Intervened online steps go to the demonstration list too.
+
+        Raises:
+            ReplayFullError: The memory cannot be reserved.
+        """
         learner = spec.learner
         self.capacity = capacity or learner.replay_capacity
         self._layout = StateLayout(spec)
+        self._actions = ActionLayout(spec)
+        self._interventions_kept = interventions_are_demonstrations
         self._timeouts_are_terminal = learner.timeouts_are_terminal
         self._interventions_online = learner.interventions_in_rl_buffer
         n = self.capacity
@@ -62,9 +76,12 @@ class Replay:
             raise ReplayFullError(
                 f"{n} records do not fit into memory; lower learner.replay_capacity"
             ) from error
-        self.action = np.zeros((n, spec.action.dimension), np.float32)
+        self.action = np.zeros((n, spec.continuous_size), np.float32)
+        self.grasp = np.zeros(n, np.int64)
         self.reward = np.zeros(n, np.float32)
+        self.grasp_penalty = np.zeros(n, np.float32)
         self.stop = np.zeros(n, bool)
+        self._goals: list[int] = []
         self.demonstrations = IndexList(n)
         self.online = IndexList(n)
         self._next = np.full(n, -1, np.int64)
@@ -97,21 +114,34 @@ class Replay:
         for name, frames in self.frames.items():
             frames[slot] = step.frames[name]
         self.state[slot] = state
-        self.action[slot] = 0.0 if step.action is None else step.action
+        self.action[slot], self.grasp[slot] = self._split(step.action)
         self.reward[slot] = step.reward
+        self.grasp_penalty[slot] = step.grasp_penalty
         self.stop[slot] = step.is_terminal or (step.is_last and self._timeouts_are_terminal)
         self._next[slot] = self._previous[slot] = -1
         if not demonstration:
             self._evictable.append(slot)
+        elif step.is_terminal and step.reward > 0.0:
+            self._goals.append(slot)
         tail = self._tails.get(step.actor_id)
         if tail is not None and step.follows(tail[1]):
             self._link(tail[0], slot, tail[1].source, demonstration)
         self._tails[step.actor_id] = (slot, step)
         return slot
 
+    def _split(self, action: np.ndarray | None) -> tuple[np.ndarray | float, int]:
+        if action is None:
+            return 0.0, 0
+        continuous, grippers = self._actions.split(action)
+        return continuous, int(self._actions.index(grippers))
+
+    def goals(self) -> np.ndarray:
+        """(N,) int64 slots of the final records of successful demonstrations."""
+        return np.array(self._goals, np.int64)
+
     def _link(self, start: int, end: int, source: Source, demonstration: bool) -> None:
         self._next[start], self._previous[end] = end, start
-        intervened = source == Source.HUMAN
+        intervened = self._interventions_kept and source == Source.HUMAN
         if demonstration or intervened:
             self.demonstrations.add(start)
         if not demonstration and (self._interventions_online or not intervened):
@@ -161,6 +191,8 @@ class Replay:
         wanted = round(size * demonstration_share)
         if not demonstrations and (not online or wanted == size):
             raise ValueError("the replay holds no transitions to train on; record demonstrations first")
+        if not online and not wanted:
+            raise ValueError("the replay holds no online transitions to train on yet")
         demos = 0 if not demonstrations else wanted if online else size
         parts = [
             source.sample(rng, count)

@@ -78,3 +78,8 @@ class RewardContext:
 
 RelabellerFactory = Callable[[RewardContext], RewardRelabeller]
 """Makes the relabeller of a training; called once, before any record is there."""
+
+
+def relabeller_for(spec: TaskSpec) -> RelabellerFactory | None:
+    """The relabeller that a task's reward kind asks for; None where recorded rewards are trained on."""
+    return None

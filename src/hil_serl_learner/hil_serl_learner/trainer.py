@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hil_serl_core.methods import method_named
 from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_core.nn.features import FeatureExtractor
 from hil_serl_core.policy import policy_state
@@ -20,9 +21,13 @@ from hil_serl_core.weights import PackedWeights, pack
 from hil_serl_learner.algorithms import create_algorithm
 from hil_serl_learner.observations import CachedObservations, PlainObservations, gather
 from hil_serl_learner.replay import Replay
+from hil_serl_learner.reward_hook import RelabellerFactory, RewardContext
+from hil_serl_learner.schedule import LearningRateSchedule
 
 # Frames the principal components are fitted on, at most; more change nothing and cost start-up time.
 PCA_RECORDS = 400
+# Online transitions they are fitted on, at least, when there are no demonstrations.
+PCA_WARMUP = 50
 
 
 @dataclass
@@ -53,25 +58,48 @@ class Trainer:
     updates per record).
     """
 
-    def __init__(self, spec: TaskSpec, seed: int = 0, device: str = "cpu", algorithm: str = "rlpd") -> None:
+    def __init__(
+        self,
+        spec: TaskSpec,
+        seed: int = 0,
+        device: str = "cpu",
+        algorithm: str = "hil_serl",
+        relabeller: RelabellerFactory | None = None,
+    ) -> None:
         """Loads the backbone and reserves the replay.
 
+        Args:
+            spec: The task.
+            seed: Of networks, samples and views.
+            device: PyTorch's name of it.
+            algorithm: A name in ``hil_serl_core.methods``.
+            relabeller: Makes the model that replaces recorded rewards; None to train on those.
+
         Raises:
-            BackboneError, ReplayFullError, ValueError: See there; the message names the remedy.
+            MethodError, BackboneError, ReplayFullError: See there; the message names the remedy.
         """
         self.spec = spec
+        self.method = method_named(algorithm)
+        self.method.check(spec)
         self.counters = Counters()
         self._device = torch.device(device)
         self._rng = np.random.default_rng(seed)
         self.extractor = FeatureExtractor.from_spec(spec).to(self._device)
-        self.replay = Replay(spec)
+        config = NetworkConfig.from_spec(spec, self.extractor.cameras)
+        self.algorithm = create_algorithm(algorithm, config, spec.learner, seed, device)
+        self.replay = Replay(
+            spec, interventions_are_demonstrations=self.algorithm.interventions_are_demonstrations
+        )
         path = CachedObservations if spec.learner.feature_cache else PlainObservations
         self._observations = path(self.replay, self.extractor, spec.learner, seed, device)
-        config = NetworkConfig.from_spec(spec, self.extractor.cameras)
-        self.algorithm_name = algorithm
-        self.algorithm = create_algorithm(algorithm, config, spec.learner, seed, device)
+        self.relabeller = None
+        if relabeller is not None:
+            context = RewardContext(spec, self.extractor, self.replay, self._observations, seed, self._device)
+            self.relabeller = relabeller(context)
+        self._schedule = LearningRateSchedule(spec.learner)
         self._waiting: list[tuple[int, Step]] = []
         self._begun = False
+        self._first_update = spec.learner.warmup_steps
         self._trained_before = 0
         self._metrics: dict[str, Tensor] = {}
 
@@ -86,39 +114,60 @@ class Trainer:
     def begin(self) -> None:
         """Fits the principal components on the demonstrations (unless restored) and computes their features.
 
+        A method without demonstrations fits them on its first online frames, before its first update. Until
+        then they are zero and the policy acts blindly, as an untrained one does anyway.
+
         Raises:
-            ValueError: There are no demonstrations.
+            ValueError: The method needs demonstrations and there are none.
         """
+        if self.method.uses_demonstrations and not self._waiting:
+            raise ValueError(
+                f"algorithm '{self.method.name}' learns from demonstrations; record demonstrations first"
+            )
+        if not self.extractor.fitted and not self._waiting:
+            self._first_update = max(self._first_update, PCA_WARMUP)
+        else:
+            self._compute_features()
+        self._begun = True
+
+    def _compute_features(self) -> None:
+        """Features of the waiting records, after fitting the principal components on them if need be."""
         if not self.extractor.fitted:
             chosen = self._waiting[:: max(1, math.ceil(len(self._waiting) / PCA_RECORDS))]
             self.extractor.fit(
                 torch.from_numpy(np.stack([np.asarray(step.frames[camera]) for _, step in chosen]))
                 for camera in self.extractor.cameras
-                if chosen
             )
         for slot, step in self._waiting:
             self._observations.store(slot, step)
         self._waiting.clear()
-        self._begun = True
 
     def add_step(self, step: Step) -> None:
         """Stores an online record, the next in its actor's order, and owes its updates."""
         if not self._begun:
             raise RuntimeError("begin() must come before online records")
-        self._observations.store(self.replay.add(step, demonstration=False), step)
+        slot = self.replay.add(step, demonstration=False)
+        if self.extractor.fitted:
+            self._observations.store(slot, step)
+        else:
+            self._waiting.append((slot, step))
+        if self._schedule.add(step):
+            self.algorithm.set_learning_rate(self._schedule.rate)
         if step.is_last:
             self.counters.episodes += 1
         if step.action is None:
             return
         self.counters.environment_steps += 1
-        if self.counters.environment_steps > max(self.spec.learner.warmup_steps, self._trained_before):
+        if self.counters.environment_steps > max(self._first_update, self._trained_before):
             self.counters.credit += self.spec.learner.update_to_data
+        if self._waiting and self.counters.environment_steps >= self._first_update:
+            self._compute_features()
 
     @property
     def update_due(self) -> bool:
         """True while updates are owed and there is something to train on."""
-        ready = len(self.replay.online) or not self.algorithm.needs_online_data
-        return self.counters.credit >= 1.0 and bool(ready)
+        ready = len(self.replay.online) > 0 or self.algorithm.demonstration_share == 1.0
+        return self.counters.credit >= 1.0 and ready
 
     @property
     def trained_step(self) -> int:
@@ -134,11 +183,15 @@ class Trainer:
         self.counters.credit = min(self.counters.credit, records * self.spec.learner.update_to_data)
 
     def update(self) -> None:
-        """One gradient update."""
+        """One gradient update, of a learnt reward first."""
+        if self.relabeller is not None:
+            self._metrics |= self.relabeller.update(self._rng)
         sample = self.replay.sample(
             self._rng, self.spec.learner.batch_size, self.algorithm.demonstration_share
         )
         batch = gather(self.replay, self._observations, sample, self._rng, self._device)
+        if self.relabeller is not None:
+            batch = replace(batch, reward=self.relabeller.reward(batch.next_features, batch.reward))
         self._metrics |= self.algorithm.update(batch)
         self.counters.updates += 1
         self.counters.credit = max(0.0, self.counters.credit - 1.0)
@@ -173,15 +226,22 @@ class Trainer:
     def metrics(self) -> dict[str, float]:
         """Latest scalars of the algorithm, and the counters."""
         scalars = {name: float(value) for name, value in self._metrics.items()}
-        return {**scalars, **{name: float(value) for name, value in asdict(self.counters).items()}}
+        counters = {name: float(value) for name, value in asdict(self.counters).items()}
+        return {**scalars, **counters, "learning_rate": self._schedule.rate}
 
     def model_state(self) -> dict[str, Tensor]:
         """Every tensor a checkpoint needs.
 
-        Networks, temperature and principal components, never the trunk.
+        Networks, temperature, learnt reward and principal components, never the trunk.
         """
         features = {f"features.{name}": tensor for name, tensor in self.extractor.trainable_state().items()}
-        return {**self.algorithm.model_state(), **features}
+        reward = {} if self.relabeller is None else _prefixed(self.relabeller.model_state())
+        return {**self.algorithm.model_state(), **features, **reward}
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """Optimiser moments, random state and counters of algorithm and learnt reward."""
+        reward = {} if self.relabeller is None else _prefixed(self.relabeller.optimizer_state())
+        return {**self.algorithm.optimizer_state(), **reward}
 
     def random_state(self) -> dict[str, Any]:
         """State of the sampler as JSON values; the algorithm's own is with the optimisers."""
@@ -207,10 +267,23 @@ class Trainer:
             if name not in model or model[name].shape != tensor.shape:
                 raise ValueError(f"tensor '{name}' is missing or misshaped")
         self.algorithm.load_optimizer_state(optimizer)
-        self.algorithm.load_model_state(model)
-        for name, target in self.extractor.trainable_state().items():
-            target.copy_(model[f"features.{name}"])
+        if self.relabeller is not None:
+            own = {
+                key.removeprefix(_REWARD): value
+                for key, value in optimizer.items()
+                if key.startswith(_REWARD)
+            }
+            self.relabeller.load_optimizer_state(own)
+        for name, target in self.model_state().items():
+            target.copy_(model[name])
         self._rng.bit_generator.state = random["numpy"]
         self._observations.seed = int(random["views"])
         self.counters = Counters(updates=counters.updates, version=counters.version)
         self._trained_before = trained_step
+
+
+_REWARD = "reward."
+
+
+def _prefixed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{_REWARD}{name}": tensor for name, tensor in tensors.items()}

@@ -36,7 +36,7 @@ class WorkerConfig:
         tensorboard: Folder of training curves.
         lockstep: Strict order, every record's updates before the next record; else free running.
         checkpoint_every: Online records between checkpoints.
-        offline_updates: Updates of an algorithm that trains on demonstrations alone; it is done after them.
+        offline_updates: Updates on the demonstrations alone, of a method that begins or ends with them.
     """
 
     checkpoints: Path
@@ -139,13 +139,17 @@ class TrainingWorker:
 
     def _run(self) -> None:
         try:
-            self._load()
             self._metrics = MetricsWriter(self._config.tensorboard)
-            self._publish_weights()
-            if self.trainer.algorithm.needs_online_data:
+            self._load_demonstrations()
+            if self.trainer.algorithm.pretrains:
+                self._train_offline()
+            if self.trainer.method.needs_online_data:
+                self._load_online()
+                self._publish_weights()
                 self._train_online()
             else:
-                self._train_offline()
+                self._publish_weights()
+                self.phase = "done"
             if self.trainer.counters.updates:
                 self._save_checkpoint()
         except BaseException as error:  # shown by the node, which ends with it
@@ -155,11 +159,9 @@ class TrainingWorker:
                 self._metrics.close()
             self._refuse_waiting_saves()
 
-    def _load(self) -> None:
-        """Reads the bags. Records go through the same ledger as received ones, so none counts twice."""
-        demonstrations, online = self._sources
+    def _load_demonstrations(self) -> None:
         demo_ledger = Ledger(self.trainer.spec)
-        for step in demonstrations():
+        for step in self._sources[0]():
             demo_ledger.skip_to(step.actor_id, step.sequence)
             for accepted in demo_ledger.offer(step):
                 self.trainer.add_demonstration(accepted)
@@ -170,8 +172,11 @@ class TrainingWorker:
                 demo_ledger.last_refusal,
             )
         self.trainer.begin()
+
+    def _load_online(self) -> None:
+        """Reads earlier online records through the same ledger as received ones, so none counts twice."""
         known: set[str] = set()
-        for step in online():
+        for step in self._sources[1]():
             if self._stop.is_set():
                 return
             if step.actor_id not in known:
@@ -227,21 +232,21 @@ class TrainingWorker:
         self.trainer.limit_credit(self.trainer.spec.learner.publish_every)
 
     def _train_offline(self) -> None:
+        """Trains on demonstrations alone until ``offline_updates`` are done, those of earlier processes included."""
         self.phase = "training"
         while self.trainer.counters.updates < self._config.offline_updates and not self._stop.is_set():
             self.trainer.update()
             self._after_update()
             self._serve_saves()
-        self._publish_weights()
-        self.phase = "done"
 
     def _after_update(self) -> None:
         updates = self.trainer.counters.updates
         if updates % _METRICS_EVERY == 0:
             self._scalars = self.trainer.metrics
-            step = self.trainer.trained_step if self.trainer.algorithm.needs_online_data else updates
-            if self._metrics is not None:
-                self._metrics.write(self._scalars, step)
+            online = self.trainer.method.needs_online_data
+            pretraining = online and not self._loaded.is_set()
+            if self._metrics is not None and not pretraining:
+                self._metrics.write(self._scalars, self.trainer.trained_step if online else updates)
 
     def _publish_if_due(self) -> None:
         every = self.trainer.spec.learner.publish_every

@@ -23,11 +23,12 @@ class Toy:
     """Makes specs and records."""
 
     @staticmethod
-    def spec(**learner: object) -> TaskSpec:
+    def spec(*, gripper: bool = False, reward: str = "ground_truth", **learner: object) -> TaskSpec:
         """Two 32 px cameras, two state parts; small networks and buffers."""
         settings = {
             "batch_size": 16,
             "hidden": (32, 32),
+            "grasp_hidden": (32, 32),
             "camera_embedding": 8,
             "state_embedding": 8,
             "pca_channels": 4,
@@ -55,7 +56,11 @@ class Toy:
                 "description": "toy",
                 "cameras": cameras,
                 "state": ["tcp_pose", "gripper"],
-                "action": {"translation_scale": 0.01, "rotation_scale": 0.05},
+                "action": {
+                    "translation_scale": 0.01,
+                    "rotation_scale": 0.05,
+                    "gripper": {} if gripper else None,
+                },
                 "control": {**stiffness, **clips},
                 "workspace": {"lower": (-0.1,) * 3, "upper": (0.1,) * 3, "max_rotation": 1.0},
                 "episode": {"max_steps": 50},
@@ -64,7 +69,7 @@ class Toy:
                     "position_range": zeros,
                     "rotation_range": zeros,
                 },
-                "reward": {"kind": "ground_truth"},
+                "reward": {"kind": reward, "classifier": {"cameras": ["left_eye"]}},
                 "learner": settings,
             }
         )
@@ -84,8 +89,10 @@ class Toy:
                 c.name: rng.integers(0, 256, (c.size, c.size, 3), dtype=np.uint8) for c in spec.cameras
             },
             "state": state,
-            "tcp_pose": np.array([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0]),
-            "action": rng.uniform(-1.0, 1.0, spec.action.dimension).astype(np.float32),
+            "tcp_poses": np.tile([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0], (len(spec.arm_names), 1)),
+            "action": np.concatenate(
+                [rng.uniform(-1.0, 1.0, spec.continuous_size), rng.integers(-1, 2, spec.grippers)]
+            ).astype(np.float32),
             "policy_action": None,
             "source": Source.POLICY,
             "reward": 0.0,

@@ -41,7 +41,9 @@ def make_batch(rows=7, seed=0):
         features=normal(rows, 12),
         state=normal(rows, 5),
         action=torch.tanh(normal(rows, 2)),
+        grasp=torch.randint(0, 3, (rows,), generator=generator),
         reward=normal(rows),
+        grasp_penalty=-0.02 * (normal(rows) > 0).float(),
         mask=(normal(rows) > 0).float(),
         next_features=normal(rows, 12),
         next_state=normal(rows, 5),
@@ -102,10 +104,10 @@ def test_reported_losses_equal_the_equations_on_the_same_networks(toy):
         discount = twin._learner.discount
         target = batch.reward + discount * batch.mask * torch.minimum(next_q[0], next_q[1])
         embedding = encoder(batch.features, batch.state)
-        q = twin._critic.ensemble(embedding, batch.action)
+        q = twin.critics(embedding, batch.action)
         expected_critic = 0.5 * ((q[0] - target).square().mean() + (q[1] - target).square().mean())
         new_action, new_log_prob = actor.sample(embedding, torch.randn(7, 2, generator=noise))
-        new_q = twin._critic.ensemble(embedding, new_action)
+        new_q = twin.critics(embedding, new_action)
         expected_actor = (0.01 * new_log_prob - 0.5 * (new_q[0] + new_q[1])).mean()
     metrics = agent.update(batch)
     torch.testing.assert_close(metrics["critic_loss"], expected_critic)
@@ -119,11 +121,11 @@ def test_critic_only_updates_leave_actor_and_temperature_alone(toy):
     for seed in range(4):
         agent.update(make_batch(seed=seed))
     actor, temperature = agent._actor_flat.data.clone(), agent.temperature.multiplier.detach().clone()
-    critic = agent._critic_flat.data.clone()
+    critic = agent._flat.data.clone()
     assert "actor_loss" not in agent.update(make_batch(seed=9))
     torch.testing.assert_close(agent._actor_flat.data, actor, rtol=0, atol=0)
     torch.testing.assert_close(agent.temperature.multiplier.detach(), temperature, rtol=0, atol=0)
-    assert not torch.equal(agent._critic_flat.data, critic)
+    assert not torch.equal(agent._flat.data, critic)
     assert "actor_loss" in agent.update(make_batch(seed=10))
     assert not torch.equal(agent._actor_flat.data, actor)
 
@@ -132,7 +134,7 @@ def test_actor_loss_trains_actor_and_proprio_encoder_but_neither_cameras_nor_cri
     agent, batch = make_agent(toy, actor_update_period=1), make_batch()
     before = {name: tensor.clone() for name, tensor in agent.model_state().items()}
     cameras = agent.policy.encoder.cameras(batch.features).detach()
-    projected = agent._critic.ensemble.project(agent.policy.encoder(batch.features, batch.state)).detach()
+    projected = agent.critics.project(agent.policy.encoder(batch.features, batch.state)).detach()
     agent._update_actor(batch, cameras, projected, torch.zeros(7))
     changed = {name for name, tensor in agent.model_state().items() if not torch.equal(tensor, before[name])}
     assert any(name.startswith("policy.actor.") for name in changed)
@@ -154,13 +156,13 @@ def test_target_is_the_polyak_average(toy):
     agent = make_agent(toy, soft_target_update=0.25)
     old = agent._target_flat.data.clone()
     agent.update(make_batch())
-    torch.testing.assert_close(agent._target_flat.data, 0.75 * old + 0.25 * agent._critic_flat.data)
+    torch.testing.assert_close(agent._target_flat.data, 0.75 * old + 0.25 * agent._flat.data)
 
 
 def test_target_network_starts_as_a_copy_and_shares_no_memory(toy):
     agent = make_agent(toy)
-    torch.testing.assert_close(agent._target_flat.data, agent._critic_flat.data, rtol=0, atol=0)
-    assert agent._target_flat.data.data_ptr() != agent._critic_flat.data.data_ptr()
+    torch.testing.assert_close(agent._target_flat.data, agent._flat.data, rtol=0, atol=0)
+    assert agent._target_flat.data.data_ptr() != agent._flat.data.data_ptr()
 
 
 def test_flat_adam_equals_adam_on_separate_parameters():

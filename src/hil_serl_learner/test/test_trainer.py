@@ -122,7 +122,7 @@ def test_behaviour_cloning_fits_the_demonstrations(toy):
 
 
 def test_unknown_algorithm_is_named(spec):
-    with pytest.raises(ValueError, match="rlpd"):
+    with pytest.raises(ValueError, match="hil_serl"):
         Trainer(spec, algorithm="dqn")
 
 

@@ -24,6 +24,8 @@ class NetworkConfig:
         camera_embedding: Outputs of each camera head.
         state_embedding: Outputs of the proprio encoder.
         hidden: Widths of the hidden layers of actor and critics.
+        grasp_choices: Discrete actions of the grasp critic; 0 for a task that moves no gripper.
+        grasp_hidden: Widths of its hidden layers.
         critic_ensemble: Number of critics.
         camera_head: ``dense`` (flatten -> Dense) or ``learned_pooling`` (original release).
     """
@@ -36,6 +38,8 @@ class NetworkConfig:
     hidden: tuple[int, ...] = (256, 256)
     critic_ensemble: int = 2
     camera_head: str = "dense"
+    grasp_choices: int = 0
+    grasp_hidden: tuple[int, ...] = (256, 256)
 
     @classmethod
     def from_spec(cls, spec: TaskSpec, cameras: Mapping[str, tuple[int, int, int]]) -> NetworkConfig:
@@ -44,12 +48,14 @@ class NetworkConfig:
         return cls(
             cameras=dict(cameras),
             state_size=sum(spec.state_sizes.values()),
-            action_size=spec.action.dimension,
+            action_size=spec.continuous_size,
             camera_embedding=learner.camera_embedding,
             state_embedding=learner.state_embedding,
             hidden=tuple(learner.hidden),
             critic_ensemble=learner.critic_ensemble,
             camera_head=learner.camera_head,
+            grasp_choices=spec.grasp_choices,
+            grasp_hidden=tuple(learner.grasp_hidden),
         )
 
     @property

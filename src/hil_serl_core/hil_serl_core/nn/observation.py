@@ -13,6 +13,8 @@ from hil_serl_core.spec.model import TaskSpec
 class StateLayout:
     """Concatenates the named state parts in the task's order, each divided by its fixed scale.
 
+    The scale of ``left/tcp_pose`` is that of ``tcp_pose``.
+
     Attributes:
         slices: Part name to its slice of the flat vector.
         size: Length of the flat vector.
@@ -27,7 +29,7 @@ class StateLayout:
         self.size = start
         self._inverse_scale = np.concatenate(
             [
-                np.full(size, 1.0 / spec.learner.state_scale[part], np.float32)
+                np.full(size, 1.0 / spec.learner.state_scale[part.rpartition("/")[2]], np.float32)
                 for part, size in spec.state_sizes.items()
             ]
         )

@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
+from hil_serl_core.methods import method_named
 from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_core.spec.model import LearnerSpec
 from hil_serl_learner.algorithms.base import Algorithm
-from hil_serl_learner.algorithms.bc import BehaviourCloning
-from hil_serl_learner.algorithms.rlpd import Rlpd
+from hil_serl_learner.algorithms.cloning import BehaviourCloning, HgDagger
+from hil_serl_learner.algorithms.rlpd import HilSerl, Rlpd, RlpdScratch, Serl
 
-__all__ = ["ALGORITHMS", "Algorithm", "BehaviourCloning", "Rlpd", "create_algorithm"]
+__all__ = ["ALGORITHMS", "Algorithm", "BehaviourCloning", "HgDagger", "HilSerl", "Rlpd", "create_algorithm"]
 
-ALGORITHMS: dict[str, type[Rlpd] | type[BehaviourCloning]] = {"rlpd": Rlpd, "bc": BehaviourCloning}
+ALGORITHMS: dict[str, type[Rlpd] | type[BehaviourCloning]] = {
+    "hil_serl": HilSerl,
+    "serl": Serl,
+    "rlpd_scratch": RlpdScratch,
+    "bc": BehaviourCloning,
+    "hg_dagger": HgDagger,
+}
+"""Class of each method of ``hil_serl_core.methods``."""
 
 
 def create_algorithm(
@@ -20,8 +28,6 @@ def create_algorithm(
     """Builds an algorithm by name.
 
     Raises:
-        ValueError: Unknown name.
+        MethodError: Unknown name.
     """
-    if name not in ALGORITHMS:
-        raise ValueError(f"unknown algorithm '{name}', use one of {sorted(ALGORITHMS)}")
-    return ALGORITHMS[name](config, learner, seed, device)
+    return ALGORITHMS[method_named(name).name](config, learner, seed, device)

@@ -1,45 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the trainer asks of an algorithm."""
+"""What the trainer asks of an algorithm. A new one is a subclass in a file of its own and a line in the registry."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from hil_serl_core.nn.critic import CriticEnsemble
 from hil_serl_core.policy import PolicyNetwork
 from hil_serl_learner.batch import Batch
+from hil_serl_learner.optimise import FlatAdam
 
 
-class Algorithm(Protocol):
+class Algorithm(ABC):
     """Trains a :class:`PolicyNetwork` from batches.
 
     Attributes:
-        policy: The networks the actor runs.
         demonstration_share: Share of each batch drawn from the demonstration list.
-        needs_online_data: False if training starts without online experience.
+        interventions_are_demonstrations: Intervened online steps go to the demonstration list as well.
+        pretrains: Begins with updates on the demonstrations alone.
+        policy: The networks the actor runs.
+        critics: Its critics; None for an algorithm that has none.
+        optimizers: Adam by group, as checkpoints name them.
     """
 
-    policy: PolicyNetwork
-    demonstration_share: float
-    needs_online_data: bool
+    demonstration_share: float = 0.5
+    interventions_are_demonstrations: bool = False
+    pretrains: bool = False
 
+    policy: PolicyNetwork
+    critics: CriticEnsemble | None = None
+    optimizers: dict[str, FlatAdam]
+
+    @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One gradient update; returns scalars for the log."""
-        ...
 
+    @abstractmethod
     def model_state(self) -> dict[str, Tensor]:
-        """Every tensor of every network, by name."""
-        ...
+        """Every tensor of every network, by name; the live ones."""
 
     def load_model_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restores :meth:`model_state`."""
-        ...
+        """Copies :meth:`model_state`'s result into the flat buffers.
+
+        Raises:
+            KeyError, RuntimeError: It does not fit.
+        """
+        for name, target in self.model_state().items():
+            target.copy_(tensors[name])
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """Optimiser moments, random state and counters, by name."""
-        ...
+        return {
+            f"{group}.{name}": tensor
+            for group, adam in self.optimizers.items()
+            for name, tensor in adam.state().items()
+        }
 
     def load_optimizer_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restores :meth:`optimizer_state`."""
-        ...
+        """Restores :meth:`optimizer_state`. Raises KeyError or ValueError if it does not fit."""
+        for group, adam in self.optimizers.items():
+            prefix = f"{group}."
+            adam.load_state({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Learning rate of all optimisers from the next update on."""
+        for adam in self.optimizers.values():
+            adam.learning_rate = rate

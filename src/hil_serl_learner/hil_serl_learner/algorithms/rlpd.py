@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +13,11 @@ from torch.nn import functional
 
 from hil_serl_core.nn.critic import CriticEnsemble
 from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
+from hil_serl_core.nn.grasp_critic import GraspCritic
 from hil_serl_core.policy import PolicyNetwork
 from hil_serl_core.spec.model import LearnerSpec
+from hil_serl_learner.algorithms.base import Algorithm
+from hil_serl_learner.algorithms.grasp import GraspLearner
 from hil_serl_learner.batch import Batch
 from hil_serl_learner.optimise import FlatAdam, FlatParameters
 
@@ -50,31 +55,41 @@ class Temperature(nn.Module):
         return self() * (entropy - self.target_entropy)
 
 
-class _Critic(nn.Module):
-    """Encoder and critics as the target network copies them."""
+class _Values(nn.Module):
+    """Encoder, critics and grasp critic as the target network copies them."""
 
-    def __init__(self, encoder: ObservationEncoder, ensemble: CriticEnsemble) -> None:
+    def __init__(
+        self, encoder: ObservationEncoder, ensemble: CriticEnsemble, grasp: GraspCritic | None
+    ) -> None:
         super().__init__()
-        self.encoder, self.ensemble = encoder, ensemble
+        self.encoder, self.ensemble, self.grasp = encoder, ensemble, grasp
 
     def flat_modules(self) -> list[nn.Module]:
         """Modules in the order of the flat buffer.
 
-        The proprio encoder first, because the actor also trains it.
+        The proprio encoder first, because the actor also trains it; then what the grasp critic shares.
         """
-        return [self.encoder.state, self.encoder.heads, self.ensemble]
+        parts = [self.encoder.state, self.encoder.heads, self.ensemble]
+        return parts if self.grasp is None else [*parts, self.grasp]
 
 
-class Rlpd:
+class _Targets(NamedTuple):
+    """What an update aims at, all (B,) and without gradient."""
+
+    critic: Tensor
+    grasp: Tensor | None
+    next_log_prob: Tensor
+
+
+class Rlpd(Algorithm):
     """RLPD with the original release's choices; see DEVIATIONS.md for what differs.
 
-    Actor and critics share one encoder. The critic loss trains all of it, the actor loss stops at the camera
-    embeddings and trains the proprio encoder besides the actor. All losses of one update are taken at the
-    same parameters. Networks whose loss is not taken in an update are not stepped.
+    Actor, critics and grasp critic share one encoder. Critic and grasp loss train all of it, each by its own
+    Adam; the actor loss stops at the camera embeddings and trains the proprio encoder besides the actor. All
+    losses of one update are taken at the same parameters. Networks whose loss is not taken are not stepped.
     """
 
-    demonstration_share = 0.5
-    needs_online_data = True
+    critics: CriticEnsemble
 
     def __init__(self, config: NetworkConfig, learner: LearnerSpec, seed: int, device: str = "cpu") -> None:
         self._learner = learner
@@ -85,8 +100,9 @@ class Rlpd:
             ensemble = CriticEnsemble(
                 config.embedding_size, config.action_size, config.hidden, config.critic_ensemble
             )
-        self._critic = _Critic(self.policy.encoder, ensemble.to(self._device))
-        self._target = copy.deepcopy(self._critic).requires_grad_(False)
+        self.critics = ensemble.to(self._device)
+        self._values = _Values(self.policy.encoder, self.critics, self.policy.grasp)
+        self._target = copy.deepcopy(self._values).requires_grad_(False)
         entropy = learner.target_entropy if learner.target_entropy is not None else -config.action_size / 2.0
         self.temperature = Temperature(learner.initial_temperature, entropy).to(self._device)
         self._action_size = config.action_size
@@ -95,45 +111,71 @@ class Rlpd:
         self._group_parameters()
 
     def _group_parameters(self) -> None:
-        rate = self._learner.learning_rate
-        self._critic_flat = FlatParameters(self._critic.flat_modules())
+        """One flat buffer [proprio, heads, critics, grasp critic]; each optimiser has the parts it trains."""
+        rate, encoder = self._learner.learning_rate, self.policy.encoder
+        self._flat = FlatParameters(self._values.flat_modules())
         self._target_flat = FlatParameters(self._target.flat_modules())
         self._actor_flat = FlatParameters([self.policy.actor])
-        self._state_parameters = list(self.policy.encoder.state.parameters())
-        state_size = sum(parameter.numel() for parameter in self._state_parameters)
-        self._critic_adam = FlatAdam([self._critic_flat.data], rate)
-        self._actor_adam = FlatAdam([self._actor_flat.data, self._critic_flat.data[:state_size]], rate)
-        self._temperature_adam = FlatAdam([self.temperature.multiplier.data], rate)
+        self._state_parameters = list(encoder.state.parameters())
+        encoder_parameters = [*self._state_parameters, *encoder.heads.parameters()]
+        self._critic_parameters = [*encoder_parameters, *self.critics.parameters()]
+        state, shared, critic = map(
+            _length, (self._state_parameters, encoder_parameters, self._critic_parameters)
+        )
+        buffer = self._flat.data
+        self.optimizers = {
+            "critic": FlatAdam([buffer[:critic]], rate),
+            "actor": FlatAdam([self._actor_flat.data, buffer[:state]], rate),
+            "temperature": FlatAdam([self.temperature.multiplier.data], rate),
+        }
+        self._grasp: GraspLearner | None = None
+        if self._values.grasp is not None and self._target.grasp is not None:
+            self._grasp = GraspLearner(
+                self._values.grasp,
+                self._target.grasp,
+                encoder_parameters,
+                [buffer[:shared], buffer[critic:]],
+                rate,
+                self._learner.discount,
+            )
+            self.optimizers["grasp"] = self._grasp.adam
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One critic update.
+        """One update of critics and grasp critic.
 
         Every ``actor_update_period``-th also updates actor and temperature on the same batch.
         """
         self._updates += 1
-        encoder, ensemble = self.policy.encoder, self._critic.ensemble
-        target, next_log_prob = self._target_values(batch)
+        encoder = self.policy.encoder
+        targets = self._targets(batch)
         cameras = encoder.cameras(batch.features)
-        projected = ensemble.project(torch.cat([cameras, encoder.state(batch.state)], dim=1))
-        q = ensemble.evaluate(projected, batch.action)
-        loss = critic_loss(q, target)
-        gradients = torch.autograd.grad(loss, self._critic_flat.parameters)
+        embedding = torch.cat([cameras, encoder.state(batch.state)], dim=1)
+        projected = self.critics.project(embedding)
+        q = self.critics.evaluate(projected, batch.action)
+        loss = critic_loss(q, targets.critic)
+        gradients = torch.autograd.grad(loss, self._critic_parameters, retain_graph=self._grasp is not None)
         metrics = {"critic_loss": loss.detach(), "q_mean": q.detach().mean()}
-        with_actor = self._updates % self._learner.actor_update_period == 0
-        if with_actor:
-            metrics |= self._update_actor(batch, cameras.detach(), projected.detach(), next_log_prob)
-        self._critic_adam.step(gradients)
-        self._target_flat.approach(self._critic_flat, self._learner.soft_target_update)
+        if self._grasp is not None and targets.grasp is not None:
+            grasp_gradients, scalars = self._grasp.gradients(embedding, batch, targets.grasp)
+            metrics |= scalars
+        if self._updates % self._learner.actor_update_period == 0:
+            metrics |= self._update_actor(batch, cameras.detach(), projected.detach(), targets.next_log_prob)
+        self.optimizers["critic"].step(gradients)
+        if self._grasp is not None:
+            self._grasp.step(grasp_gradients)
+        self._target_flat.approach(self._flat, self._learner.soft_target_update)
         return metrics
 
     @torch.no_grad()
-    def _target_values(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """TD targets (B,) and log density (B,) of the next actions, which the temperature loss uses."""
+    def _targets(self, batch: Batch) -> _Targets:
+        """Targets, and the log density of the next actions, which the temperature loss uses."""
         embedding = self.policy.encoder(batch.next_features, batch.next_state)
         action, log_prob = self.policy.actor.sample(embedding, self._noise(len(batch.reward)))
         target_embedding = self._target.encoder(batch.next_features, batch.next_state)
         next_q = self._target.ensemble(target_embedding, action)
-        return temporal_difference_target(batch.reward, batch.mask, next_q, self._learner.discount), log_prob
+        critic = temporal_difference_target(batch.reward, batch.mask, next_q, self._learner.discount)
+        grasp = None if self._grasp is None else self._grasp.targets(batch, embedding, target_embedding)
+        return _Targets(critic, grasp, log_prob)
 
     def _update_actor(
         self, batch: Batch, cameras: Tensor, projected: Tensor, next_log_prob: Tensor
@@ -152,7 +194,7 @@ class Rlpd:
                 cameras = self.policy.encoder.cameras(batch.features, self._generator)
         embedding = torch.cat([cameras, self.policy.encoder.state(batch.state)], dim=1)
         action, log_prob = self.policy.actor.sample(embedding, self._noise(len(batch.reward)))
-        q = self._critic.ensemble.evaluate(projected, action)
+        q = self.critics.evaluate(projected, action)
         alpha = self.temperature()
         loss = actor_loss(q, log_prob, alpha.detach())
         actor = self._actor_flat.parameters
@@ -161,8 +203,8 @@ class Rlpd:
         multiplier_gradient = torch.autograd.grad(
             self.temperature.loss(entropy), [self.temperature.multiplier]
         )
-        self._actor_adam.step(gradients[: len(actor)], gradients[len(actor) :])
-        self._temperature_adam.step(multiplier_gradient)
+        self.optimizers["actor"].step(gradients[: len(actor)], gradients[len(actor) :])
+        self.optimizers["temperature"].step(multiplier_gradient)
         return {"actor_loss": loss.detach(), "temperature": alpha.detach(), "entropy": entropy}
 
     def _noise(self, rows: int) -> Tensor:
@@ -171,37 +213,41 @@ class Rlpd:
     def model_state(self) -> dict[str, Tensor]:
         """See :class:`Algorithm`."""
         tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
-        tensors |= {f"critic.{k}": v for k, v in self._critic.ensemble.state_dict().items()}
+        tensors |= {f"critic.{k}": v for k, v in self.critics.state_dict().items()}
         tensors |= {f"target.{k}": v for k, v in self._target.state_dict().items()}
         tensors["temperature.multiplier"] = self.temperature.multiplier.detach()
         return tensors
 
-    def load_model_state(self, tensors: dict[str, Tensor]) -> None:
-        """See :class:`Algorithm`.
-
-        Copies into the flat buffers; raises KeyError or RuntimeError on a misfit.
-        """
-        for name, target in self.model_state().items():
-            target.copy_(tensors[name])
-
     def optimizer_state(self) -> dict[str, Tensor]:
         """See :class:`Algorithm`."""
-        named = {
-            f"{group}.{name}": tensor
-            for group, adam in self._optimizers().items()
-            for name, tensor in adam.state().items()
+        return {
+            **super().optimizer_state(),
+            "generator": self._generator.get_state(),
+            "updates": torch.tensor([self._updates], dtype=torch.int64),
         }
-        named["generator"] = self._generator.get_state()
-        named["updates"] = torch.tensor([self._updates], dtype=torch.int64)
-        return named
 
     def load_optimizer_state(self, tensors: dict[str, Tensor]) -> None:
         """See :class:`Algorithm`."""
-        for group, adam in self._optimizers().items():
-            prefix = f"{group}."
-            adam.load_state({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        super().load_optimizer_state(tensors)
         self._generator.set_state(tensors["generator"])
         self._updates = int(tensors["updates"])
 
-    def _optimizers(self) -> dict[str, FlatAdam]:
-        return {"critic": self._critic_adam, "actor": self._actor_adam, "temperature": self._temperature_adam}
+
+def _length(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
+
+
+class HilSerl(Rlpd):
+    """The method: half of each batch from demonstrations and interventions, half from all online steps."""
+
+    interventions_are_demonstrations = True
+
+
+class Serl(Rlpd):
+    """SERL: half of each batch from the demonstrations, half online; nobody intervenes."""
+
+
+class RlpdScratch(Rlpd):
+    """Neither demonstrations nor interventions ("HIL-SERL no demo" in the paper's Table 1b)."""
+
+    demonstration_share = 0.0
