@@ -36,7 +36,7 @@ class Cell:
     RELEASE_TICKS = (
         500  # between opening the gripper and the arm's way back, when objects stay where they are
     )
-    FORCED_OPEN_TICKS = 600  # a person holds the fingers open that long
+    FORCED_OPEN_TICKS = 1000  # a person holds the fingers open that long
 
     def __init__(self, spec: TaskSpec, seed: int | None = None, perturbation: tuple[str, int] | None = None):
         if perturbation is not None:
@@ -75,16 +75,13 @@ class Cell:
         """Initial state of the present episode."""
         return self._initial
 
-    def reset(self, seed: int | None = None, arm_only: bool = False) -> bool:
+    def reset(self, seed: int | None = None, arm_only: bool = False) -> None:
         """Put the cell into a random initial state, arms at rest.
 
         Args:
             seed: of the randomisation; None: the cell draws its own.
             arm_only: the grippers let go and the arms go back; objects stay where they come to rest (reset-free
                 training). Objects that are lost (Truth.failure) are put back all the same.
-
-        Returns:
-            True if the objects were put back.
         """
         self._seed = int(self._rng.integers(2**31)) if seed is None or seed < 0 else int(seed)
         rng = np.random.default_rng(self._seed)
@@ -104,7 +101,7 @@ class Cell:
         self._perturbed = self._perturbation is None
         self._ticks += self.period_ticks  # later than every stamp before
         self.resets += 1
-        return not arm_only
+        self.objects_put_back = not arm_only
 
     def _let_go(self) -> None:
         """Open the grippers and wait until what they held has come to rest."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.spec import TaskFileError, load_task
 from hil_serl_sim.gl import choose_backend
 
@@ -54,14 +55,14 @@ def record(cell, commands: Sequence[float]) -> Trace:
         target = start.copy()
         target[2] += command
         for tick in range(cell.period_ticks):
-            cell.advance(target if tick == 0 else None, 1)
-            law = cell.arm.controller.state()
+            cell.advance({"": ArmCommand(pose=target)} if tick == 0 else None, 1)
+            law = cell.arms[""].controller.state()
             force = cell.arm_state().wrench[2]
             rows.append(
                 (cell.time, law.commanded[2], law.smoothed[2], law.limited[2], law.measured[2], force)
             )
     time, *heights, force = np.array(rows).T
-    window = cell.arm.WRENCH_TICKS
+    window = cell.arms[""].WRENCH_TICKS
     averaged = np.convolve(force, np.full(window, 1.0 / window))[: len(force)]
     commanded, smoothed, limited, measured = heights
     return Trace(time - time[0], commanded, smoothed, limited, measured, averaged)
@@ -85,10 +86,10 @@ def free_trace(cell) -> Trace:
 
 def _go_to(cell, offset: np.ndarray) -> None:
     """Move to an offset from the nominal reset position and come to rest."""
-    goal = cell.initial.tcp_pose.copy()
+    goal = cell.initial.tcp_poses[""].copy()
     goal[:3] = np.asarray(cell.spec.reset.nominal_position) + offset
     for _ in range(25):
-        cell.advance(goal)
+        cell.advance({"": ArmCommand(pose=goal)})
 
 
 def draw(contact: Trace, free: Trace, path: Path) -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripted operator as a ROS client: it sees topics and publishes what a SpaceMouse driver publishes."""
+"""The scripted operator as a ROS client: it sees topics and publishes what SpaceMouse drivers publish, one an arm."""
 
 import sys
 import time
+from functools import partial
 
 import numpy as np
 from geometry_msgs.msg import Twist
@@ -12,12 +13,12 @@ from sensor_msgs.msg import Joy
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, SceneTruth
 from hil_serl_ros import names, qos
-from hil_serl_ros.geometry_messages import pose_to_array, twist_from_array
+from hil_serl_ros.geometry_messages import pose_to_array, twist_from_array, twist_to_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 from hil_serl_ros.stamps import stamp_from_ns, stamp_to_ns
 from hil_serl_sim.operator import OperatorMode, ScriptedOperator
-from hil_serl_sim.operator_session import OperatorSession, SceneView
+from hil_serl_sim.operator_session import ArmSight, OperatorSession, ScenePoses
 from hil_serl_sim.tasks import make_twin
 
 _MODES = {
@@ -32,7 +33,7 @@ class OperatorNode(Node):
     """Wires a :class:`~hil_serl_sim.operator.ScriptedOperator` to topics.
 
     Parameters:
-        task: path of the task file.
+        task: path of the task file; the file of its ``reset.partner`` lies in the same folder.
         seed: of the person's perception and motion.
         mode: 'auto' (as the actor announces on ``episode``), 'demonstrate', 'supervise' or 'off'.
         lockstep: answer each ``sim/truth`` once, under its stamp.
@@ -41,34 +42,50 @@ class OperatorNode(Node):
     def __init__(self) -> None:
         super().__init__("operator")
         parameters = Parameters(self)
-        spec = load_task(parameters.path("task", must_exist=True))
+        path = parameters.path("task", must_exist=True)
+        spec = load_task(path)
         seed = parameters.integer("seed", 0, minimum=0)
         mode = _MODES[parameters.string("mode", "auto", choices=tuple(_MODES))]
         lockstep = parameters.boolean("lockstep", True)
         operator = ScriptedOperator(spec, make_twin(spec).guide(), seed)
-        self._session = OperatorSession(operator, mode, lockstep, spec.period)
-        self._joy = self.create_publisher(Joy, names.SPACENAV_JOY, qos.OPERATOR)
-        self._twist = self.create_publisher(Twist, names.SPACENAV_TWIST, qos.OPERATOR)
-        self.create_subscription(ArmState, names.ARM_STATE, self._on_arm, qos.ARM_STATE)
+        partners = []
+        if spec.reset.partner is not None:
+            partner = load_task(path.with_name(f"{spec.reset.partner}.yaml"))
+            partners.append((partner, make_twin(partner).guide()))
+        self._session = OperatorSession(spec, operator, mode, lockstep, partners=partners)
+        self._joy, self._twist = {}, {}
+        for arm in spec.arm_names:
+            joy, twist = names.for_arm(names.SPACENAV_JOY, arm), names.for_arm(names.SPACENAV_TWIST, arm)
+            self._joy[arm] = self.create_publisher(Joy, joy, qos.OPERATOR)
+            self._twist[arm] = self.create_publisher(Twist, twist, qos.OPERATOR)
+            state = names.for_arm(names.ARM_STATE, arm)
+            self.create_subscription(ArmState, state, partial(self._on_arm, arm), qos.ARM_STATE)
         self.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
         self.create_subscription(EpisodeSummary, names.EPISODE, self._on_episode, qos.EPISODE)
 
-    def _on_arm(self, message: ArmState) -> None:
-        self._session.see_arm(stamp_to_ns(message.header.stamp), pose_to_array(message.tcp_pose))
+    def _on_arm(self, arm: str, message: ArmState) -> None:
+        sight = ArmSight(
+            stamp_to_ns(message.header.stamp),
+            pose_to_array(message.tcp_pose),
+            twist_to_array(message.tcp_twist),
+            message.gripper_position,
+        )
+        self._session.see_arm(arm, sight)
         self._answer()
 
     def _on_truth(self, message: SceneTruth) -> None:
         poses = {name: pose_to_array(pose) for name, pose in zip(message.names, message.poses, strict=True)}
-        done = message.success or message.failure
-        view = SceneView(stamp_to_ns(message.header.stamp), message.resets, done, poses)
-        self._session.see_scene(view, time.monotonic())
+        goals = dict(zip(message.goals, message.reached, strict=True))
+        stamp = stamp_to_ns(message.header.stamp)
+        scene = ScenePoses(stamp, message.resets, message.success, message.failure, poses, goals)
+        self._session.see_scene(scene, time.monotonic())
         self._answer()
 
     def _on_episode(self, message: EpisodeSummary) -> None:
         if not message.started:
             return
         try:
-            self._session.announce(message.mode, stamp_to_ns(message.header.stamp))
+            self._session.announce(message.mode, stamp_to_ns(message.header.stamp), message.task)
         except ValueError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=10.0)
             return
@@ -78,12 +95,13 @@ class OperatorNode(Node):
         answer = self._session.answer(time.monotonic())
         if answer is None:
             return
-        stamp, device = answer
-        joy = Joy(axes=device.axes.astype(np.float32).tolist(), buttons=list(device.buttons))
-        joy.header.stamp = stamp_from_ns(stamp)
-        joy.header.frame_id = "spacenav"
-        self._joy.publish(joy)
-        self._twist.publish(twist_from_array(device.axes))
+        stamp, devices = answer
+        for arm, device in devices.items():
+            joy = Joy(axes=device.axes.astype(np.float32).tolist(), buttons=list(device.buttons))
+            joy.header.stamp = stamp_from_ns(stamp)
+            joy.header.frame_id = "spacenav"
+            self._joy[arm].publish(joy)
+            self._twist[arm].publish(twist_from_array(device.axes))
 
 
 def main(args: list[str] | None = None) -> int:

@@ -2,10 +2,11 @@
 """When the cell moves on and shows its state: in lockstep with its clients, or by the wall clock. No ROS."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
+from hil_serl_core.action import ArmCommand
 
 _NS_PER_TICK = 1_000_000
 
@@ -19,13 +20,13 @@ class PacedCell(Protocol):
     def ticks(self) -> int:
         """Ticks of 1 ms so far."""
 
-    def advance(self, target: np.ndarray | None, ticks: int | None = None) -> None:
+    def advance(self, commands: None, ticks: int | None = None) -> None:
         """Run some ticks of 1 ms."""
 
-    def command(self, target: np.ndarray, stamp: float, frame: str | None = None) -> None:
-        """Hand a target to the law."""
+    def command(self, command: ArmCommand, stamp: float, frame: str | None = None, arm: str = "") -> None:
+        """Hand a command to one arm."""
 
-    def reset(self, seed: int | None = None) -> None:
+    def reset(self, seed: int | None = None, arm_only: bool = False) -> None:
         """New initial state."""
 
 
@@ -45,15 +46,25 @@ EVERYTHING = Due(arm=True, scene=True)
 
 
 class Lockstep:
-    """One control period runs when the target stamped like the present state has arrived.
+    """One control period runs when the targets stamped like the present state have arrived, one an arm.
+
+    In tasks with grippers it also takes one gripper command an arm, which carry no stamp: those that arrived
+    since the last period.
 
     Args:
         cell: the cell.
+        arms: names of its arms.
+        grippers: whether they are commanded.
         patience: wall time until an unanswered state is shown again [s]; best-effort topics may lose one.
     """
 
-    def __init__(self, cell: PacedCell, patience: float = 0.5):
+    def __init__(
+        self, cell: PacedCell, arms: Sequence[str] = ("",), grippers: bool = False, patience: float = 0.5
+    ):
         self._cell, self._patience = cell, patience
+        self._arms, self._grippers = tuple(arms), grippers
+        self._targets: dict[str, tuple[ArmCommand, str]] = {}
+        self._openings: dict[str, float] = {}
         self._shown = -math.inf
 
     @property
@@ -61,17 +72,41 @@ class Lockstep:
         """Stamp of the present state."""
         return self._cell.ticks * _NS_PER_TICK
 
-    def target(self, pose: np.ndarray, stamp_ns: int, frame: str) -> Due:
-        """A target pose has arrived; one for another tick is not for us (an answer to a repeated state)."""
+    def target(self, arm: str, command: ArmCommand, stamp_ns: int, frame: str) -> Due:
+        """A target has arrived; one for another tick is not for us (an answer to a repeated state)."""
         if stamp_ns != self.stamp_ns:
             return NOTHING
-        self._cell.command(pose, stamp_ns * 1e-9, frame)
+        self._targets[arm] = (command, frame)
+        return self._advance_if_complete()
+
+    def gripper(self, arm: str, opening: float) -> Due:
+        """A gripper command has arrived."""
+        self._openings[arm] = opening
+        return self._advance_if_complete()
+
+    def _advance_if_complete(self) -> Due:
+        waiting = [arm for arm in self._arms if arm not in self._targets]
+        waiting += [arm for arm in self._arms if self._grippers and arm not in self._openings]
+        if waiting:
+            return NOTHING
+        stamp = self.stamp_ns * 1e-9
+        for arm in self._arms:
+            command, frame = self._targets[arm]
+            self._cell.command(command, stamp, frame, arm)
+            if self._grippers:
+                self._cell.command(ArmCommand(gripper=self._openings[arm]), stamp, arm=arm)
+        self._forget()
         self._cell.advance(None)
         return EVERYTHING
 
-    def reset(self, seed: int | None) -> Due:
+    def _forget(self) -> None:
+        self._targets.clear()
+        self._openings.clear()
+
+    def reset(self, seed: int | None, arm_only: bool = False) -> Due:
         """New initial state, under a later stamp."""
-        self._cell.reset(seed)
+        self._forget()
+        self._cell.reset(seed, arm_only)
         return EVERYTHING
 
     def poll(self, wall: float) -> Due:
@@ -113,14 +148,19 @@ class RealTime:
         """Stamp of the present state."""
         return self._cell.ticks * _NS_PER_TICK
 
-    def target(self, pose: np.ndarray, stamp_ns: int, frame: str) -> Due:
+    def target(self, arm: str, command: ArmCommand, stamp_ns: int, frame: str) -> Due:
         """The law takes the target at once and judges its age itself."""
-        self._cell.command(pose, stamp_ns * 1e-9, frame)
+        self._cell.command(command, stamp_ns * 1e-9, frame, arm)
         return NOTHING
 
-    def reset(self, seed: int | None) -> Due:
+    def gripper(self, arm: str, opening: float) -> Due:
+        """The gripper obeys at once."""
+        self._cell.command(ArmCommand(gripper=opening), self.stamp_ns * 1e-9, arm=arm)
+        return NOTHING
+
+    def reset(self, seed: int | None, arm_only: bool = False) -> Due:
         """New initial state, under a later stamp."""
-        self._cell.reset(seed)
+        self._cell.reset(seed, arm_only)
         self._anchor = None
         return EVERYTHING
 
@@ -141,14 +181,16 @@ class RealTime:
         """The state has just been published."""
 
 
-def make_pacing(cell: PacedCell, speed: str) -> Lockstep | RealTime:
-    """Pacing by name: 'lockstep' or a factor of real time.
+def make_pacing(
+    cell: PacedCell, speed: str, arms: Sequence[str] = ("",), grippers: bool = False
+) -> Lockstep | RealTime:
+    """Pacing by name: 'lockstep' or a factor of real time; arms and grippers as in :class:`Lockstep`.
 
     Raises:
         ValueError: neither of the two.
     """
     if speed == "lockstep":
-        return Lockstep(cell)
+        return Lockstep(cell, arms, grippers)
     try:
         factor = float(speed)
     except ValueError:

@@ -1,29 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated cell as a ROS node, with the topics of a real one and ``sim/truth`` besides.
 
+Two arms have their topics under ``left/`` and ``right/``.
+
 Simulated time is the ROS time of everything published; ``/clock`` carries it at every speed, so clients run
 with ``use_sim_time``. With ``speed: lockstep`` a state is published under one stamp, and the physics of the
-next control period runs when the target pose with that stamp has arrived: results depend on seeds, not on
-load.
+next control period runs when every arm's target with that stamp (and a gripper command, where there is one) has
+arrived: results depend on seeds, not on load.
 """
 
+import math
 import sys
 import time
+from functools import partial
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
 
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState, SceneTruth
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_to_message
-from hil_serl_ros.geometry_messages import pose_from_array, pose_to_array
+from hil_serl_ros.geometry_messages import pose_from_array, pose_to_array, wrench_to_array
 from hil_serl_ros.images import image_from_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
@@ -41,6 +48,8 @@ class SimNode(Node):
         task: path of the task file.
         speed: 'lockstep', or simulated over wall time as a number.
         seed: of the cell's own resets (``reset_episode`` with seed -1).
+        perturbation: 'none', 'move_target' or 'open_gripper', once in every episode.
+        perturbation_step: control step at which that happens.
         display: also publish ``camera/display/image_raw``, with meshes and shadows, once per control period.
     """
 
@@ -51,11 +60,13 @@ class SimNode(Node):
         speed = parameters.string("speed", "lockstep")
         seed = parameters.integer("seed", 0, minimum=0)
         self._display = parameters.boolean("display", False)
+        kind = parameters.string("perturbation", "none", choices=("none", "move_target", "open_gripper"))
+        step = parameters.integer("perturbation_step", 10, minimum=0)
         choose_backend()
         from hil_serl_sim.cell import Cell  # imports mujoco, which reads the choice
 
-        self._cell = Cell(self._spec, seed=seed)
-        self._pacing = make_pacing(self._cell, speed)
+        self._cell = Cell(self._spec, seed=seed, perturbation=None if kind == "none" else (kind, step))
+        self._pacing = make_pacing(self._cell, speed, self._spec.arm_names, self._spec.grippers > 0)
         self._make_interfaces()
         self._publish(self._pacing.poll(time.monotonic()))
         wall = Clock(clock_type=ClockType.STEADY_TIME)
@@ -63,25 +74,56 @@ class SimNode(Node):
 
     def _make_interfaces(self) -> None:
         self._clock_publisher = self.create_publisher(ClockMessage, names.CLOCK, qos.CLOCK)
-        self._arm = self.create_publisher(ArmState, names.ARM_STATE, qos.ARM_STATE)
         self._truth = self.create_publisher(SceneTruth, names.SCENE_TRUTH, qos.SCENE_TRUTH)
         cameras = [c.name for c in self._spec.cameras] + ([_DISPLAY] if self._display else [])
         self._images = {c: self.create_publisher(Image, names.camera_image(c), qos.CAMERA) for c in cameras}
-        self.create_subscription(PoseStamped, names.TARGET_POSE, self._on_target, qos.TARGET)
+        self._arms = {arm: self._make_arm_interfaces(arm) for arm in self._spec.arm_names}
         self.create_service(ResetEpisode, names.RESET_EPISODE, self._on_reset)
 
-    def _on_target(self, message: PoseStamped) -> None:
+    def _make_arm_interfaces(self, arm: str) -> Publisher:
+        """Commands of one arm, and the publisher of its state."""
+        if self._spec.action.kind == "wrench":
+            topic, kind, listener = names.TARGET_WRENCH, WrenchStamped, self._on_wrench
+        else:
+            topic, kind, listener = names.TARGET_POSE, PoseStamped, self._on_pose
+        self.create_subscription(kind, names.for_arm(topic, arm), partial(listener, arm), qos.TARGET)
+        if self._spec.grippers:
+            topic = names.for_arm(names.GRIPPER_COMMAND, arm)
+            self.create_subscription(Float64, topic, partial(self._on_gripper, arm), qos.GRIPPER_COMMAND)
+        return self.create_publisher(ArmState, names.for_arm(names.ARM_STATE, arm), qos.ARM_STATE)
+
+    def _on_pose(self, arm: str, message: PoseStamped) -> None:
+        command = ArmCommand(pose=pose_to_array(message.pose))
         stamp = stamp_to_ns(message.header.stamp)
-        self._publish(self._pacing.target(pose_to_array(message.pose), stamp, message.header.frame_id))
+        self._publish(self._pacing.target(arm, command, stamp, message.header.frame_id))
+
+    def _on_wrench(self, arm: str, message: WrenchStamped) -> None:
+        command = ArmCommand(wrench=wrench_to_array(message.wrench))
+        stamp = stamp_to_ns(message.header.stamp)
+        self._publish(self._pacing.target(arm, command, stamp, message.header.frame_id))
+
+    def _on_gripper(self, arm: str, message: Float64) -> None:
+        if not math.isfinite(message.data):
+            self.get_logger().warning(
+                f"{names.for_arm(names.GRIPPER_COMMAND, arm)} carries {message.data}; expected an opening from "
+                "0 (closed) to 1 (open), so it is ignored",
+                throttle_duration_sec=5.0,
+            )
+            return
+        self._publish(self._pacing.gripper(arm, message.data))
 
     def _on_reset(
         self, request: ResetEpisode.Request, response: ResetEpisode.Response
     ) -> ResetEpisode.Response:
-        due = self._pacing.reset(None if request.seed < 0 else request.seed)
+        due = self._pacing.reset(None if request.seed < 0 else request.seed, request.arm_only)
         response.success = True
         response.message = f"initial state of seed {self._cell.seed}"
+        if request.arm_only:
+            response.message += (
+                ", the objects were lost and put back" if self._cell.objects_put_back else ", arms only"
+            )
         response.stamp = stamp_from_ns(self._pacing.stamp_ns)
-        response.tcp_pose = pose_from_array(self._cell.arm_state().pose)
+        response.tcp_poses = [pose_from_array(self._cell.arm_state(arm).pose) for arm in self._spec.arm_names]
         self._publish(due)
         return response
 
@@ -104,7 +146,8 @@ class SimNode(Node):
             if self._display and self._cell.ticks % self._cell.period_ticks == 0:
                 self._publish_image(_DISPLAY, self._cell.render_display(), stamp)
         if due.arm:
-            self._arm.publish(self._arm_message(stamp))
+            for arm, publisher in self._arms.items():
+                publisher.publish(self._arm_message(arm, stamp))
         if due.scene:
             self._truth.publish(self._truth_message(stamp))
         self._clock_publisher.publish(ClockMessage(clock=stamp_from_ns(stamp)))
@@ -113,22 +156,23 @@ class SimNode(Node):
     def _publish_image(self, camera: str, pixels: np.ndarray, stamp: int) -> None:
         self._images[camera].publish(image_from_array(pixels, stamp, f"{camera}_optical_frame"))
 
-    def _arm_message(self, stamp: int) -> ArmState:
-        state = self._cell.arm_state()
+    def _arm_message(self, arm: str, stamp: int) -> ArmState:
+        state, spec = self._cell.arm_state(arm), self._spec.arm(arm)
         sample = ArmSample(
             stamp=stamp * 1e-9,
-            frame_id=self._spec.base_frame,
+            frame_id=spec.base_frame,
             tcp_pose=state.pose,
             tcp_twist=state.twist,
             external_wrench=state.wrench,
             joint_position=state.joint_position,
             joint_velocity=state.joint_velocity,
+            gripper=state.gripper,
             fault=state.fault,
             fault_text=state.fault_text,
         )
         return arm_state_to_message(
             sample,
-            tcp_frame=self._spec.tcp_frame,
+            tcp_frame=spec.tcp_frame,
             target_pose=state.target,
             joint_effort=state.joint_effort,
             stamp_ns=stamp,
@@ -142,9 +186,11 @@ class SimNode(Node):
             failure=truth.failure,
             names=list(truth.poses),
             poses=[pose_from_array(pose) for pose in truth.poses.values()],
+            goals=list(truth.goals),
+            reached=[bool(reached) for reached in truth.goals.values()],
         )
         message.header.stamp = stamp_from_ns(stamp)
-        message.header.frame_id = self._spec.base_frame
+        message.header.frame_id = self._spec.base_frame if self._spec.arms is None else "world"
         return message
 
     def destroy_node(self) -> None:

@@ -8,7 +8,7 @@ from hil_serl_sim.gl import choose_backend
 
 choose_backend()  # before anything imports mujoco
 
-TASK = pathlib.Path(__file__).parents[2] / "hil_serl_bringup/config/tasks/ram_insertion.yaml"
+TASK = pathlib.Path(__file__).parents[2] / "hil_serl_bringup/config/tasks/sim/ram_insertion.yaml"
 
 
 @pytest.fixture(scope="session")

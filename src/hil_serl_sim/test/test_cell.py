@@ -6,9 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil_serl_core import geometry
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.spec import task_from_dict
 from hil_serl_sim.cell import Cell
 from hil_serl_sim.panda import POLICY_GROUP, TCP_SITE, inverse_kinematics
+
+
+def to(pose: np.ndarray) -> dict[str, ArmCommand]:
+    return {"": ArmCommand(pose=pose)}
 
 
 def shaken(cell: Cell, seed: int) -> list[np.ndarray]:
@@ -18,7 +23,7 @@ def shaken(cell: Cell, seed: int) -> list[np.ndarray]:
     for _ in range(5):
         pose = cell.arm_state().pose
         seen += [cell.render(camera.name) for camera in cell.spec.cameras]
-        cell.advance(geometry.compose(pose, geometry.exp(rng.uniform(-0.02, 0.02, 6))))
+        cell.advance(to(geometry.compose(pose, geometry.exp(rng.uniform(-0.02, 0.02, 6)))))
         state = cell.arm_state()
         seen += [state.pose, state.twist, state.wrench, state.joint_effort, state.target]
         seen += list(cell.truth().poses.values())
@@ -46,7 +51,7 @@ def test_looking_changes_nothing(spec, cell):
                     looked.render("wrist_1")
                     looked.truth()
                     looked.arm_state()
-                looked.advance(pose + np.array([0.0, 0.0, -0.01, 0, 0, 0, 0]))
+                looked.advance(to(pose + np.array([0.0, 0.0, -0.01, 0, 0, 0, 0])))
         assert cell.arm_state().pose.tobytes() == other.arm_state().pose.tobytes()
     finally:
         other.close()
@@ -100,8 +105,8 @@ def test_display_shows_the_same_state_with_meshes(cell):
     before = cell.arm_state().pose
     first = cell.render_display()
     assert first.shape == (480, 640, 3)
-    cell.advance(before + np.array([0.0, 0.0, 0.03, 0, 0, 0, 0]))
-    cell.advance(before + np.array([0.0, 0.0, 0.03, 0, 0, 0, 0]))
+    cell.advance(to(before + np.array([0.0, 0.0, 0.03, 0, 0, 0, 0])))
+    cell.advance(to(before + np.array([0.0, 0.0, 0.03, 0, 0, 0, 0])))
     second = cell.render_display()
     assert np.abs(first.astype(int) - second).max() > 60
     display = cell._display
@@ -113,6 +118,7 @@ def test_display_shows_the_same_state_with_meshes(cell):
 def test_missing_camera_is_named(spec):
     content = spec.model_dump(mode="json")
     content["cameras"][1]["name"] = "elbow"
+    content["reward"]["classifier"] = None
     with pytest.raises(ValueError, match=r"elbow.*wrist_1"):
         Cell(task_from_dict(content))
 
@@ -121,11 +127,11 @@ def test_free_motion_reaches_the_target_and_reports_its_motion(cell):
     cell.reset(5)
     start = cell.arm_state().pose
     goal = start + np.array([0.01, -0.02, 0.01, 0, 0, 0, 0])
-    cell.advance(goal, 50)
+    cell.advance(to(goal), 50)
     moving = cell.arm_state()
     assert moving.twist[:3] @ (goal - start)[:3] > 0
     for _ in range(10):
-        cell.advance(goal)
+        cell.advance(to(goal))
     state = cell.arm_state()
     np.testing.assert_allclose(state.pose, goal, atol=5e-4)
     np.testing.assert_allclose(state.target, goal, atol=5e-4)
@@ -146,12 +152,12 @@ def test_bad_targets_latch_a_fault_until_the_reset(cell, spoil):
         target[3:] = 0.0
     else:
         stamp -= 10.0
-    cell.command(target, stamp, frame)
+    cell.command(ArmCommand(pose=target), stamp, frame)
     cell.advance(None)
     state = cell.arm_state()
     assert state.fault > 0
     assert state.fault_text
-    cell.advance(pose + np.array([0.02, 0, 0, 0, 0, 0, 0]))
+    cell.advance(to(pose + np.array([0.02, 0, 0, 0, 0, 0, 0])))
     np.testing.assert_allclose(cell.arm_state().pose[:3], pose[:3], atol=5e-4)
     cell.reset(6)
     assert cell.arm_state().fault == 0
@@ -159,7 +165,7 @@ def test_bad_targets_latch_a_fault_until_the_reset(cell, spoil):
 
 def test_silence_makes_the_target_stale(cell, spec):
     cell.reset(6)
-    cell.advance(cell.arm_state().pose)
+    cell.advance(to(cell.arm_state().pose))
     for _ in range(int(spec.control.target_timeout / spec.period) + 1):
         cell.advance(None)
     assert cell.arm_state().fault > 0

@@ -104,7 +104,7 @@ def client(spec):
 
 def demonstrate(client: Client, spec, seed: int, most: int = 60) -> tuple[str, int, bool]:
     """One episode driven by the operator's joy messages: digest of all it saw, steps, success."""
-    arbiter, mapper, digest = InterventionArbiter(spec.intervention), TwistMapper(spec), hashlib.sha256()
+    arbiter, mapper, digest = InterventionArbiter(spec), TwistMapper(spec), hashlib.sha256()
     reply = client.reset(seed)
     assert reply.success
     stamp = stamp_to_ns(reply.stamp)
@@ -119,7 +119,9 @@ def demonstrate(client: Client, spec, seed: int, most: int = 60) -> tuple[str, i
         digest.update(pose.tobytes() + np.array(client.joy.axes).tobytes())
         if client.truth.success:
             return digest.hexdigest(), step, True
-        action = arbiter.update(stamp * 1e-9, OperatorInput(stamp * 1e-9, np.array(client.joy.axes))).action
+        action = arbiter.update(
+            stamp * 1e-9, {"": OperatorInput(stamp * 1e-9, np.array(client.joy.axes))}
+        ).action
         client.command(mapper.target(action, pose), stamp)
         stamp += round(spec.period * 1e9)
     return digest.hexdigest(), most, False
@@ -151,7 +153,7 @@ def test_lockstep_waits_and_ignores_targets_of_other_ticks(spec, task_file, clie
         stamp = stamp_to_ns(reply.stamp)
         client.until(lambda: client.have(stamp))
         pose = pose_to_array(client.arm.tcp_pose)
-        assert pose == pytest.approx(pose_to_array(reply.tcp_pose))
+        assert pose == pytest.approx(pose_to_array(reply.tcp_poses[0]))
         client.command(pose, stamp - 100_000_000)
         client.arm = None
         client.until(lambda: client.arm is not None)  # shown again, since nobody answered

@@ -4,11 +4,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hil_serl_core.action import TwistMapper
-from hil_serl_core.arbiter import InterventionArbiter, OperatorInput
+from hil_serl_core.action import ArmCommand, TwistMapper
 from hil_serl_sim.expert import Expert
 from hil_serl_sim.operator import OperatorMode, Person, ScriptedOperator
-from hil_serl_sim.operator_session import OperatorSession, SceneView
+from hil_serl_sim.operator_session import ArmSight, OperatorSession, ScenePoses
+from hil_serl_sim.rollout import run_episode
 
 
 def make(cell, mode, seed=0, person=None) -> ScriptedOperator:
@@ -19,38 +19,16 @@ def make(cell, mode, seed=0, person=None) -> ScriptedOperator:
 
 def run(cell, operator, policy, seeds) -> dict[str, np.ndarray]:
     """Episodes with the operator's input arbitrated as the actor does it."""
-    spec, mapper = cell.spec, TwistMapper(cell.spec)
-    success, steps, intervened, segments = [], [], [], []
-    for seed in seeds:
-        cell.reset(seed)
-        arbiter, run_length, active = InterventionArbiter(spec.intervention), 0, 0
-        taken = 0
-        while taken < spec.episode.max_steps:
-            state, truth = cell.arm_state(), cell.truth()
-            if truth.success:
-                break
-            taken += 1
-            device = operator.act(cell.time, cell.resets, state.pose, truth.poses)
-            decision = arbiter.update(cell.time, OperatorInput(cell.time, device.axes))
-            driven = decision.active or operator.mode is OperatorMode.DEMONSTRATE
-            action = decision.action if driven else policy(state, truth)
-            active += decision.active
-            if decision.active:
-                run_length += 1
-            elif run_length:
-                segments.append(run_length)
-                run_length = 0
-            cell.advance(mapper.target(action, state.pose))
-        segments += [run_length] if run_length else []
-        success.append(cell.truth().success)
-        steps.append(taken)
-        intervened.append(active)
+    episodes = [run_episode(cell, seed, policy, operator) for seed in seeds]
     return {
-        k: np.array(v) for k, v in locals().items() if k in ("success", "steps", "intervened", "segments")
+        "success": np.array([e.success for e in episodes]),
+        "steps": np.array([e.steps for e in episodes]),
+        "intervened": np.array([e.intervened for e in episodes]),
+        "segments": np.array([length for e in episodes for length in e.interventions]),
     }
 
 
-def nothing(state, truth):
+def nothing(view):
     return np.zeros(6)
 
 
@@ -62,7 +40,7 @@ def test_demonstrations_succeed_slower_than_the_expert(cell):
 
 def test_stays_out_of_a_good_policys_way(cell):
     expert = Expert(cell.spec, cell.twin.guide())
-    result = run(cell, make(cell, OperatorMode.SUPERVISE), lambda s, t: expert.action(s.pose, t), range(10))
+    result = run(cell, make(cell, OperatorMode.SUPERVISE), expert.action, range(10))
     assert result["intervened"].sum() == 0
     assert result["success"].all()
 
@@ -72,7 +50,7 @@ def test_helps_less_the_better_the_policy_and_in_short_corrections(cell):
 
     def off_by(distance):
         bias = np.array([distance, 0.0, 0.0, 0.0, 0.0, 0.0])
-        return lambda state, truth: expert.action(state.pose, truth, bias)
+        return lambda view: expert.action(view, bias)
 
     results = [
         run(cell, make(cell, OperatorMode.SUPERVISE), off_by(d), range(10)) for d in (0.02, 0.0008, 0.0)
@@ -97,9 +75,9 @@ def record(cell, operator, steps=25, seed=3, resets=None):
     cell.reset(seed)
     axes = []
     for tick in range(steps):
-        state = cell.arm_state()
-        axes.append(operator.act(0.1 * tick, resets or 1, state.pose, cell.truth().poses).axes)
-        cell.advance(mapper.target(axes[-1], state.pose))
+        state, view = cell.arm_state(), dataclasses.replace(cell.view(), stamp=0.1 * tick)
+        axes.append(operator.act(view, resets or 1)[""].axes)
+        cell.advance({"": ArmCommand(pose=mapper.target(axes[-1], state.pose))})
     return np.array(axes)
 
 
@@ -114,10 +92,10 @@ def test_same_seed_same_person_another_seed_another(cell):
 def test_same_stamp_same_answer(cell):
     operator = make(cell, OperatorMode.DEMONSTRATE)
     cell.reset(0)
-    pose, poses = cell.arm_state().pose, cell.truth().poses
     for tick in range(10):
-        first = operator.act(0.1 * tick, 1, pose, poses)
-        assert operator.act(0.1 * tick, 1, pose, poses) is first
+        view = dataclasses.replace(cell.view(), stamp=0.1 * tick)
+        first = operator.act(view, 1)
+        assert operator.act(view, 1) is first
 
 
 def test_reacts_late_and_moves_its_hand_smoothly(cell):
@@ -132,26 +110,34 @@ def test_reacts_late_and_moves_its_hand_smoothly(cell):
 
 
 def view(stamp_ns, resets=1):
-    return SceneView(stamp_ns, resets, False, {"card": np.eye(7)[6] * 1.0, "slot": np.eye(7)[6] * 1.0})
+    return ScenePoses(
+        stamp_ns, resets, False, False, {"card": np.eye(7)[6] * 1.0, "slot": np.eye(7)[6] * 1.0}
+    )
 
 
 POSE = np.array([0.0, 0.0, 0.1, 1.0, 0.0, 0.0, 0.0])
+
+
+def sight(stamp_ns):
+    return ArmSight(stamp_ns, POSE, np.zeros(6), np.nan)
+
+
 TICK = 100_000_000
 
 
 def test_session_answers_complete_ticks_only_and_waits_for_the_announcement(cell):
-    session = OperatorSession(make(cell, OperatorMode.OFF), None, lockstep=True, period=0.1, patience=3.0)
+    session = OperatorSession(cell.spec, make(cell, OperatorMode.OFF), None, lockstep=True, patience=3.0)
     session.see_scene(view(TICK), wall=0.0)
     assert session.answer(0.0) is None  # no arm state
-    session.see_arm(0, POSE)
+    session.see_arm("", sight(0))
     assert session.answer(0.0) is None  # of another tick
-    session.see_arm(TICK, POSE)
+    session.see_arm("", sight(TICK))
     assert session.answer(0.0) is None  # what to do in this episode is not known yet
     session.announce("record_demos", TICK)
     stamp, _ = session.answer(0.0)
     assert stamp == TICK
     session.see_scene(view(5 * TICK, resets=2), wall=1.0)
-    session.see_arm(5 * TICK, POSE)
+    session.see_arm("", sight(5 * TICK))
     assert session.answer(1.0) is None
     assert session.answer(4.5) is not None  # the announcement was missed
     with pytest.raises(ValueError, match="dance"):
@@ -160,7 +146,7 @@ def test_session_answers_complete_ticks_only_and_waits_for_the_announcement(cell
 
 def test_session_follows_the_actors_mode(cell):
     operator = make(cell, OperatorMode.OFF)
-    session = OperatorSession(operator, None, lockstep=True, period=0.1)
+    session = OperatorSession(cell.spec, operator, None, lockstep=True)
     for mode, expected in [
         ("record_demos", OperatorMode.DEMONSTRATE),
         ("train", OperatorMode.SUPERVISE),
@@ -168,14 +154,16 @@ def test_session_follows_the_actors_mode(cell):
     ]:
         session.announce(mode, 0)
         assert operator.mode is expected
-    fixed = OperatorSession(operator, OperatorMode.SUPERVISE, lockstep=True, period=0.1)
+    fixed = OperatorSession(cell.spec, operator, OperatorMode.SUPERVISE, lockstep=True)
     fixed.announce("eval", 0)
     assert operator.mode is OperatorMode.SUPERVISE
 
 
 def test_session_keeps_to_its_period_in_real_time(cell):
-    session = OperatorSession(make(cell, OperatorMode.DEMONSTRATE), OperatorMode.DEMONSTRATE, False, 0.1)
-    session.see_arm(0, POSE)
+    session = OperatorSession(
+        cell.spec, make(cell, OperatorMode.DEMONSTRATE), OperatorMode.DEMONSTRATE, False
+    )
+    session.see_arm("", sight(0))
     answers = 0
     for tick in range(1, 21):  # the scene is shown every 50 ms
         session.see_scene(view(tick * TICK // 2), wall=0.0)

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil_serl_core.action import ArmCommand
 from hil_serl_sim.pacing import Lockstep, RealTime, make_pacing
 
-POSE = np.array([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0])
+TARGET = ArmCommand(pose=np.array([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0]))
 
 
 class CountingCell:
@@ -15,14 +16,14 @@ class CountingCell:
     def __init__(self):
         self.ticks, self.period_ticks, self.commands, self.resets = 0, 100, [], []
 
-    def advance(self, target, ticks=None):
-        assert target is None
+    def advance(self, commands, ticks=None):
+        assert commands is None
         self.ticks += self.period_ticks if ticks is None else ticks
 
-    def command(self, target, stamp, frame=None):
-        self.commands.append((stamp, frame))
+    def command(self, command, stamp, frame=None, arm=""):
+        self.commands.append((arm, command, stamp, frame))
 
-    def reset(self, seed=None):
+    def reset(self, seed=None, arm_only=False):
         self.ticks += self.period_ticks
         self.resets.append(seed)
 
@@ -32,12 +33,12 @@ def test_lockstep_moves_one_period_per_answer_and_only_for_the_present_tick():
     pacing = Lockstep(cell)
     for step in range(5):
         stamp = pacing.stamp_ns
-        assert not pacing.target(POSE, stamp + 1, "base")
+        assert not pacing.target("", TARGET, stamp + 1, "base")
         assert cell.ticks == 100 * step
-        due = pacing.target(POSE, stamp, "base")
+        due = pacing.target("", TARGET, stamp, "base")
         assert due.arm
         assert due.scene
-        assert not pacing.target(POSE, stamp, "base")  # the same answer once more
+        assert not pacing.target("", TARGET, stamp, "base")  # the same answer once more
         assert cell.ticks == 100 * (step + 1)
     assert len(cell.commands) == 5
 
@@ -95,3 +96,42 @@ def test_speed_is_checked(speed):
 def test_speed_by_name():
     assert isinstance(make_pacing(CountingCell(), "lockstep"), Lockstep)
     assert isinstance(make_pacing(CountingCell(), "1.5"), RealTime)
+
+
+def test_lockstep_waits_for_every_arm_and_gripper_of_this_tick():
+    cell = CountingCell()
+    pacing = Lockstep(cell, ("left", "right"), grippers=True)
+    for step in range(3):
+        stamp = pacing.stamp_ns
+        assert not pacing.gripper("left", 1.0)
+        assert not pacing.target("left", TARGET, stamp, "left_base")
+        assert not pacing.target("right", TARGET, stamp, "right_base")
+        assert not pacing.target("right", TARGET, stamp, "right_base")
+        assert cell.ticks == 100 * step
+        assert pacing.gripper("right", 0.0)  # the last of the four, whichever it is
+        assert cell.ticks == 100 * (step + 1)
+    told = [(arm, command.gripper, frame) for arm, command, _, frame in cell.commands[-4:]]
+    assert told == [
+        ("left", None, "left_base"),
+        ("left", 1.0, None),
+        ("right", None, "right_base"),
+        ("right", 0.0, None),
+    ]
+
+
+def test_lockstep_forgets_half_an_answer_at_a_reset():
+    cell = CountingCell()
+    pacing = Lockstep(cell, grippers=True)
+    pacing.gripper("", 0.0)
+    pacing.reset(1)
+    assert not pacing.target("", TARGET, pacing.stamp_ns, "base")
+    assert pacing.gripper("", 1.0)
+    assert cell.commands[-1][1].gripper == 1.0
+
+
+def test_real_time_hands_commands_on_at_once():
+    cell = CountingCell()
+    pacing = RealTime(cell, 1.0)
+    assert not pacing.target("", TARGET, 5_000_000, "base")
+    assert not pacing.gripper("", 0.5)
+    assert [command.gripper for _, command, _, _ in cell.commands] == [None, 0.5]

@@ -4,61 +4,50 @@
 import numpy as np
 import pytest
 
-from hil_serl_core.action import TwistMapper
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.spec import task_from_dict
 from hil_serl_sim.expert import Expert
+from hil_serl_sim.rollout import Driver, run_episode
 from hil_serl_sim.tasks import make_twin
 
 EPISODES = 20
 
 
-def run_episode(cell, mapper, act) -> tuple[bool, int, float]:
-    """Success, steps and the largest external force [N] at the end of a step."""
-    largest = 0.0
-    for step in range(cell.spec.episode.max_steps):
-        state = cell.arm_state()
-        cell.advance(mapper.target(act(state, step), state.pose))
-        largest = max(largest, float(np.linalg.norm(cell.arm_state().wrench[:3])))
-        if cell.truth().success:
-            return True, step + 1, largest
-    return False, cell.spec.episode.max_steps, largest
-
-
 def test_expert_succeeds(cell, spec):
-    mapper, expert = TwistMapper(spec), Expert(spec, cell.twin.guide())
-    results = []
-    for seed in range(EPISODES):
-        cell.reset(seed)
-        results.append(run_episode(cell, mapper, lambda s, _: expert.action(s.pose, cell.truth())))
-    assert sum(success for success, _, _ in results) >= EPISODES - 1
-    assert np.mean([steps for _, steps, _ in results]) < 20
+    expert = Expert(spec, cell.twin.guide())
+    results = [run_episode(cell, seed, expert.action) for seed in range(EPISODES)]
+    assert sum(result.success for result in results) >= EPISODES - 1
+    assert np.mean([result.steps for result in results]) < 20
 
 
-def straight_down(state, step):
-    return np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+class StraightDown:
+    def __call__(self, view):
+        return np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
 
 
-def down_and_feel_around(state, step):
+class DownAndFeelAround:
     """Presses and sweeps a growing spiral: the best that can be done without eyes."""
-    radius, angle = 0.02 * step, 0.9 * step
-    return np.array([radius * np.cos(angle), radius * np.sin(angle), 0.5, 0.0, 0.0, 0.3 * np.sin(0.5 * step)])
+
+    def __init__(self):
+        self.step = -1
+
+    def __call__(self, view):
+        self.step += 1
+        radius, angle = 0.02 * self.step, 0.9 * self.step
+        turn = 0.3 * np.sin(0.5 * self.step)
+        return np.array([radius * np.cos(angle), radius * np.sin(angle), 0.5, 0.0, 0.0, turn])
 
 
-@pytest.mark.parametrize("policy", [straight_down, down_and_feel_around])
-def test_blind_policy_fails(cell, spec, policy):
-    mapper = TwistMapper(spec)
-    successes = 0
-    for seed in range(EPISODES):
-        cell.reset(seed)
-        successes += run_episode(cell, mapper, policy)[0]
-    assert successes == 0
+@pytest.mark.parametrize("policy", [StraightDown, DownAndFeelAround])
+def test_blind_policy_fails(cell, policy):
+    assert not any(run_episode(cell, seed, policy()).success for seed in range(EPISODES))
 
 
 def test_start_states_cover_the_task_files_ranges(cell, spec):
     starts, grasps, tips = [], [], []
     for seed in range(300):
         state = cell.twin.sample(np.random.default_rng(seed))
-        starts.append(state.tcp_pose[:3] - spec.reset.nominal_position)
+        starts.append(state.tcp_poses[""][:3] - spec.reset.nominal_position)
         grasps.append(state.variation["grasp"])
     for seed in range(20):
         cell.reset(seed)
@@ -86,7 +75,7 @@ def test_pressing_beside_the_slot_is_bounded_by_the_clip_of_that_sign(spec, clip
     target = pose.copy()
     target[:3] += [0.05, 0.0, -0.12]
     for _ in range(35):
-        cell.advance(target)
+        cell.advance({"": ArmCommand(pose=target)})
     wrench = cell.arm_state().wrench
     bound = spec.control.translational_stiffness[2] * clip
     assert 0.8 * bound < wrench[2] < 1.05 * bound
@@ -95,13 +84,25 @@ def test_pressing_beside_the_slot_is_bounded_by_the_clip_of_that_sign(spec, clip
 
 def test_misaligned_card_does_not_enter(cell, spec):
     """0.6 mm off, more than twice the clearance, and with no search: the card stays on the rim."""
-    mapper, expert = TwistMapper(spec), Expert(spec, cell.twin.guide())
+    expert = Expert(spec, cell.twin.guide())
     bias = np.array([0.0, 0.0006, 0.0, 0.0, 0.0, 0.0])
-    entered = 0
-    for seed in range(8):
-        cell.reset(seed)
-        entered += run_episode(cell, mapper, lambda s, _: expert.action(s.pose, cell.truth(), bias))[0]
-    assert entered == 0
+    assert not any(run_episode(cell, seed, lambda v: expert.action(v, bias)).success for seed in range(8))
+
+
+def test_moved_slot_is_found_again_and_stands_in_its_place_after_the_reset(cell, spec):
+    expert, driver = Expert(spec, cell.twin.guide()), Driver(cell)
+    driver.reset(4)
+    place = cell.truth().poses["slot"]
+    for step in range(40):
+        if step == 5:
+            cell.perturb("move_target")
+            assert 0.0099 < np.linalg.norm((cell.truth().poses["slot"] - place)[:3]) < 0.0201
+        driver.step(expert.action(cell.view()))
+        if cell.truth().success:
+            break
+    assert cell.truth().success
+    cell.reset(5)
+    np.testing.assert_array_equal(cell.truth().poses["slot"], place)
 
 
 def test_unknown_parameter_and_twin_are_named(spec):
