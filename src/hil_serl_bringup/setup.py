@@ -13,7 +13,10 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
-        (f"share/{package_name}/config/tasks", glob("config/tasks/*.yaml")),
+        *[
+            (f"share/{package_name}/config/{folder}", glob(f"config/{folder}/*.yaml"))
+            for folder in ("tasks", "tasks/common", "tasks/sim")
+        ],
         (f"share/{package_name}/config/robots", glob("config/robots/*.yaml")),
         (f"share/{package_name}/launch", glob("launch/*.launch.py")),
         (f"share/{package_name}/rviz", glob("rviz/*")),

@@ -46,7 +46,7 @@ class Demo(LearnerOptions, CellOptions):
 
     def run(self) -> int:
         setup = self.setup(self.device, self.learner_threads)
-        folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume)
+        folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume, setup.robot.simulated)
         plan = demo.DemoPlan(self.demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
         with session(folder, self.namespace, "hil-serl demo") as running:
             summary = demo.run_demo(running, setup, plan)
@@ -70,7 +70,7 @@ class Train(LearnerOptions, CellOptions):
 
     def run(self) -> int:
         setup = self.setup(self.device, self.learner_threads)
-        folder = open_folder(self.task, self.seed, "train", self.run_dir, self.resume)
+        folder = open_folder(self.task, self.seed, "train", self.run_dir, self.resume, setup.robot.simulated)
         if self.demos is not None:
             phases.share_demonstrations(RunFolder.open(self.demos), folder)
         with session(folder, self.namespace, "hil-serl train") as running:
@@ -141,7 +141,9 @@ class RecordDemos(CellOptions):
 
     def run(self) -> int:
         setup = self.setup()
-        folder = open_folder(self.task, self.seed, "record-demos", self.run_dir, self.resume)
+        folder = open_folder(
+            self.task, self.seed, "record-demos", self.run_dir, self.resume, setup.robot.simulated
+        )
         with session(folder, self.namespace, "hil-serl record-demos") as running:
             phases.demonstrations(running, setup, _demonstrations(folder, self.episodes))
             recorded = rates([e for e in running.log.of("record_demos") if e.success])
@@ -253,5 +255,6 @@ class Doctor:
 def _demonstrations(folder: RunFolder, asked: int | None) -> int:
     if asked is not None:
         return asked
-    sim = folder.task().sim
-    return sim.demonstrations if sim is not None else 20
+    task = folder.task()
+    own = task.sim.demonstrations if task.sim is not None else None
+    return task.learner.demonstrations if own is None else own

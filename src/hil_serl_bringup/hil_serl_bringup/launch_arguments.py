@@ -66,12 +66,13 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         ValueError: A value that cannot be used.
     """
     text = {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
+    robot = find_robot(text["robot"])
     mode, path = Mode(text["mode"]), Path(text["run_dir"]) if text["run_dir"] else None
     if path is not None and (path / "run.json").exists():
         folder = RunFolder.open(path)
     else:
-        folder = RunFolder.create(find_task(text["task"]), int(text["seed"]), "launch", path=path)
-    robot = find_robot(text["robot"])
+        task = find_task(text["task"], robot.simulated)
+        folder = RunFolder.create(task, int(text["seed"]), "launch", path=path)
     resume = mode is Mode.TRAIN and folder.begin_part("train") > 0
     checkpoint = text["checkpoint"]
     if mode is Mode.EVAL and not checkpoint:

@@ -22,6 +22,7 @@ from hil_serl_bringup.runner import Session
 from hil_serl_bringup.statistics import StopRule
 from hil_serl_bringup.supervisor import interrupt_on_signals
 from hil_serl_bringup.view import View
+from hil_serl_core.spec import TaskSpec
 
 
 @contextlib.contextmanager
@@ -46,12 +47,18 @@ def session(folder: RunFolder, namespace: str = "", resume: str = "") -> Iterato
 
 
 def open_folder(
-    task: str, seed: int, command: str, run_dir: Path | None, resume: Path | None, root: Path = Path("runs")
+    task: TaskSpec | str,
+    seed: int,
+    command: str,
+    run_dir: Path | None,
+    resume: Path | None,
+    simulated: bool = True,
 ) -> RunFolder:
-    """The run folder to go on with, or a new one."""
+    """The run folder to go on with, or a new one of a task given as such, by name or by path."""
     if resume is not None:
         return RunFolder.open(resume)
-    return RunFolder.create(find_task(task), seed, command, root, run_dir)
+    spec = find_task(task, simulated) if isinstance(task, str) else task
+    return RunFolder.create(spec, seed, command, Path("runs"), run_dir)
 
 
 @dataclass

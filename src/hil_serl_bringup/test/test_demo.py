@@ -17,7 +17,7 @@ from hil_serl_bringup.statistics import Episode, LearnerSample
 from hil_serl_core.spec import load_task
 from hil_serl_core.weights import POLICY_FILE
 
-TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
 BASE = Episode("", 1.0, 10, "actor_0", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 PLAN = demo.DemoPlan(demonstrations=4, evaluation_episodes=5, film_episodes=0)
 

@@ -12,7 +12,7 @@ from hil_serl_core.action import TwistMapper
 from hil_serl_core.spec import load_task
 from hil_serl_core.step import Source, Step
 
-SPEC = load_task(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+SPEC = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
 START = np.array([*SPEC.reset.nominal_position, 1.0, 0.0, 0.0, 0.0])
 
 

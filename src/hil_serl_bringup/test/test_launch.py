@@ -13,7 +13,7 @@ from hil_serl_bringup.launch_arguments import ARGUMENTS, request_from
 from hil_serl_core.episode import Mode
 
 LAUNCH_FILE = Path(__file__).parent.parent / "launch" / "task.launch.py"
-TASK = str(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+TASK = str(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
 
 
 def load_launch_file() -> ModuleType:

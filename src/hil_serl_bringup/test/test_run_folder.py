@@ -14,7 +14,7 @@ from hil_serl_bringup.domain import DomainBusyError, hold_domain
 from hil_serl_bringup.run_folder import RunFolder, RunFolderError, write_json
 from hil_serl_core.spec import load_task
 
-TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "ram_insertion.yaml")
+TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
 
 
 def test_a_run_can_be_opened_again_with_its_task_and_seed(tmp_path):

@@ -21,6 +21,12 @@ class LearningRateDecay(SpecModel):
 class LearnerSpec(SpecModel):
     """RLPD and the networks (REFERENCE: original release; deviations are argued in hil_serl_learner/DEVIATIONS.md)."""
 
+    demonstrations: int = Field(
+        default=20, ge=1, description="offline demonstrations recorded before training, Tables 2-12"
+    )
+    transitions: int | None = Field(
+        default=None, ge=1, description="RL transitions the paper needed, Tables 2-12; results are held against it"
+    )
     discount: float = Field(default=0.97, gt=0.0, lt=1.0, description="gamma, Tables 2-12")
     soft_target_update: float = Field(default=0.005, gt=0.0, le=1.0, description="tau of the Polyak average")
     learning_rate: float = Field(default=3e-4, gt=0.0, le=0.1, description="Adam, Tables 2-12")

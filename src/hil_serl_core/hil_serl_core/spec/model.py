@@ -86,7 +86,9 @@ class SimSpec(SpecModel):
         default=None,
         description="which of the twin's goals is this task's success; null: the twin's only one",
     )
-    demonstrations: int = Field(default=20, ge=1, description="demonstrations the main job records")
+    demonstrations: int | None = Field(
+        default=None, ge=1, description="demonstrations the main job records; null: learner.demonstrations"
+    )
     parameters: dict[str, float] = Field(
         default={}, description="numbers of the twin, e.g. clearance [m]; the twin refuses unknown names"
     )
