@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hil_serl_actor.options import ActorOptions
+from hil_serl_actor.options import BACKWARD, ActorOptions, AgentOptions
 from hil_serl_actor.policy_source import PolicySource, VersionedWeights, WeightSchedule
 from hil_serl_core.episode import Mode
 from hil_serl_core.policy import Policy
@@ -21,25 +21,26 @@ class ActingPolicy:
         source: What the control loop asks for actions.
     """
 
-    def __init__(self, options: ActorOptions) -> None:
+    def __init__(self, options: ActorOptions, agent: AgentOptions) -> None:
         """Builds the networks, and loads the checkpoint if the options name one.
 
         Raises:
             WeightsError: The checkpoint cannot be used.
             ValueError: An evaluation without a checkpoint.
         """
-        self._spec = options.spec
-        self._network = Policy(options.spec, options.device)
-        learner = options.spec.learner
+        self._spec = agent.spec
+        self._network = Policy(agent.spec, options.device)
+        learner = agent.spec.learner
         # Only a training in lockstep has a schedule to keep; otherwise the newest weights act.
         lag = learner.lockstep_lag if options.lockstep and options.mode is Mode.TRAIN else None
         schedule = WeightSchedule(lag, learner.publish_every)
         self.source = PolicySource(self._network, schedule, options.deterministic, options.seed)
-        if options.checkpoint:
-            self._take(read_file(Path(options.checkpoint)))
+        if agent.checkpoint:
+            self._take(read_file(Path(agent.checkpoint)))
         elif options.mode is Mode.EVAL:
+            parameter = "partner_checkpoint" if agent.name == BACKWARD else "checkpoint"
             raise ValueError(
-                "mode eval needs the parameter 'checkpoint': a policy file or a checkpoint folder"
+                f"mode eval needs the parameter '{parameter}': a policy file or a checkpoint folder"
             )
 
     def receive(self, message: PolicyWeights) -> None:

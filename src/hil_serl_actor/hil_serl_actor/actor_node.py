@@ -1,55 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS node of the actor: wires topics, services and timers to ``ControlLoop``, ``StepLog`` and ``StepSender``."""
+"""ROS node of the actor: wires topics, services and timers to ``ControlLoop`` and its agents' links."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import Image, Joy
 from std_msgs.msg import Header
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
 from hil_serl_actor import reports
-from hil_serl_actor.acting_policy import ActingPolicy
+from hil_serl_actor.agent import Agent
+from hil_serl_actor.agent_link import AgentLink
+from hil_serl_actor.command_publishers import CommandPublishers
 from hil_serl_actor.control_loop import ControlLoop
+from hil_serl_actor.inputs import SceneVerdict
 from hil_serl_actor.markers import MarkerScene
 from hil_serl_actor.options import read_options
-from hil_serl_actor.ports import LogFull, LoopConfig, Phase
-from hil_serl_actor.step_log import StepLog
-from hil_serl_actor.step_sender import DeliveryConflict, StepSender
+from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Reset
 from hil_serl_actor.teleop import DEVICES, TeleopDecoder
-from hil_serl_core.arbiter import Arbitration
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.step import Step
-from hil_serl_core.weights import WeightsError
-from hil_serl_msgs.msg import (
-    ArmState,
-    EpisodeSummary,
-    InterventionState,
-    LearnerStatus,
-    PolicyWeights,
-    SceneTruth,
-)
-from hil_serl_msgs.msg import Step as StepMessage
+from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, SceneTruth
 from hil_serl_msgs.srv import LabelEpisode, ResetEpisode
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriteError
-from hil_serl_ros.conversions import arm_state_from_message, step_to_message
+from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.diagnostics import diagnostic_array
-from hil_serl_ros.geometry_messages import pose_stamped
 from hil_serl_ros.images import image_to_array
-from hil_serl_ros.node_main import ERROR_PREFIX, EXIT_USER_ERROR, run_node
-from hil_serl_ros.stamps import seconds_to_ns, stamp_from_seconds, stamp_to_seconds
+from hil_serl_ros.node_main import run_node
+from hil_serl_ros.stamps import stamp_from_seconds, stamp_to_seconds
 
 _WARNING_PERIOD = 5.0  # s; a repeated warning is shown this often
 _SILENCE = 3.0  # s of wall-clock time without a message from a source of the cell
@@ -64,24 +55,20 @@ class ActorNode(Node):
         super().__init__("actor")
         torch.set_num_threads(1)
         options = self._options = read_options(self)
-        self._spec, self._mode = options.spec, options.mode
+        self._spec, self._mode = options.agents[0].spec, options.mode
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._log = StepLog(
-            self._options.run_dir / "bags" / str(self._mode) / self._options.actor_id,
-            topic=self.resolve_topic_name(names.STEP),
-            frame_id=self._spec.base_frame,
-        )
-        for recovery in self._log.recovered:
-            self.get_logger().warning(f"finished a bag that an earlier process left open: {recovery}")
-        self._sender = StepSender(self._log)
-        self._policy = ActingPolicy(options) if self._mode is not Mode.RECORD_DEMOS else None
-        self._decoder = (
-            TeleopDecoder(DEVICES[self._options.operator]) if self._options.operator in DEVICES else None
-        )
-        self._loop = self._make_loop()
-        self._scene = MarkerScene(self._spec.base_frame, *self._loop.box)
         self._warned: dict[str, float] = {}
-        sources = [names.ARM_STATE, *(names.camera_image(camera.name) for camera in self._spec.cameras)]
+        self._links = {
+            own.actor_id: AgentLink(self, options, own, self.warn, self._pump_lockstep)
+            for own in options.agents
+        }
+        self._truth = any(own.spec.reward.kind == "ground_truth" for own in options.agents) or (
+            self._mode is Mode.RECORD_CLASSIFIER and self._spec.sim is not None
+        )
+        self._loop = ControlLoop(self._loop_config(), [link.agent for link in self._links.values()], self)
+        self._scenes = {name: MarkerScene(self._spec.arm(name), name) for name in self._spec.arm_names}
+        arms = [names.for_arm(names.ARM_STATE, arm) for arm in self._spec.arm_names]
+        sources = [*arms, *(names.camera_image(camera.name) for camera in self._spec.cameras)]
         self._heard = dict.fromkeys(sources, time.monotonic() + _START_GRACE - _SILENCE)
         self._reset_in_flight = False
         self._done_since: float | None = None
@@ -92,25 +79,19 @@ class ActorNode(Node):
 
     # ----------------------------------------------------------------- set-up
 
-    def _make_loop(self) -> ControlLoop:
-        config = LoopConfig(
+    def _loop_config(self) -> LoopConfig:
+        return LoopConfig(
             mode=self._mode,
             lockstep=self._options.lockstep,
             await_operator=self._options.operator == "scripted",
-            await_truth=self._spec.reward.kind == "ground_truth",
+            await_truth=self._truth,
             episodes=self._options.episodes,
             seed=self._options.seed,
-            first_transition=self._log.count_transitions(),
+            switched_operator=self._options.switched_operator,
         )
-        runner = EpisodeRunner(
-            self._spec, self._options.actor_id, self._mode, self._log.next_sequence, self._log.next_episode
-        )
-        source = self._policy.source if self._policy is not None else None
-        return ControlLoop(self._spec, config, runner, source, self)
 
     def _make_publishers(self) -> None:
-        self._target_pub = self.create_publisher(PoseStamped, names.TARGET_POSE, qos.TARGET)
-        self._step_pub = self.create_publisher(StepMessage, names.STEP, qos.STEP)
+        self._commands = CommandPublishers(self, self._spec)
         self._intervention_pub = self.create_publisher(
             InterventionState, names.INTERVENTION, qos.INTERVENTION
         )
@@ -119,29 +100,25 @@ class ActorNode(Node):
         self._diagnostics_pub = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
 
     def _make_subscriptions(self) -> None:
-        self.create_subscription(ArmState, names.ARM_STATE, self._on_arm, qos.ARM_STATE)
+        for arm in self._spec.arm_names:
+            topic = names.for_arm(names.ARM_STATE, arm)
+            self.create_subscription(ArmState, topic, partial(self._on_arm, arm, topic), qos.ARM_STATE)
         for camera in self._spec.cameras:
             self.create_subscription(
-                Image,
-                names.camera_image(camera.name),
-                partial(self._on_image, camera.name),
-                qos.CAMERA,
+                Image, names.camera_image(camera.name), partial(self._on_image, camera.name), qos.CAMERA
             )
-        if self._decoder is not None:
-            self.create_subscription(Joy, DEVICES[self._options.operator].topic, self._on_joy, qos.OPERATOR)
-        if self._spec.reward.kind == "ground_truth":
+        if self._options.operator in DEVICES:
+            device = DEVICES[self._options.operator]
+            for arm in ("",) if self._options.switched_operator else self._spec.arm_names:
+                heard = partial(self._on_joy, arm, TeleopDecoder(device))
+                self.create_subscription(Joy, names.for_arm(device.topic, arm), heard, qos.OPERATOR)
+        if self._truth:
             self.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
-        if self._mode is Mode.TRAIN:
-            self.create_subscription(
-                PolicyWeights, names.POLICY_WEIGHTS, self._on_weights, qos.POLICY_WEIGHTS
-            )
-            self.create_subscription(
-                LearnerStatus, names.LEARNER_STATUS, self._on_learner_status, qos.LEARNER_STATUS
-            )
 
     def _make_services(self) -> None:
         self._reset_client = self.create_client(ResetEpisode, names.RESET_EPISODE)
         self.create_service(LabelEpisode, names.LABEL_EPISODE, self._on_label)
+        self.create_service(Trigger, names.CONFIRM_RESET, self._on_confirm_reset)
         self.create_service(SetBool, names.PAUSE, self._on_pause)
 
     def _make_timers(self) -> None:
@@ -153,12 +130,12 @@ class ActorNode(Node):
 
     # ----------------------------------------------------------------- inputs
 
-    def _on_arm(self, message: ArmState) -> None:
-        self._heard[names.ARM_STATE] = time.monotonic()
+    def _on_arm(self, arm: str, topic: str, message: ArmState) -> None:
+        self._heard[topic] = time.monotonic()
         try:
-            self._loop.put_arm(arm_state_from_message(message))
+            self._loop.inputs.put_arm(arm_state_from_message(message), arm)
         except ValueError as error:
-            self.warn(f"arm_state: {error}")
+            self.warn(f"{topic}: {error}")
         self._pump_lockstep()
 
     def _on_image(self, camera: str, message: Image) -> None:
@@ -168,72 +145,49 @@ class ActorNode(Node):
         except ValueError as error:
             self.warn(str(error))
             return
-        self._loop.put_frame(camera, stamp_to_seconds(message.header.stamp), pixels)
+        self._loop.inputs.put_frame(camera, stamp_to_seconds(message.header.stamp), pixels)
         self._pump_lockstep()
 
-    def _on_joy(self, message: Joy) -> None:
-        assert self._decoder is not None
+    def _on_joy(self, arm: str, decoder: TeleopDecoder, message: Joy) -> None:
+        stamp = stamp_to_seconds(message.header.stamp)
         try:
-            value = self._decoder.decode(
-                stamp_to_seconds(message.header.stamp), message.axes, message.buttons
-            )
+            value = decoder.decode(stamp, message.axes, message.buttons)
         except ValueError as error:
             self.warn(str(error))
             return
-        self._loop.put_operator(value)
+        self._loop.put_operator(value, arm)
         self._pump_lockstep()
 
     def _on_truth(self, message: SceneTruth) -> None:
-        outcome = Outcome(success=message.success, failure=message.failure)
-        self._loop.put_outcome(stamp_to_seconds(message.header.stamp), outcome)
+        goals = dict(zip(message.goals, message.reached, strict=True))
+        stamp = stamp_to_seconds(message.header.stamp)
+        self._loop.inputs.verdict = SceneVerdict(stamp, message.success, message.failure, goals)
         self._pump_lockstep()
-
-    def _on_weights(self, message: PolicyWeights) -> None:
-        assert self._policy is not None
-        try:
-            self._policy.receive(message)
-        except (WeightsError, ValueError) as error:
-            self.get_logger().error(f"policy_weights refused, the present policy goes on: {error}")
-            return
-        self._pump_lockstep()
-
-    def _on_learner_status(self, message: LearnerStatus) -> None:
-        if message.spec_hash and message.spec_hash != self._spec.hash:
-            self.warn(
-                f"the learner runs task spec {message.spec_hash}, this actor {self._spec.hash}; "
-                "start both with the same task file"
-            )
-            return
-        acknowledged = next(
-            (a.acknowledged for a in message.acks if a.actor_id == self._options.actor_id), -1
-        )
-        try:
-            self._sender.on_ack(message.run_id, acknowledged, time.monotonic())
-        except DeliveryConflict as error:
-            print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
-            raise SystemExit(EXIT_USER_ERROR) from error
-        self._send_due()
 
     # ------------------------------------------------------- effects (Ports)
 
     def log_step(self, step: Step) -> None:
         """See ``Ports``."""
         try:
-            self._sender.append(step)
+            self._links[step.actor_id].append(step)
         except BagWriteError as error:
             raise LogFull(str(error)) from error
 
     def send_step(self, step: Step) -> None:
-        """See ``Ports``; only training experience goes to the learner."""
-        if self._mode is Mode.TRAIN:
-            self._send_due()
-
-    def send_target(self, pose: np.ndarray, stamp: float) -> None:
         """See ``Ports``."""
-        self._scene.set_target(pose)
-        self._target_pub.publish(pose_stamped(pose, seconds_to_ns(stamp), self._spec.base_frame))
+        self._links[step.actor_id].send_due()
 
-    def request_reset(self, seed: int) -> None:
+    def label_step(self, step: Step, label: str) -> None:
+        """See ``Ports``."""
+        self._links[step.actor_id].label(step, label)
+
+    def send_commands(self, commands: Mapping[str, ArmCommand], stamp: float) -> None:
+        """See ``Ports``."""
+        for arm, command in commands.items():
+            self._scenes[arm].set_target(command.pose)
+        self._commands.publish(commands, stamp)
+
+    def request_reset(self, reset: Reset) -> None:
         """See ``Ports``; asks until the cell's service is there."""
         if self._reset_in_flight:
             return
@@ -241,8 +195,8 @@ class ActorNode(Node):
             self._loop.reset_finished(False, f"no service '{self._reset_client.srv_name}' yet", 0.0)
             return
         self._reset_in_flight = True
-        future = self._reset_client.call_async(ResetEpisode.Request(seed=seed))
-        future.add_done_callback(self._on_reset_done)
+        request = ResetEpisode.Request(seed=reset.seed, arm_only=reset.arm_only)
+        self._reset_client.call_async(request).add_done_callback(self._on_reset_done)
 
     def _on_reset_done(self, future: Future) -> None:
         self._reset_in_flight = False
@@ -250,30 +204,28 @@ class ActorNode(Node):
         self._loop.reset_finished(reply.success, reply.message, stamp_to_seconds(reply.stamp))
         self._pump_lockstep()
 
-    def report_tick(self, arbitration: Arbitration, tick: Tick, runner: EpisodeRunner) -> None:
+    def report_tick(self, tick: Tick, runner: EpisodeRunner) -> None:
         """See ``Ports``."""
-        header = Header(stamp=stamp_from_seconds(tick.step.stamp), frame_id=self._spec.tcp_frame)
-        self._intervention_pub.publish(reports.intervention_state(header, arbitration, runner))
-        self._scene.add(tick.step.tcp_pose, arbitration.active)
+        frame = self._spec.arm(self._spec.arm_names[0]).tcp_frame
+        header = Header(stamp=stamp_from_seconds(tick.step.stamp), frame_id=frame)
+        self._intervention_pub.publish(reports.intervention_state(header, tick.arbitration, runner))
+        for scene, pose in zip(self._scenes.values(), tick.step.tcp_poses, strict=True):
+            scene.add(pose, tick.arbitration.active)
         if self._marker_pub.get_subscription_count() > 0:
-            driver = "operator" if arbitration.active else "policy"
+            driver = "operator" if tick.arbitration.active else "policy"
             text = f"{driver}  episode {runner.episode}  step {tick.step.step_index}"
-            self._marker_pub.publish(self._scene.draw(header.stamp, text))
+            drawn = [marker for scene in self._scenes.values() for marker in scene.draw(header.stamp, text)]
+            self._marker_pub.publish(MarkerArray(markers=drawn))
 
-    def report_start(self, episode: int, seed: int, stamp: float) -> None:
+    def report_start(self, agent: Agent, seed: int, stamp: float) -> None:
         """See ``Ports``."""
-        self._scene.start_episode()
-        self._episode_pub.publish(
-            reports.episode_start(
-                stamp_from_seconds(stamp), self._options.actor_id, self._mode, episode, seed
-            )
-        )
+        for scene in self._scenes.values():
+            scene.start_episode()
+        self._episode_pub.publish(reports.episode_start(stamp_from_seconds(stamp), agent, self._mode, seed))
 
-    def report_episode(self, result: EpisodeResult, stamp: float) -> None:
+    def report_episode(self, agent: Agent, result: EpisodeResult, stamp: float) -> None:
         """See ``Ports``."""
-        self._episode_pub.publish(
-            reports.episode_end(stamp_from_seconds(stamp), self._options.actor_id, self._mode, result)
-        )
+        self._episode_pub.publish(reports.episode_end(stamp_from_seconds(stamp), agent, self._mode, result))
         if result.aborted:
             self.get_logger().warning(f"episode {result.episode} aborted: {result.reason}")
 
@@ -293,27 +245,22 @@ class ActorNode(Node):
     def _pump_lockstep(self) -> None:
         if not self._options.lockstep:
             return
-        arm = self._loop.arm
-        self._loop.tick(arm.stamp if arm is not None else 0.0)
+        self._loop.tick(self._loop.inputs.assembler.stamp or 0.0)
         if self._loop.phase is Phase.IDLE:
-            self._loop.tick(arm.stamp if arm is not None else 0.0)
+            self._loop.tick(self._loop.inputs.assembler.stamp or 0.0)
 
     def _on_idle_timer(self) -> None:
         self._pump_lockstep()
-        if self._mode is Mode.TRAIN:
-            self._send_due()
+        for link in self._links.values():
+            link.send_due()
         if self._loop.phase is Phase.DONE:
             self._leave_when_delivered()
-
-    def _send_due(self) -> None:
-        for step in self._sender.due(time.monotonic()):
-            self._step_pub.publish(step_to_message(step, self._spec.base_frame))
 
     def _leave_when_delivered(self) -> None:
         now = time.monotonic()
         if self._done_since is None:
             self._done_since = now
-        waiting = self._mode is Mode.TRAIN and self._sender.unacknowledged > 0
+        waiting = any(link.undelivered for link in self._links.values())
         if not waiting or now - self._done_since > _FLUSH_TIME:
             raise SystemExit(0)
 
@@ -328,16 +275,17 @@ class ActorNode(Node):
 
     def _publish_diagnostics(self) -> None:
         self._warn_of_silence()
-        arm = self._loop.arm
-        now = (
-            arm.stamp
-            if self._options.lockstep and arm is not None
-            else self.get_clock().now().nanoseconds * 1e-9
-        )
+        stamp = self._loop.inputs.assembler.stamp
+        ros_now = self.get_clock().now().nanoseconds
+        now = stamp if self._options.lockstep and stamp is not None else ros_now * 1e-9
         statuses = [reports.loop_status(self._loop, now)]
         if self._mode is Mode.TRAIN:
-            statuses.append(reports.sender_status(self._sender))
-        self._diagnostics_pub.publish(diagnostic_array(self.get_clock().now().nanoseconds, statuses))
+            several = len(self._links) > 1
+            statuses += [
+                reports.sender_status(link.sender, actor_id if several else "")
+                for actor_id, link in self._links.items()
+            ]
+        self._diagnostics_pub.publish(diagnostic_array(ros_now, statuses))
 
     # --------------------------------------------------------------- services
 
@@ -345,8 +293,8 @@ class ActorNode(Node):
         self, request: LabelEpisode.Request, response: LabelEpisode.Response
     ) -> LabelEpisode.Response:
         outcomes = {
-            LabelEpisode.Request.SUCCESS: Outcome(success=True),
-            LabelEpisode.Request.FAILURE: Outcome(failure=True),
+            LabelEpisode.Request.SUCCESS: Outcome(success=True, final=True),
+            LabelEpisode.Request.FAILURE: Outcome(failure=True, final=True),
             LabelEpisode.Request.DISCARD: None,
         }
         if request.label not in outcomes:
@@ -356,6 +304,11 @@ class ActorNode(Node):
         response.message = "taken" if response.success else "no episode is running"
         return response
 
+    def _on_confirm_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._loop.confirm_reset()
+        response.message = "the episode starts" if response.success else "no reset is waiting for a person"
+        return response
+
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._loop.pause(request.data)
         response.success = True
@@ -363,8 +316,9 @@ class ActorNode(Node):
         return response
 
     def destroy_node(self) -> None:
-        """Finish the bag, then the node."""
-        self._log.close()
+        """Finish the bags, then the node."""
+        for link in getattr(self, "_links", {}).values():
+            link.close()
         super().destroy_node()
 
 

@@ -7,49 +7,46 @@ lockstep with a simulated one (a tick when every input of one stamp is there).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from hil_serl_actor.policy_source import PolicySource
-from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports
-from hil_serl_core.action import TwistMapper
+from hil_serl_actor.agent import Agent
+from hil_serl_actor.inputs import EXACT, Inputs
+from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports, Reset
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
-from hil_serl_core.observation import ArmSample, ObservationAssembler, ObservationError
-from hil_serl_core.spec import TaskSpec
-
-_EXACT = 1e-6  # s
 
 
 class ControlLoop:
-    """Runs resets and episodes until told to stop."""
+    """Runs resets and episodes until told to stop; with several agents, one episode of each in turn."""
 
-    def __init__(
-        self,
-        spec: TaskSpec,
-        config: LoopConfig,
-        runner: EpisodeRunner,
-        policy: PolicySource | None,
-        ports: Ports,
-    ) -> None:
-        self._spec = spec
+    def __init__(self, config: LoopConfig, agents: Sequence[Agent], ports: Ports) -> None:
+        """``agents`` share cameras, arms, state and action; the first one's task sets periods and limits."""
         self._config = config
-        self._runner = runner
-        self._policy = policy
+        self._agents = list(agents)
+        self._turn = 0
         self._ports = ports
-        self._inputs = ObservationAssembler(spec)
-        self._mapper = TwistMapper(spec)
+        self._spec = agents[0].spec
+        self.inputs = Inputs(
+            self._spec,
+            ports.warn,
+            lockstep=config.lockstep,
+            await_operator=config.await_operator,
+            await_truth=config.await_truth,
+            switched=config.switched_operator,
+        )
         self._phase = Phase.IDLE
-        self._operator: OperatorInput | None = None
-        self._outcome: tuple[float, Outcome] | None = None
         self._label: Outcome | None = None
-        self._reset_pose: np.ndarray | None = None
-        self._not_before = -np.inf
+        self._class = "failure"  # of the state last seen, for classifier data
+        self._reset_poses: dict[str, np.ndarray] | None = None
         self._last_tick = -np.inf
-        self._hold: np.ndarray | None = None
+        self._hold: dict[str, np.ndarray] | None = None
         self._pending: Tick | None = None
-        self._transition = config.first_transition
         self._counted = 0
         self._seed = -1
+        self._scene_needs_reset = True
 
     # ------------------------------------------------------------------ state
 
@@ -59,57 +56,41 @@ class ControlLoop:
         return self._phase
 
     @property
+    def agent(self) -> Agent:
+        """Whose episode it is."""
+        return self._agents[self._turn]
+
+    @property
     def runner(self) -> EpisodeRunner:
         """Counters of the present episode."""
-        return self._runner
+        return self.agent.runner
 
     @property
     def transition(self) -> int:
-        """Online transitions made in this run."""
-        return self._transition
+        """Online transitions made in this run, by all agents."""
+        return sum(agent.transition for agent in self._agents)
 
     @property
     def counted_episodes(self) -> int:
         """Episodes that count towards the limit."""
         return self._counted
 
-    @property
-    def arm(self) -> ArmSample | None:
-        """Latest arm state."""
-        return self._inputs.arm
-
-    @property
-    def box(self) -> tuple[np.ndarray, np.ndarray]:
-        """Workspace box, base frame [m]."""
-        return self._mapper.box
-
     # ----------------------------------------------------------------- inputs
 
-    def put_arm(self, sample: ArmSample) -> None:
-        """Take an arm state; one from before the last reset or with bad content is dropped, the latter with a warning."""
-        if sample.stamp < self._not_before - _EXACT:
-            return
-        try:
-            self._inputs.put_arm(sample)
-        except ObservationError as error:
-            self._ports.warn(str(error))
+    def put_operator(self, value: OperatorInput, arm: str = "") -> None:
+        """Take a message of an arm's device; buttons may label the episode."""
+        edges = self.inputs.operators.put(value, arm)
+        buttons = self._spec.intervention
+        if buttons.success_button in edges:
+            self._press(Outcome(success=True, final=True))
+        elif buttons.failure_button in edges:
+            self._press(Outcome(failure=True, final=True))
 
-    def put_frame(self, camera: str, stamp: float, image: np.ndarray) -> None:
-        """Take a camera image, (H, W, 3) uint8 RGB; dropped like ``put_arm``."""
-        if stamp < self._not_before - _EXACT:
-            return
-        try:
-            self._inputs.put_frame(camera, stamp, image)
-        except ObservationError as error:
-            self._ports.warn(str(error))
-
-    def put_operator(self, operator: OperatorInput) -> None:
-        """Take a message of the operator's device."""
-        self._operator = operator
-
-    def put_outcome(self, stamp: float, outcome: Outcome) -> None:
-        """Take the reward model's verdict on the state at ``stamp``."""
-        self._outcome = (stamp, outcome)
+    def _press(self, outcome: Outcome) -> None:
+        if self._phase is Phase.AWAITING_PERSON:
+            self.confirm_reset()
+        elif self._config.mode is not Mode.RECORD_CLASSIFIER:
+            self.label(outcome)
 
     def label(self, outcome: Outcome | None) -> bool:
         """Operator's verdict on the running episode; None discards it. False when no episode is running."""
@@ -117,6 +98,8 @@ class ControlLoop:
             return False
         if outcome is None:
             self._abort("discarded by the operator")
+        elif self._config.mode is Mode.RECORD_CLASSIFIER:  # names the state of one step, ends nothing
+            self._label = replace(outcome, final=False)
         else:
             self._label = outcome
         return True
@@ -131,6 +114,8 @@ class ControlLoop:
         elif self._phase is Phase.PAUSED:
             self._enter(Phase.IDLE)
 
+    # ------------------------------------------------------------------ resets
+
     def reset_finished(self, success: bool, message: str, stamp: float) -> None:
         """Take the cell's answer to ``request_reset``; ``stamp`` is that of the first state after it."""
         if self._phase is not Phase.RESETTING:
@@ -139,14 +124,43 @@ class ControlLoop:
             self._ports.warn(f"the cell could not be reset: {message}; trying again")
             self._enter(Phase.IDLE)
             return
-        self._not_before = stamp
-        if self._inputs.arm is not None and self._inputs.arm.stamp < stamp - _EXACT:
-            self._inputs.clear()
+        self._scene_needs_reset = False
+        if self.agent.spec.reset.method == "human":
+            self._enter(Phase.AWAITING_PERSON)
+            self._ports.warn("reset the scene, then confirm: success button, or the service confirm_reset")
+            return
+        self._begin(stamp)
+
+    def confirm_reset(self) -> bool:
+        """A person has put the scene back. False when nobody was asked to."""
+        if self._phase is not Phase.AWAITING_PERSON:
+            return False
+        self._begin(self.inputs.not_before)
+        return True
+
+    def _start_reset(self) -> None:
+        episode = self.runner.episode + 1
+        entropy = [self._config.seed, list(Mode).index(self._config.mode), episode]
+        if self._turn:
+            entropy.append(self._turn)
+        self._seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        method = self.agent.spec.reset.method
+        if method == "none" and not self._scene_needs_reset:
+            self._begin(self.inputs.not_before)
+            return
+        self._enter(Phase.RESETTING)
+        arm_only = method == "human" or (method == "arm" and not self._scene_needs_reset)
+        self._ports.request_reset(Reset(seed=self._seed, arm_only=arm_only))
+
+    def _begin(self, stamp: float) -> None:
+        self.inputs.start_after(stamp)
         self._label = None
-        self._reset_pose = None
-        self._runner.begin(self._seed)
+        self._reset_poses = None
+        if self.agent.reward is not None:
+            self.agent.reward.begin_episode()
+        self.runner.begin(self._seed)
         self._enter(Phase.RUNNING)
-        self._ports.report_start(self._runner.episode, self._seed, stamp)
+        self._ports.report_start(self.agent, self._seed, stamp)
 
     # ------------------------------------------------------------------- tick
 
@@ -161,92 +175,109 @@ class ControlLoop:
             if self._may_start():
                 self._start_reset()
             return False
-        if self._phase is Phase.PAUSED:
+        if self._phase in (Phase.PAUSED, Phase.AWAITING_PERSON):
             self._hold_still(now)
             return False
         if self._phase is not Phase.RUNNING:
             return False
         if self._pending is not None:
             return self._retry(now)
-        if self._config.lockstep and now <= self._last_tick + _EXACT:
+        if self._config.lockstep and now <= self._last_tick + EXACT:
             return False
-        if not self._inputs_usable(now):
+        if not self._inputs_usable(now) or self._awaits_label(now):
             return False
         self._last_tick = now
         return self._commit(self._decide(now), now)
 
     def _inputs_usable(self, now: float) -> bool:
-        lockstep = self._config.lockstep
-        problems = self._inputs.missing(now, exact=lockstep) + self._missing_signals(now)
-        arm = self._inputs.arm
-        if not problems and arm is not None and arm.fault:
-            text = arm.fault_text or f"code {arm.fault}"
-            self.pause(True, f"the controller holds the arm: {text}")
+        problems = self.waiting_for(now)
+        fault = self.inputs.fault()
+        if not problems and fault:
+            self.pause(True, f"the controller holds the arm: {fault}")
             self._ports.warn(
-                f"the controller latched a fault ({text}); clear its cause, then call the pause service with false"
+                f"the controller latched a fault ({fault}); clear its cause, then call the pause service with false"
             )
             return False
         if not problems:
             return True
-        if not lockstep:
-            started = self._reset_pose is not None
+        if not self._config.lockstep:
+            started = self._reset_poses is not None
             self._ports.warn("no complete observation: " + "; ".join(problems))
             if started:
                 self._abort("lost " + "; ".join(problems))
         return False
 
-    def _missing_signals(self, now: float) -> list[str]:
-        problems = []
-        lockstep = self._config.lockstep
-        if self._config.await_truth:
-            if self._outcome is None:
-                problems.append("sim/truth (nothing received)")
-            elif lockstep and abs(self._outcome[0] - now) > _EXACT:
-                problems.append(f"sim/truth (stamp {self._outcome[0]:.3f} s)")
-            elif not lockstep and now - self._outcome[0] > self._spec.observation_timeout:
-                problems.append(f"sim/truth ({now - self._outcome[0]:.2f} s old)")
-        if lockstep and self._config.await_operator and not self._operator_answered(now):
-            problems.append("spacenav/joy (no input of this tick)")
-        if lockstep and self._policy is not None and not self._policy.ready(self._transition):
-            problems.append("policy_weights (waiting for the learner)")
-        return problems
-
-    def _operator_answered(self, now: float) -> bool:
-        return self._operator is not None and abs(self._operator.stamp - now) <= _EXACT
+    def _awaits_label(self, now: float) -> bool:
+        """A person judges the episode at its end (Table 11): the arm holds until the verdict is there."""
+        judged_by_person = (
+            self.agent.spec.reward.kind == "operator" and self._config.mode is not Mode.RECORD_CLASSIFIER
+        )
+        at_limit = self.runner.step_index >= self.agent.spec.episode.max_steps
+        if not judged_by_person or not at_limit or self._label is not None:
+            return False
+        self._ports.warn(
+            "the episode is over: label it success or failure (buttons, or the service label_episode)"
+        )
+        self._hold_still(now)
+        return True
 
     def waiting_for(self, now: float) -> list[str]:
         """What keeps a running episode from its next tick, for people."""
         if self._phase is not Phase.RUNNING:
             return []
-        return self._inputs.missing(now, exact=self._config.lockstep) + self._missing_signals(now)
+        problems = self.inputs.missing(now)
+        if self._config.lockstep and not self.agent.ready:
+            problems.append("policy_weights (waiting for the learner)")
+        return problems
 
     def _decide(self, now: float) -> Tick:
-        arm = self._inputs.arm
-        assert arm is not None
-        if self._reset_pose is None:
-            self._reset_pose = arm.tcp_pose
-        observation = self._inputs.assemble(now, self._reset_pose)
-        outcome = self._outcome[1] if self._config.await_truth and self._outcome is not None else Outcome()
+        agent = self.agent
+        if self._reset_poses is None:
+            self._reset_poses = self.inputs.poses
+        observation = self.inputs.assembler.assemble(now, self._reset_poses)
+        operators = self.inputs.operators.take()
+        if self._config.mode is Mode.RECORD_CLASSIFIER:
+            button = agent.spec.intervention.success_button
+            if any(device.pressed(button) for device in operators.values()):
+                self._label = Outcome(success=True)
+        outcome = self._outcome(agent, observation)
+        policy = agent.policy
+        propose = None if policy is None else (lambda seen: policy.propose(seen, agent.transition))
+        tick = agent.runner.tick(observation, outcome, operators, propose)
+        self._class = "success" if outcome.success else "failure"
+        return tick
+
+    def _outcome(self, agent: Agent, observation) -> Outcome:
+        """A person's label rules over the reward model, and that over the cell's truth."""
+        judged = agent.reward.judge(observation) if agent.reward is not None else None
         if self._label is not None:
-            outcome, self._label = self._label, None
-        policy = self._policy
-        propose = None if policy is None else (lambda seen: policy.propose(seen, self._transition))
-        return self._runner.tick(observation, outcome, self._operator, propose)
+            label, self._label = self._label, None
+            return label
+        if judged is not None:
+            return judged
+        verdict = self.inputs.verdict
+        if self._config.await_truth and verdict is not None:
+            return verdict.outcome(agent.spec.sim.goal if agent.spec.sim else None)
+        return Outcome()
 
     def _commit(self, tick: Tick, now: float) -> bool:
         """Durable first, then sent, then executed."""
+        agent = self.agent
         try:
             self._ports.log_step(tick.step)
         except LogFull as error:
             self._pending = tick
             self._ports.warn(f"{error}; the arm holds until the record can be written")
             return False
+        if self._config.mode is Mode.RECORD_CLASSIFIER:
+            self._ports.label_step(tick.step, self._class)
         self._ports.send_step(tick.step)
         if tick.action is not None:
-            assert self._inputs.arm is not None
-            self._transition += 1
-            self._ports.send_target(self._mapper.target(tick.action, self._inputs.arm.tcp_pose), now)
-        self._ports.report_tick(tick.arbitration, tick, self._runner)
+            arms = self.inputs.arms
+            assert arms is not None
+            agent.transition += 1
+            self._ports.send_commands(agent.mapper.commands(tick.action, arms), now)
+        self._ports.report_tick(tick, agent.runner)
         if tick.result is not None:
             self._finish(tick.result, now)
         return True
@@ -273,36 +304,31 @@ class ControlLoop:
     # ---------------------------------------------------------------- helpers
 
     def _may_start(self) -> bool:
-        if self._policy is None or self._policy.ready(self._transition):
+        if self.agent.ready:
             return True
         self._ports.warn("waiting for policy_weights from the learner")
         return False
 
-    def _start_reset(self) -> None:
-        episode = self._runner.episode + 1
-        entropy = [self._config.seed, list(Mode).index(self._config.mode), episode]
-        self._seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-        self._enter(Phase.RESETTING)
-        self._ports.request_reset(self._seed)
-
     def _hold_still(self, now: float) -> None:
         """Between episodes a real-time controller must hear from us, or its target goes stale."""
-        arm = self._inputs.arm
-        if self._config.lockstep or arm is None or now - arm.stamp > self._spec.observation_timeout:
+        stamp = self.inputs.assembler.stamp
+        if self._config.lockstep or stamp is None or now - stamp > self._spec.observation_timeout:
             return
         if self._hold is None:
-            self._hold = arm.tcp_pose
-        self._ports.send_target(self._hold, now)
+            self._hold = self.inputs.poses
+        self._ports.send_commands(self.agent.mapper.hold(self._hold), now)
 
     def _abort(self, reason: str) -> None:
-        self._finish(self._runner.abort(reason), self._last_tick if np.isfinite(self._last_tick) else 0.0)
+        self._finish(self.runner.abort(reason), self._last_tick if np.isfinite(self._last_tick) else 0.0)
 
     def _finish(self, result: EpisodeResult, stamp: float) -> None:
-        counts = result.success if self._config.mode is Mode.RECORD_DEMOS else not result.aborted
-        self._counted += counts
+        demonstrations = self._config.mode is Mode.RECORD_DEMOS
+        self._counted += result.success if demonstrations else not result.aborted
+        self._scene_needs_reset = result.reason == "failure" or result.aborted
         done = 0 < self._config.episodes <= self._counted
         self._enter(Phase.DONE if done else Phase.IDLE)
-        self._ports.report_episode(result, stamp)
+        self._ports.report_episode(self.agent, result, stamp)
+        self._turn = (self._turn + 1) % len(self._agents)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase

@@ -9,8 +9,10 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import Marker
 
+from hil_serl_core.action import workspace_box
+from hil_serl_core.spec import ArmSpec
 from hil_serl_ros.geometry_messages import pose_from_array
 
 POLICY_COLOR = (0.12, 0.47, 0.71, 1.0)
@@ -29,10 +31,13 @@ def _point(position: np.ndarray) -> Point:
 
 
 class MarkerScene:
-    """Collects what happened and draws it as one MarkerArray in the base frame."""
+    """Collects what happened to one arm and draws it in its base frame."""
 
-    def __init__(self, frame_id: str, lower: np.ndarray, upper: np.ndarray) -> None:
-        self._frame_id = frame_id
+    def __init__(self, arm: ArmSpec, name: str = "") -> None:
+        """``name``: which of several arms; it precedes the markers' namespaces."""
+        self._frame_id = arm.base_frame
+        self._prefix = f"{name}/" if name else ""
+        lower, upper = workspace_box(arm)
         self._lower, self._upper = lower, upper
         self._trail: deque[tuple[np.ndarray, bool]] = deque(maxlen=_TRAIL_LENGTH)
         self._target: np.ndarray | None = None
@@ -46,21 +51,21 @@ class MarkerScene:
         """One tick: (7,) measured pose and whether the operator drives."""
         self._trail.append((tcp_pose[:3].copy(), human))
 
-    def set_target(self, pose: np.ndarray) -> None:
-        """(7,) commanded target."""
+    def set_target(self, pose: np.ndarray | None) -> None:
+        """(7,) commanded target, None in wrench tasks."""
         self._target = pose
 
-    def draw(self, stamp: Time, text: str) -> MarkerArray:
+    def draw(self, stamp: Time, text: str) -> list[Marker]:
         """All markers, stamped; ``text`` floats above the tcp."""
         markers = [self._box(stamp)]
         if self._trail:
             markers += [self._line(stamp), self._text(stamp, text)]
         if self._target is not None:
             markers.append(self._target_marker(stamp))
-        return MarkerArray(markers=markers)
+        return markers
 
     def _marker(self, stamp: Time, name: str, kind: int, scale: tuple[float, float, float]) -> Marker:
-        marker = Marker(ns=name, id=0, type=kind, action=Marker.ADD)
+        marker = Marker(ns=self._prefix + name, id=0, type=kind, action=Marker.ADD)
         marker.header.stamp = stamp
         marker.header.frame_id = self._frame_id
         marker.pose.orientation.w = 1.0

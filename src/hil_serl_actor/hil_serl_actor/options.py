@@ -10,8 +10,31 @@ from rclpy.node import Node
 
 from hil_serl_actor.teleop import DEVICES
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros.parameters import Parameters
+
+FORWARD, BACKWARD = "forward", "backward"
+"""Names of the two agents of forward-backward training; their topics lie under them."""
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """What differs between the agents of one actor.
+
+    Attributes:
+        name: ``forward`` or ``backward``; empty for a single agent.
+        spec: Its task.
+        actor_id: Under which its records are kept, across restarts.
+        checkpoint: Policy file or checkpoint folder, empty to wait for a learner.
+        classifier: Trained reward classifier, empty for none.
+    """
+
+    name: str
+    spec: TaskSpec
+    actor_id: str
+    checkpoint: str
+    classifier: str
 
 
 @dataclass(frozen=True)
@@ -19,28 +42,26 @@ class ActorOptions:
     """What an actor is told at its start.
 
     Attributes:
-        spec: The task.
+        agents: One, or two for forward-backward training.
         run_dir: Run folder; steps go to its ``bags/<mode>/<actor_id>``.
         mode: What episodes are run for.
-        actor_id: Name of this actor, kept across restarts.
         seed: Seed of initial states and exploration.
         episodes: End after so many counted episodes, 0 for no limit.
         operator: Operator device, a key of ``teleop.DEVICES``, or none.
+        switched_operator: Two arms are driven by one device, switched by a button.
         lockstep: Tick on complete inputs of one stamp instead of on time.
-        checkpoint: Policy file or checkpoint folder, empty to wait for a learner.
         deterministic: Act with the policy's mode instead of samples.
         device: torch device of the policy.
     """
 
-    spec: TaskSpec
+    agents: tuple[AgentOptions, ...]
     run_dir: Path
     mode: Mode
-    actor_id: str
     seed: int
     episodes: int
     operator: str
+    switched_operator: bool
     lockstep: bool
-    checkpoint: str
     deterministic: bool
     device: str
 
@@ -49,17 +70,53 @@ def read_options(node: Node) -> ActorOptions:
     """Declare and read the node's parameters; raises ParameterError or TaskFileError."""
     read = Parameters(node)
     mode = Mode(read.string("mode", "train", choices=[str(mode) for mode in Mode]))
-    read.string("algorithm", "hil_serl", description="the learner's; the actor acts alike for all")
+    method = method_named(
+        read.string("algorithm", "hil_serl", choices=list(METHODS), description="the learner's")
+    )
+    explores = mode is Mode.TRAIN and method.explores
     return ActorOptions(
-        spec=load_task(read.path("task", must_exist=True, description="task file")),
+        agents=_read_agents(read),
         run_dir=read.path("run_dir", description="run folder; steps go to its bags/"),
         mode=mode,
-        actor_id=read.string("actor_id", "actor_0", description="kept across restarts"),
         seed=read.integer("seed", 0, minimum=0),
         episodes=read.integer("episodes", 0, minimum=0, description="end after so many; 0: no limit"),
         operator=read.string("operator", "none", choices=[*DEVICES, "none"]),
+        switched_operator=read.boolean(
+            "switched_operator",
+            False,
+            description="one device for two arms, switched by intervention.switch_button",
+        ),
         lockstep=read.boolean("lockstep", False, description="tick on complete inputs of one stamp"),
-        checkpoint=read.string("checkpoint", "", description="policy file or checkpoint folder"),
-        deterministic=read.boolean("deterministic", mode is Mode.EVAL),
+        deterministic=read.boolean("deterministic", not explores),
         device=read.string("device", "cpu", description="torch device of the policy"),
     )
+
+
+def _read_agents(read: Parameters) -> tuple[AgentOptions, ...]:
+    task = load_task(read.path("task", must_exist=True, description="task file"))
+    partner = read.string("partner_task", "", description="task file of the backward agent; empty: one agent")
+    actor_id = read.string("actor_id", "actor_0", description="kept across restarts")
+    checkpoint = read.string("checkpoint", "", description="policy file or checkpoint folder")
+    classifier = read.string("classifier", "", description="trained reward classifier")
+    other = (
+        read.string("partner_checkpoint", "", description="policy of the backward agent"),
+        read.string("partner_classifier", "", description="reward classifier of the backward agent"),
+    )
+    if not partner:
+        return (AgentOptions("", task, actor_id, checkpoint, classifier),)
+    back = load_task(partner)
+    _check_partners(task, back)
+    return (
+        AgentOptions(FORWARD, task, f"{actor_id}_{FORWARD}", checkpoint, classifier),
+        AgentOptions(BACKWARD, back, f"{actor_id}_{BACKWARD}", *other),
+    )
+
+
+def _check_partners(task: TaskSpec, partner: TaskSpec) -> None:
+    """Raises ValueError unless both tasks can run on one cell."""
+    for field in ("arms", "base_frame", "tcp_frame", "cameras", "state", "action", "control", "workspace"):
+        if getattr(task, field) != getattr(partner, field):
+            raise ValueError(
+                f"tasks '{task.name}' and '{partner.name}' differ in '{field}'; forward and backward agents share one "
+                "cell, so these parts of their task files must be equal"
+            )

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-import numpy as np
-
-from hil_serl_core.arbiter import Arbitration
+from hil_serl_actor.agent import Agent
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Tick
 from hil_serl_core.step import Step
 
@@ -27,20 +27,23 @@ class Ports(Protocol):
     def send_step(self, step: Step) -> None:
         """Hand a durable record to the learner."""
 
-    def send_target(self, pose: np.ndarray, stamp: float) -> None:
-        """Command the controller: (7,) target in the base frame."""
+    def label_step(self, step: Step, label: str) -> None:
+        """Note the class of a record for the reward classifier."""
 
-    def request_reset(self, seed: int) -> None:
+    def send_commands(self, commands: Mapping[str, ArmCommand], stamp: float) -> None:
+        """Command the controllers and grippers, by arm name."""
+
+    def request_reset(self, reset: Reset) -> None:
         """Start a reset; its end arrives through ``reset_finished``."""
 
-    def report_tick(self, arbitration: Arbitration, tick: Tick, runner: EpisodeRunner) -> None:
+    def report_tick(self, tick: Tick, runner: EpisodeRunner) -> None:
         """Publish who drives."""
 
-    def report_start(self, episode: int, seed: int, stamp: float) -> None:
-        """Publish that an episode starts."""
+    def report_start(self, agent: Agent, seed: int, stamp: float) -> None:
+        """Publish that an episode of an agent starts."""
 
-    def report_episode(self, result: EpisodeResult, stamp: float) -> None:
-        """Publish how an episode ended."""
+    def report_episode(self, agent: Agent, result: EpisodeResult, stamp: float) -> None:
+        """Publish how an episode of an agent ended."""
 
     def warn(self, text: str) -> None:
         """Tell the operator; repeated texts may be throttled."""
@@ -51,9 +54,23 @@ class Phase(Enum):
 
     IDLE = auto()
     RESETTING = auto()
+    AWAITING_PERSON = auto()  # who puts the scene back and says so
     RUNNING = auto()
     PAUSED = auto()
     DONE = auto()
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What the cell is asked for.
+
+    Attributes:
+        seed: Of the initial state.
+        arm_only: The arms go back to their start, the objects stay.
+    """
+
+    seed: int
+    arm_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ class LoopConfig:
         await_truth: The reward comes from the cell's ``sim/truth``.
         episodes: Stop after this many counted episodes (demonstrations: successful ones); 0 for no limit.
         seed: Seed of the initial states.
-        first_transition: Online transitions already made in this run, before a restart.
+        switched_operator: One device drives one of several arms at a time.
     """
 
     mode: Mode
@@ -76,4 +93,4 @@ class LoopConfig:
     await_truth: bool = True
     episodes: int = 0
     seed: int = 0
-    first_transition: int = 0
+    switched_operator: bool = False

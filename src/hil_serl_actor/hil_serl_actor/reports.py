@@ -9,6 +9,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import Header
 
+from hil_serl_actor.agent import Agent
 from hil_serl_actor.control_loop import ControlLoop
 from hil_serl_actor.ports import Phase
 from hil_serl_actor.step_sender import StepSender
@@ -32,17 +33,25 @@ def intervention_state(header: Header, arbitration: Arbitration, runner: Episode
     )
 
 
-def episode_start(stamp: Time, actor_id: str, mode: Mode, episode: int, seed: int) -> EpisodeSummary:
+def episode_start(stamp: Time, agent: Agent, mode: Mode, seed: int) -> EpisodeSummary:
     """Announcement of an episode."""
-    message = EpisodeSummary(actor_id=actor_id, mode=str(mode), started=True, episode=episode, seed=seed)
+    message = EpisodeSummary(
+        actor_id=agent.runner.actor_id,
+        task=agent.spec.name,
+        mode=str(mode),
+        started=True,
+        episode=agent.runner.episode,
+        seed=seed,
+    )
     message.header.stamp = stamp
     return message
 
 
-def episode_end(stamp: Time, actor_id: str, mode: Mode, result: EpisodeResult) -> EpisodeSummary:
+def episode_end(stamp: Time, agent: Agent, mode: Mode, result: EpisodeResult) -> EpisodeSummary:
     """How an episode ended."""
     message = EpisodeSummary(
-        actor_id=actor_id,
+        actor_id=agent.runner.actor_id,
+        task=agent.spec.name,
         episode=result.episode,
         mode=str(mode),
         started=False,
@@ -78,7 +87,7 @@ def loop_status(loop: ControlLoop, now: float) -> DiagnosticStatus:
     )
 
 
-def sender_status(sender: StepSender) -> DiagnosticStatus:
+def sender_status(sender: StepSender, agent: str = "") -> DiagnosticStatus:
     """The sender's line in /diagnostics."""
     backlog = sender.unacknowledged
     level = Level.WARN if backlog > 400 else Level.OK
@@ -86,7 +95,7 @@ def sender_status(sender: StepSender) -> DiagnosticStatus:
         "the learner does not acknowledge steps; they are safe in the bag" if backlog > 400 else "delivering"
     )
     return diagnostic_status(
-        "actor/step_sender",
+        f"actor/step_sender/{agent}" if agent else "actor/step_sender",
         level,
         text,
         acknowledged=sender.acknowledged,

@@ -3,15 +3,147 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hil_serl_actor.agent import Agent
+from hil_serl_actor.control_loop import ControlLoop
+from hil_serl_actor.inputs import SceneVerdict
+from hil_serl_actor.ports import LogFull, LoopConfig, Phase
+from hil_serl_core.arbiter import OperatorInput
+from hil_serl_core.episode import EpisodeRunner, Mode, Proposal
+from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec, load_task
 
-TASK_FILE = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "ram_insertion.yaml"
+TASK_FILE = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
 
 
 @pytest.fixture(scope="session")
 def spec() -> TaskSpec:
     """The RAM task with short episodes."""
-    task = load_task(TASK_FILE)
-    return task.model_copy(update={"episode": task.episode.model_copy(update={"max_steps": 5})})
+    return short(load_task(TASK_FILE))
+
+
+@pytest.fixture(scope="session")
+def handover() -> TaskSpec:
+    """Two arms with grippers, with short episodes."""
+    task = load_task(TASK_FILE.parents[1] / "object_handover.yaml")
+    return short(task, reset=task.reset.model_copy(update={"method": "scripted"}))
+
+
+def short(task: TaskSpec, **update) -> TaskSpec:
+    """A task with episodes of five steps."""
+    return task.model_copy(update={"episode": task.episode.model_copy(update={"max_steps": 5}), **update})
+
+
+HOME = np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0])
+
+
+class World:
+    """Ports that write everything down."""
+
+    def __init__(self):
+        self.events, self.steps, self.targets, self.commands = [], [], [], []
+        self.results, self.warnings, self.seeds, self.resets, self.labels = [], [], [], [], []
+        self.disk_full = False
+
+    def log_step(self, step):
+        if self.disk_full:
+            raise LogFull("no space left in /data")
+        self.events.append(("log", step.sequence))
+
+    def send_step(self, step):
+        self.events.append(("send", step.sequence))
+        self.steps.append(step)
+
+    def label_step(self, step, label):
+        self.labels.append((step.sequence, label))
+
+    def send_commands(self, commands, stamp):
+        self.events.append(("target", stamp))
+        self.commands.append(commands)
+        self.targets.append((stamp, next(iter(commands.values())).pose))
+
+    def request_reset(self, reset):
+        self.seeds.append(reset.seed)
+        self.resets.append(reset)
+
+    def report_tick(self, tick, runner):
+        self.events.append(("tick", tick.arbitration.active))
+
+    def report_start(self, agent, seed, stamp):
+        self.events.append(("start", agent.spec.name))
+
+    def report_episode(self, agent, result, stamp):
+        self.results.append(result)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+class StillPolicy:
+    def __init__(self, size=6, available=True):
+        self.size, self.available = size, available
+
+    def ready(self, transition):
+        return self.available
+
+    def propose(self, observation, transition):
+        return Proposal(np.full(self.size, 0.5, np.float32), 4)
+
+
+class PlayedCell:
+    """Feeds one complete tick of inputs at a time."""
+
+    def __init__(self, *specs, mode=Mode.TRAIN, policy=None, reward=None, **config):
+        self.world, self.spec = World(), specs[0]
+        self.policy = policy or StillPolicy(self.spec.action_size)
+        acting = self.policy if mode in (Mode.TRAIN, Mode.EVAL) else None
+        agents = [Agent(s, EpisodeRunner(s, f"a{k}", mode), acting, reward) for k, s in enumerate(specs)]
+        config.setdefault("await_truth", True)
+        self.loop = ControlLoop(LoopConfig(mode=mode, **config), agents, self.world)
+
+    def reset(self, stamp):
+        self.loop.tick(stamp)
+        assert self.loop.phase is Phase.RESETTING
+        self.loop.reset_finished(True, "", stamp)
+
+    def feed(
+        self, stamp, cameras=None, success=False, failure=False, goals=(), push=0.0, buttons=(), arm=None
+    ):
+        for name in self.spec.arm_names:
+            frame = self.spec.arm(name).base_frame
+            self.loop.inputs.put_arm(arm or sample(stamp, frame), name)
+            self.loop.put_operator(OperatorInput(stamp, np.array([push, 0, 0, 0, 0, 0]), buttons), name)
+        for camera in self.spec.cameras:
+            if cameras is None or camera.name in cameras:
+                image = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)
+                self.loop.inputs.put_frame(camera.name, stamp, image)
+        self.loop.inputs.verdict = SceneVerdict(stamp, success, failure, dict(goals))
+
+    def play(self, start, steps, **feed):
+        """Ticks at 10 Hz until the episode ends or ``steps`` are made; returns the next stamp."""
+        for k in range(steps):
+            self.feed(start + 0.1 * k, **feed)
+            self.loop.tick(start + 0.1 * k)
+            if self.loop.phase is not Phase.RUNNING:
+                return start + 0.1 * (k + 1)
+        return start + 0.1 * steps
+
+
+def sample(stamp, frame="base", **changes):
+    values = {"tcp_pose": HOME, "tcp_twist": np.zeros(6), "external_wrench": np.zeros(6), "gripper": 1.0}
+    joints = {"joint_position": np.zeros(7), "joint_velocity": np.zeros(7)}
+    return ArmSample(**{"stamp": stamp, "frame_id": frame, **values, **joints, **changes})
+
+
+@pytest.fixture
+def played():
+    """Makes a cell played by hand around a control loop: ``played(spec, mode=..., lockstep=...)``."""
+    return PlayedCell
+
+
+@pytest.fixture
+def arm_sample():
+    """Makes an arm state at HOME."""
+    return sample

@@ -96,6 +96,8 @@ class EpisodeRunner:
         self._actor_id = actor_id
         self._mode = mode
         self._arbiter = InterventionArbiter(spec)
+        # Classifier data must show the solved state for more than one frame.
+        self._runs_to_limit = spec.episode.run_to_limit or mode is Mode.RECORD_CLASSIFIER
         self._layout = ActionLayout(spec)
         self.grippers = GripperStates(spec)
         self._sequence = next_sequence
@@ -114,6 +116,11 @@ class EpisodeRunner:
         self._last_stamp = 0.0
         self._penalty = 0.0
         self._version = -1
+
+    @property
+    def actor_id(self) -> str:
+        """Under which its records are kept."""
+        return self._actor_id
 
     @property
     def running(self) -> bool:
@@ -199,7 +206,7 @@ class EpisodeRunner:
         """Whether the episode is terminated by the task, or truncated by the time limit."""
         at_limit = self._index >= self._spec.episode.max_steps
         decided = outcome.success or outcome.failure
-        if self._spec.episode.run_to_limit and not outcome.final and not at_limit:
+        if self._runs_to_limit and not outcome.final and not at_limit:
             decided = False
         return decided, at_limit and not decided
 
@@ -208,7 +215,7 @@ class EpisodeRunner:
             return 0.0
         if outcome.reward is not None:
             return outcome.reward
-        succeeded = outcome.success and (last or not self._spec.episode.run_to_limit)
+        succeeded = outcome.success and (last or not self._runs_to_limit)
         return self._spec.reward.success_reward if succeeded else 0.0
 
     def _move_grippers(self, action: np.ndarray) -> None:

@@ -20,6 +20,8 @@ class Method:
         needs_operator: Interventions are part of the method; without it nobody drives while it trains.
         needs_online_data: The actor runs while the learner trains; without it training is offline and ends by
             itself.
+        explores: The actor samples actions while it trains; else it takes the policy's mode, because cloning
+            trains no standard deviation.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Method:
     uses_demonstrations: bool
     needs_operator: bool
     needs_online_data: bool
+    explores: bool
 
     def check(self, spec: TaskSpec) -> None:
         """Refuses a task that the method cannot be used on.
@@ -54,11 +57,11 @@ class MethodError(ValueError):
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("hil_serl", "RLPD with demonstrations and interventions", True, True, True),
-        Method("serl", "RLPD with demonstrations, nobody intervenes", True, False, True),
-        Method("rlpd_scratch", "RL from scratch: no demonstrations, nobody intervenes", False, False, True),
-        Method("bc", "behaviour cloning on the demonstrations", True, False, False),
-        Method("hg_dagger", "cloning of demonstrations and interventions", True, True, True),
+        Method("hil_serl", "RLPD with demonstrations and interventions", True, True, True, True),
+        Method("serl", "RLPD with demonstrations, nobody intervenes", True, False, True, True),
+        Method("rlpd_scratch", "RL from scratch: no demonstrations, nobody intervenes", False, False, True, True),
+        Method("bc", "behaviour cloning on the demonstrations", True, False, False, False),
+        Method("hg_dagger", "cloning of demonstrations and interventions", True, True, True, False),
     )
 }
 """Every method, in the order of a menu."""

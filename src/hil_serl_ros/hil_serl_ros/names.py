@@ -21,6 +21,7 @@ SCENE_TRUTH = "sim/truth"  # simulated cells only
 
 RESET_EPISODE = "reset_episode"
 LABEL_EPISODE = "label_episode"
+CONFIRM_RESET = "confirm_reset"
 PAUSE = "pause"
 SAVE_CHECKPOINT = "save_checkpoint"
 
