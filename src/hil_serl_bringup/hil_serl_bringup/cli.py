@@ -15,11 +15,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("commands", "Train"),
     "eval": ("commands", "Eval"),
     "record-demos": ("commands", "RecordDemos"),
-    "replay": ("commands", "Replay"),
+    "replay": ("commands_info", "Replay"),
     "bench": ("bench", "Bench"),
-    "tasks": ("commands", "Tasks"),
-    "fig3": ("commands", "Fig3"),
-    "doctor": ("commands", "Doctor"),
+    "tasks": ("commands_info", "Tasks"),
+    "schema": ("commands_info", "Schema"),
+    "fig3": ("commands_info", "Fig3"),
+    "doctor": ("commands_info", "Doctor"),
 }
 
 EXIT_FAILURE, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130

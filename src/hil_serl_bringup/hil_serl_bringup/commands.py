@@ -5,26 +5,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
-from hil_serl_bringup import demo, phases, replay
+from hil_serl_bringup import demo, phases
 from hil_serl_bringup.graph import Operator
 from hil_serl_bringup.options import CellOptions, LearnerOptions, open_folder, session
 from hil_serl_bringup.phases import Setup
-from hil_serl_bringup.recorded import episodes_of
-from hil_serl_bringup.resources import find_task, find_task_file, tasks
 from hil_serl_bringup.robots import find_robot
 from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.statistics import rates
-from hil_serl_bringup.supervisor import interrupt_on_signals
 from hil_serl_bringup.view import percent, seconds
-from hil_serl_core.step import Step
 
 
 @dataclass
@@ -155,101 +150,6 @@ class RecordDemos(CellOptions):
             soft_wrap=True,
         )
         return 0
-
-
-@dataclass
-class Replay:
-    """Look at recorded episodes: list them, publish them again for RViz and rqt, or make a video."""
-
-    path: Annotated[Path, tyro.conf.Positional]
-    """Run folder, bag folder or .mcap file."""
-    phase: Literal["record_demos", "train", "eval", "all"] = "all"
-    """Which bags of a run folder."""
-    episode: tuple[int, ...] = ()
-    """Only these episodes."""
-    publish: bool = False
-    """Publish /replay/step, /replay/tcp_pose and the camera images."""
-    rate: float = 10.0
-    """Records a second when publishing and in the video."""
-    video: Path | None = None
-    """Write an MP4 of what the policy saw."""
-
-    def run(self) -> int:
-        from hil_serl_ros.bag import read_steps
-
-        path = self.path / "bags" if (self.path / "bags").is_dir() else self.path
-        path = path if self.phase == "all" else path / self.phase
-        console = Console()
-
-        def steps() -> Iterator[Step]:
-            return replay.select(read_steps(path, keep_before_damage=True), self.episode)
-
-        if self.video is not None:
-            count = replay.film_steps(steps(), self.video, self.rate)
-            console.print(f"{self.video}: {count} pictures")
-        elif self.publish:
-            with interrupt_on_signals():
-                replay.publish_steps(steps(), self.rate, console)
-        else:
-            replay.show_episodes(console, episodes_of(steps()))
-        return 0
-
-
-@dataclass
-class Tasks:
-    """List the tasks that can be run."""
-
-    def run(self) -> int:
-        console = Console()
-        for name, path in tasks().items():
-            spec = find_task(name)
-            console.print(f"[bold]{name}[/]  {spec.description}", soft_wrap=True, highlight=False)
-            cameras = ", ".join(f"{camera.name} ({camera.size} px)" for camera in spec.cameras)
-            simulated = "yes" if spec.sim is not None else "no"
-            for key, value in (
-                ("cameras", cameras),
-                ("state", ", ".join(spec.state)),
-                (
-                    "action",
-                    f"{spec.action.kind}, {spec.action.dimension} numbers at {spec.control.frequency:g} Hz",
-                ),
-                ("simulated", simulated),
-                ("file", str(path)),
-            ):
-                console.print(f"    {key:<10}{value}", soft_wrap=True, highlight=False, markup=False)
-        return 0
-
-
-@dataclass
-class Fig3:
-    """Draw SERL's Fig. 3 from the simulator: targets and pose along z, into contact and in free space."""
-
-    task: str = "ram_insertion"
-    """Name of a task with a simulated twin, or path of a task file."""
-    output: Path = Path("fig3.png")
-    """Picture to write."""
-
-    def run(self) -> int:
-        import subprocess
-
-        from hil_serl_bringup.executables import find_command
-
-        task = find_task_file(self.task)
-        command = [*find_command("hil_serl_sim", "fig3"), "--task", str(task), "--output", str(self.output)]
-        code = subprocess.run(command, check=False).returncode
-        if code == 0:
-            print(self.output.resolve())
-        return code
-
-
-@dataclass
-class Doctor:
-    """Say what is present, what is missing, what that costs you, and how to get it."""
-
-    def run(self) -> int:
-        from hil_serl_bringup.doctor import main
-
-        return int(main([]) or 0)
 
 
 def _demonstrations(folder: RunFolder, asked: int | None) -> int:

@@ -57,7 +57,17 @@ def test_a_misspelt_option_is_corrected():
     assert "--seed" in done.stderr + done.stdout
 
 
-def test_tasks_are_listed_with_what_they_observe():
+def test_tasks_are_listed_with_what_they_need_and_whether_they_are_simulated():
     text = hil_serl("tasks").stdout
-    assert "ram_insertion" in text
-    assert "wrist_1 (64 px)" in text
+    assert "HIL-SERL, Table 10" in text
+    assert "2 arms, 12-D twist and 9 gripper commands at 10 Hz" in text
+    one = hil_serl("tasks", "ram_insertion").stdout
+    assert "classifier on wrist_1, wrist_2" in one
+    assert "yes, with wrist_1 (64 px)" in one
+    assert "no; on a robot only" in hil_serl("tasks", "jenga_whipping").stdout
+
+
+def test_a_task_without_a_twin_is_refused_in_simulation(tmp_path):
+    done = hil_serl("train", "--task", "timing_belt", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "task 'timing_belt' has no simulated twin; tasks that have one:" in done.stderr

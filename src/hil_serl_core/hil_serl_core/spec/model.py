@@ -99,6 +99,7 @@ class TaskSpec(SpecModel):
 
     name: Name
     description: str
+    source: str = Field(default="", description="paper and table that the task follows")
     arms: dict[Literal["left", "right"], ArmSpec] | None = Field(
         default=None, description="two-arm tasks: the arms; null: one arm, stated at the top level"
     )
