@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A keyboard as a six-axis device: held keys deflect an axis, a released key lets it go."""
+"""A keyboard as a six-axis device with buttons: held keys deflect an axis, a released key lets it go."""
 
 from __future__ import annotations
+
+from enum import Enum
 
 import numpy as np
 
@@ -15,9 +17,25 @@ KEYS: dict[str, tuple[int, float]] = {
 }  # fmt: skip
 """Key to (axis 0-5 of the tcp frame, direction)."""
 
+BUTTONS: dict[str, int] = {"c": 0, "o": 1}
+"""Key to the device's button: close and open the gripper."""
+
+
+class Verdict(Enum):
+    """What a key says about the episode."""
+
+    SUCCESS = "y"
+    FAILURE = "n"
+    DISCARD = "x"
+    SCENE_IS_RESET = "\n"
+
+
+SWITCH_ARM = "\t"
+
 HELP = (
     "hold a key to move the tool (tool frame): w/s +-x, a/d +-y, f/r +-z (f: forward, along the tool), "
-    "q/e yaw, i/k pitch, j/l roll; 1..9 sets the speed; space or no key: hand off; Ctrl-C ends"
+    "q/e yaw, i/k pitch, j/l roll; 1..9 sets the speed; c/o closes and opens the gripper; tab: the other arm; "
+    "y success, n failure, x discard the episode; enter: the scene is reset; space or no key: hand off; Ctrl-C ends"
 )
 
 
@@ -33,12 +51,15 @@ class KeyboardDevice:
         self._hold = hold
         self._first_hold = first_hold
         self._until: dict[str, float] = {}
+        self._buttons = [-np.inf] * len(BUTTONS)  # until when each counts as pressed
         self._speed = 0.5
 
     def press(self, key: str, now: float) -> None:
         """One character from the terminal at time ``now`` [s]; unknown keys and space let everything go."""
         if key.isdigit() and key != "0":
             self._speed = int(key) / 9.0
+        elif key in BUTTONS:
+            self._buttons[BUTTONS[key]] = now + self._hold
         elif key in KEYS:
             axis = KEYS[key][0]
             for other in [held for held in self._until if KEYS[held][0] == axis and held != key]:
@@ -56,3 +77,7 @@ class KeyboardDevice:
                 axis, direction = KEYS[key]
                 result[axis] = direction * self._speed
         return result
+
+    def buttons(self, now: float) -> list[int]:
+        """Buttons at time ``now``, 1 while pressed."""
+        return [int(until > now) for until in self._buttons]

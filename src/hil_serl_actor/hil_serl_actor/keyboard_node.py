@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS node that makes the terminal's keyboard an operator device (``spacenav/joy``)."""
+"""ROS node that makes the terminal's keyboard an operator device (``spacenav/joy``, under ``left/`` and ``right/`` with two arms)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,29 @@ import tty
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
+from std_srvs.srv import Trigger
 
-from hil_serl_actor.keyboard import HELP, KeyboardDevice
+from hil_serl_actor.keyboard import HELP, SWITCH_ARM, KeyboardDevice, Verdict
+from hil_serl_core.spec import load_task
+from hil_serl_msgs.srv import LabelEpisode
 from hil_serl_ros import names, qos
 from hil_serl_ros.node_main import run_node
+from hil_serl_ros.parameters import Parameters
 
 _RATE = 30.0  # Hz
+_LABELS = {
+    Verdict.SUCCESS: LabelEpisode.Request.SUCCESS,
+    Verdict.FAILURE: LabelEpisode.Request.FAILURE,
+    Verdict.DISCARD: LabelEpisode.Request.DISCARD,
+}
 
 
 class KeyboardNode(Node):
-    """Publishes the keyboard's axes at 30 Hz, stamped with ROS time."""
+    """Publishes the keyboard's axes and buttons at 30 Hz, stamped with ROS time; verdicts go to the actor's services.
+
+    Parameters:
+        task: path of the task file, for its arms.
+    """
 
     def __init__(self) -> None:
         super().__init__("keyboard_teleop")
@@ -34,8 +47,15 @@ class KeyboardNode(Node):
             ) from error
         self._saved = termios.tcgetattr(self._terminal)
         tty.setcbreak(self._terminal)
-        self._device = KeyboardDevice()
-        self._publisher = self.create_publisher(Joy, names.SPACENAV_JOY, qos.OPERATOR)
+        spec = load_task(Parameters(self).path("task", must_exist=True, description="task file"))
+        self._devices = {arm: KeyboardDevice() for arm in spec.arm_names}
+        self._driven = spec.arm_names[0]
+        self._publishers = {
+            arm: self.create_publisher(Joy, names.for_arm(names.SPACENAV_JOY, arm), qos.OPERATOR)
+            for arm in spec.arm_names
+        }
+        self._label = self.create_client(LabelEpisode, names.LABEL_EPISODE)
+        self._confirm = self.create_client(Trigger, names.CONFIRM_RESET)
         self.create_timer(1.0 / _RATE, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(HELP)
 
@@ -43,10 +63,36 @@ class KeyboardNode(Node):
         now = time.monotonic()
         while select.select([self._terminal], [], [], 0.0)[0]:
             for key in os.read(self._terminal, 64).decode("ascii", errors="replace"):
-                self._device.press(key, now)
-        message = Joy(axes=self._device.axes(now).tolist(), buttons=[0, 0])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._publisher.publish(message)
+                self._press(key, now)
+        stamp = self.get_clock().now().to_msg()
+        for arm, publisher in self._publishers.items():
+            device = self._devices[arm]
+            message = Joy(axes=device.axes(now).tolist(), buttons=device.buttons(now))
+            message.header.stamp = stamp
+            publisher.publish(message)
+
+    def _press(self, key: str, now: float) -> None:
+        if key == SWITCH_ARM:
+            self._devices[self._driven].press(" ", now)
+            arms = list(self._devices)
+            self._driven = arms[(arms.index(self._driven) + 1) % len(arms)]
+        elif key in {verdict.value for verdict in Verdict}:
+            self._judge(Verdict(key))
+        else:
+            self._devices[self._driven].press(key, now)
+
+    def _judge(self, verdict: Verdict) -> None:
+        client = self._confirm if verdict is Verdict.SCENE_IS_RESET else self._label
+        if not client.service_is_ready():
+            self.get_logger().warning(f"no service '{client.srv_name}': is the actor running?")
+            return
+        if verdict is Verdict.SCENE_IS_RESET:
+            future = client.call_async(Trigger.Request())
+        else:
+            future = client.call_async(LabelEpisode.Request(label=_LABELS[verdict]))
+        future.add_done_callback(
+            lambda done: self.get_logger().info(f"{verdict.name.lower()}: {done.result().message}")
+        )
 
     def destroy_node(self) -> None:
         """Give the terminal back as it was."""

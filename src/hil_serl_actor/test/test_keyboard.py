@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from hil_serl_actor.keyboard import KEYS, KeyboardDevice
+from hil_serl_actor.keyboard import BUTTONS, KEYS, SWITCH_ARM, KeyboardDevice, Verdict
 
 
 def test_every_axis_has_a_key_for_both_directions():
@@ -30,3 +30,16 @@ def test_speed_opposite_keys_and_stop():
     assert device.axes(0.2)[1] == -1
     device.press(" ", 0.2)
     assert not device.axes(0.2).any()
+
+
+def test_gripper_keys_are_buttons_for_a_moment():
+    device = KeyboardDevice(hold=0.25)
+    device.press("c", 0.0)
+    assert device.buttons(0.1) == [1, 0]
+    assert device.buttons(0.3) == [0, 0]
+    assert not device.axes(0.1).any()
+
+
+def test_no_key_means_two_things():
+    keys = [*KEYS, *BUTTONS, *(verdict.value for verdict in Verdict), SWITCH_ARM, *"123456789 "]
+    assert len(set(keys)) == len(keys)
