@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hil_serl_core.rewards.labels import Label, LabelError, LabelWriter, read_labels, write_labels
+from hil_serl_core.episode import Outcome
+from hil_serl_core.rewards.labels import Label, LabelError, LabelWriter, label_of, read_labels, write_labels
+from hil_serl_core.spec.rewards import ClassifierSpec
 
 
 def test_last_label_of_a_record_counts(tmp_path: Path) -> None:
@@ -38,3 +40,13 @@ def test_line_that_is_no_label_is_named(tmp_path: Path, line: str) -> None:
     path.write_text('{"actor_id": "a", "sequence": 0, "label": "other"}\n' + line + "\n")
     with pytest.raises(LabelError, match="line 2"):
         read_labels(path)
+
+
+def test_class_of_a_judged_state() -> None:
+    two = ClassifierSpec(cameras=("wrist",))
+    three = ClassifierSpec(
+        cameras=("wrist",), classes=("nothing", "success", "dropped"), failure_classes=("dropped",)
+    )
+    verdicts = [Outcome(success=True), Outcome(failure=True), Outcome()]
+    assert [label_of(verdict, two) for verdict in verdicts] == ["success", "failure", "failure"]
+    assert [label_of(verdict, three) for verdict in verdicts] == ["success", "dropped", "nothing"]

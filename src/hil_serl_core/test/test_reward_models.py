@@ -129,14 +129,9 @@ class Scripted:
     """Classifier whose probability of success is the brightness of the picture, and its description."""
 
     def __init__(self, spec: TaskSpec, threshold: float, failure_threshold: float = 0.9) -> None:
-        self.description = SuccessClassifier(spec).description
-        self.description = type(self.description)(
-            **{
-                **vars(self.description),
-                "threshold": threshold,
-                "failure_threshold": failure_threshold,
-            }
-        )
+        blank = SuccessClassifier(spec)
+        blank.trained(threshold, failure_threshold, {})
+        self.description, self.failure_indices = blank.description, blank.failure_indices
 
     def probabilities(self, frames: dict[str, np.ndarray]) -> np.ndarray:
         p = float(frames["wrist_1"][0, 0, 0]) / 100.0

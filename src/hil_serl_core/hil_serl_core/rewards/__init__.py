@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reward models that judge one observation: classifier on camera images, measured pose; labels of recorded steps."""
 
-from hil_serl_core.rewards.labels import LABELS_FILE, Label, LabelError, LabelWriter, read_labels
+from hil_serl_core.rewards.labels import LABELS_FILE, Label, LabelError, LabelWriter, label_of, read_labels
 from hil_serl_core.rewards.model import RewardError, RewardModel, make_reward
 from hil_serl_core.rewards.pose import PoseReward, PoseTest
 
@@ -14,6 +14,7 @@ __all__ = [
     "PoseTest",
     "RewardError",
     "RewardModel",
+    "label_of",
     "make_reward",
     "read_labels",
 ]

@@ -34,6 +34,7 @@ class SuccessClassifier:
 
     Attributes:
         description: What it was trained for; ``threshold`` and ``metrics`` are set by training.
+        failure_indices: Classes that end an episode as failed.
         extractor: Frozen features of the classifier's cameras.
         network: What is trained.
     """
@@ -48,6 +49,10 @@ class SuccessClassifier:
         learner = spec.learner
         backbone = create_backbone(learner.backbone, learner.backbone_stride, learner.backbone_weights)
         self.description = ClassifierDescription.for_task(spec, backbone)
+        assert spec.reward.classifier is not None
+        self.failure_indices = [
+            self.description.classes.index(name) for name in spec.reward.classifier.failure_classes
+        ]
         self.extractor = FeatureExtractor(backbone, self.description.sizes, learner.pca_channels).to(device)
         classes = len(self.description.classes)
         self.network = ClassifierNetwork(self.extractor.cameras, learner.camera_head, classes).to(device)
@@ -141,7 +146,7 @@ class ClassifierReward:
         description = classifier.description
         self._threshold = section.threshold if section.threshold is not None else description.threshold
         self._success = description.classes.index("success")
-        self._failure = [description.classes.index(name) for name in section.failure_classes]
+        self._failure = classifier.failure_indices
         self._test = PoseTest(spec.reward.pose) if spec.reward.pose is not None else None
         self._positives = 0
         self.probabilities = np.zeros(len(description.classes))

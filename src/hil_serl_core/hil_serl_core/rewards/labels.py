@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from hil_serl_core.episode import Outcome
+from hil_serl_core.spec.rewards import ClassifierSpec
+
 LABELS_FILE = "labels.jsonl"
 """Name of the file, in the folder ``bags/<mode>/<actor_id>`` of a run."""
 
@@ -34,6 +37,22 @@ class Label:
     actor_id: str
     sequence: int
     label: str
+
+
+def label_of(outcome: Outcome, section: ClassifierSpec | None) -> str:
+    """Class of a state that a person or the simulator has judged.
+
+    Success is ``success``; a lost state is the first of the failure classes, if the task has any; anything else is the
+    first of the remaining classes.
+    """
+    if outcome.success:
+        return "success"
+    if section is None:
+        return "failure"
+    if outcome.failure and section.failure_classes:
+        return section.failure_classes[0]
+    ordinary = [name for name in section.classes if name != "success" and name not in section.failure_classes]
+    return (ordinary or list(section.failure_classes))[0]
 
 
 class LabelWriter:

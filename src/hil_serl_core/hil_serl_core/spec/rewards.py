@@ -46,9 +46,9 @@ class ClassifierSpec(SpecModel):
 
     cameras: tuple[Name, ...] = Field(min_length=1, description="classifier views, Tables 2-12")
     classes: tuple[Name, ...] = Field(
-        default=("other", "success"),
+        default=("failure", "success"),
         min_length=2,
-        description="two classes: binary; more: N-way. 'success' must be one of them",
+        description="two classes: binary, the first stands for all that is no success; more: N-way. One is 'success'",
     )
     failure_classes: tuple[Name, ...] = Field(
         default=(), description="classes of states from which the task cannot be solved: they end the episode"

@@ -128,7 +128,9 @@ def read_samples(spec: TaskSpec, sources: Sequence[Source]) -> list[LabelledStep
             found[sample.recording, sample.actor_id, sample.sequence] = sample
             count += 1
         if not count:
-            raise DataError(f"nothing of {describe(source)} was recorded; look with: hil-serl replay {source.path}")
+            raise DataError(
+                f"nothing of {describe(source)} was recorded; look with: hil-serl replay {source.path}"
+            )
     return list(found.values())
 
 
@@ -143,10 +145,14 @@ def describe(source: Source) -> str:
 def _read_source(spec: TaskSpec, source: Source) -> Iterator[LabelledStep]:
     section = spec.reward.classifier
     if section is None:
-        raise DataError(f"task '{spec.name}' has no section reward.classifier, which names the classifier's cameras")
+        raise DataError(
+            f"task '{spec.name}' has no section reward.classifier, which names the classifier's cameras"
+        )
     folders = sorted({file.parent for file in find_bag_files(Path(source.path))})
     for folder in folders:
-        labels_file = next((p / LABELS_FILE for p in (folder, folder.parent) if (p / LABELS_FILE).is_file()), None)
+        labels_file = next(
+            (p / LABELS_FILE for p in (folder, folder.parent) if (p / LABELS_FILE).is_file()), None
+        )
         recording = labels_file.parent if labels_file else folder
         recorded = _check_recording(spec, section.cameras, folder)
         labels = None

@@ -51,7 +51,9 @@ def check_enough(samples: Sequence[LabelledStep], classes: Sequence[str]) -> Non
             )
 
 
-def held_out(samples: Sequence[LabelledStep], classes: int, seed: int = 0, share: float = HELD_OUT_SHARE) -> np.ndarray:
+def held_out(
+    samples: Sequence[LabelledStep], classes: int, seed: int = 0, share: float = HELD_OUT_SHARE
+) -> np.ndarray:
     """Which samples are held out.
 
     Episodes are drawn by a hash of their name, so that adding data later moves few of them to the other side, and the

@@ -66,7 +66,7 @@ class TrainingResult:
 def train_classifier(
     spec: TaskSpec,
     samples: Sequence[LabelledStep],
-    options: TrainingOptions = TrainingOptions(),  # noqa: B008 (frozen)
+    options: TrainingOptions = TrainingOptions(),
     progress: Callable[[str], None] = lambda text: None,
 ) -> TrainingResult:
     """Trains a task's classifier and chooses its threshold on held-out episodes.
@@ -90,7 +90,9 @@ def train_classifier(
     held = held_out(samples, len(classes), options.seed)
     for side in (held, ~held):
         if len(set(labels[side].tolist())) < len(classes):
-            raise DataError("the episodes cannot be split so that both parts have every class; record more episodes")
+            raise DataError(
+                "the episodes cannot be split so that both parts have every class; record more episodes"
+            )
     progress(f"features of {len(samples)} pictures")
     features = _features(classifier, samples, held, spec.learner.crop_padding, options)
     progress(f"{options.iterations} iterations")
@@ -163,7 +165,9 @@ def fit_network(
 
 @torch.inference_mode()
 def _probabilities(classifier: SuccessClassifier, features: Tensor) -> np.ndarray:
-    parts = [class_probabilities(classifier.network(part.float()).double()) for part in features.split(_CHUNK)]
+    parts = [
+        class_probabilities(classifier.network(part.float()).double()) for part in features.split(_CHUNK)
+    ]
     return torch.cat(parts).numpy()
 
 
@@ -205,7 +209,9 @@ def judge(classifier: SuccessClassifier, samples: Sequence[LabelledStep]) -> np.
     """(N, classes) probabilities that a trained classifier gives to samples."""
     names = list(classifier.extractor.cameras)
     parts = [
-        _probabilities(classifier, classifier.features({n: np.stack([s.frames[n] for s in chunk]) for n in names}))
+        _probabilities(
+            classifier, classifier.features({n: np.stack([s.frames[n] for s in chunk]) for n in names})
+        )
         for chunk in (samples[i : i + _CHUNK] for i in range(0, len(samples), _CHUNK))
     ]
     return np.concatenate(parts)
