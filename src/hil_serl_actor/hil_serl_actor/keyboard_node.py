@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS node that makes the terminal's keyboard an operator device (``spacenav/joy``, under ``left/`` and ``right/`` with two arms)."""
+"""ROS node that makes the terminal's keyboard an operator device (``spacenav/joy``, ``left/spacenav/joy`` ... with two arms)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class KeyboardNode(Node):
         spec = load_task(Parameters(self).path("task", must_exist=True, description="task file"))
         self._devices = {arm: KeyboardDevice() for arm in spec.arm_names}
         self._driven = spec.arm_names[0]
-        self._publishers = {
+        self._devices_out = {
             arm: self.create_publisher(Joy, names.for_arm(names.SPACENAV_JOY, arm), qos.OPERATOR)
             for arm in spec.arm_names
         }
@@ -65,7 +65,7 @@ class KeyboardNode(Node):
             for key in os.read(self._terminal, 64).decode("ascii", errors="replace"):
                 self._press(key, now)
         stamp = self.get_clock().now().to_msg()
-        for arm, publisher in self._publishers.items():
+        for arm, publisher in self._devices_out.items():
             device = self._devices[arm]
             message = Joy(axes=device.axes(now).tolist(), buttons=device.buttons(now))
             message.header.stamp = stamp
