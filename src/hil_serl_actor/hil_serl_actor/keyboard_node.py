@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS node that makes the terminal's keyboard an operator device (``spacenav/joy``, ``left/spacenav/joy`` ... with two arms)."""
+"""ROS node that makes the terminal's keyboard an operator device; with two arms, one key moves it to the other arm."""
 
 from __future__ import annotations
 
