@@ -75,7 +75,8 @@ def make_controller(spec: TaskSpec, arm: str = "") -> impedance.Controller:
         settings |= {
             "wrench_limit": [wrench.force_limit] * 3 + [wrench.torque_limit] * 3,
             "wrench_timeout": wrench.timeout,
-            "wrench_damping": [wrench.translational_damping] * 3 + [wrench.rotational_damping] * 3,
+            "wrench_damping": [*wrench.translational_damping, *wrench.rotational_damping],
+            "wrench_stiffness": [*wrench.translational_stiffness, *wrench.rotational_stiffness],
             "workspace_low": nominal + found.workspace.lower,
             "workspace_high": nominal + found.workspace.upper,
             "workspace_stiffness": wrench.box_stiffness,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hil_serl_core.spec.common import NonNegative, PositiveVector3, SpecModel, Vector3
+from hil_serl_core.spec.common import NonNegative, NonNegativeVector3, PositiveVector3, SpecModel, Vector3
 
 
 class WrenchControlSpec(SpecModel):
@@ -18,8 +18,19 @@ class WrenchControlSpec(SpecModel):
     timeout: float = Field(
         default=0.2, gt=0.0, description="age at which a wrench is stale and the arm holds [s]"
     )
-    translational_damping: NonNegative = Field(default=0.0, description="viscous term [Ns/m]")
-    rotational_damping: NonNegative = Field(default=0.0, description="viscous term [Nms/rad]")
+    translational_damping: NonNegativeVector3 = Field(
+        default=(0.0, 0.0, 0.0), description="viscous term [Ns/m]"
+    )
+    rotational_damping: NonNegativeVector3 = Field(
+        default=(0.0, 0.0, 0.0), description="viscous term [Nms/rad]"
+    )
+    translational_stiffness: NonNegativeVector3 = Field(
+        default=(0.0, 0.0, 0.0),
+        description="draws the tcp to where the episode began, axes of the tcp frame there; at most force_limit [N/m]",
+    )
+    rotational_stiffness: NonNegativeVector3 = Field(
+        default=(0.0, 0.0, 0.0), description="the same for the orientation; at most torque_limit [Nm/rad]"
+    )
     box_stiffness: NonNegative = Field(default=1000.0, description="pull back into the workspace box [N/m]")
     box_damping: NonNegative = Field(default=60.0, description="[Ns/m]")
     box_margin: NonNegative = Field(
