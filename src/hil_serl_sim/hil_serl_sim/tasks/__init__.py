@@ -6,7 +6,12 @@ from importlib import import_module
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.twin import Twin
 
-_TWINS = {"object_handover": "ObjectHandover", "object_relocation": "ObjectRelocation", "ram_insertion": "RamInsertion"}
+_TWINS = {
+    "object_handover": "ObjectHandover",
+    "object_relocation": "ObjectRelocation",
+    "ram_insertion": "RamInsertion",
+    "usb_insertion": "UsbInsertion",
+}
 
 
 def twin_names() -> tuple[str, ...]:

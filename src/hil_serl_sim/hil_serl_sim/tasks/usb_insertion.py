@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""USB grasp-and-insert (paper Table 4): a loose connector is picked off the table, plugged in and let go.
+
+The connector lies flat; its body is 34 x 24 x 14 mm, its plug 16 x 8 mm, the port in front of it is 24 mm deep
+with 0.5 mm clearance a side and a chamfer. Start of the arm and place of the connector change with every
+episode. A grasp too far forward or too high cannot be inserted and has to be repeated; a connector that is
+dropped can be picked up again.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from hil_serl_core import geometry
+from hil_serl_core.spec import TaskSpec
+from hil_serl_sim.gripper import POLICY_GROUP, STROKE
+from hil_serl_sim.tasks.usb_guide import UsbGeometry, UsbGuide
+from hil_serl_sim.twin import Camera, InitialState, SceneView, Truth, Twin, parameters_from
+
+_BOX = mujoco.mjtGeom.mjGEOM_BOX
+_BODY = (0.017, 0.012, 0.007)  # [m] half lengths
+_PLUG = (0.014, 0.008, 0.004)
+_WALL = 0.006  # [m] thickness of the port's walls
+
+
+@dataclass(frozen=True)
+class UsbParameters:
+    """Numbers of the twin [m, rad]."""
+
+    clearance: float = 0.0005  # each side
+    chamfer: float = 0.0035  # how far the port's lead-in widens it on each side
+    port_depth: float = 0.024
+    port_x: float = 0.58  # its rim, base frame
+    port_y: float = 0.0
+    port_z: float = 0.045  # its axis above the table
+    connector_x: float = 0.46  # nominal place of the body's centre
+    connector_y: float = 0.0
+    connector_range: float = 0.02  # +/- in x and y
+    connector_yaw: float = 0.17453  # +/- 10 deg
+    friction: float = 0.3
+    contact_time: float = 0.004  # solref time constant [s]
+    seated_gap: float = 0.003  # success: tip this close to the port's end
+    released: float = 0.4  # success: opening beyond
+    image_gain: float = 0.15  # +/- share
+    image_noise: float = 3.0  # standard deviation [grey levels]
+
+
+class UsbInsertion(Twin):
+    """Twin of the USB task."""
+
+    cameras: ClassVar = {
+        "wrist_1": Camera(
+            position=(0.085, 0.0, -0.045), target=(0.0, 0.0, 0.02), up=(0.0, 0.0, -1.0), fovy=62.0
+        ),
+        "wrist_2": Camera(
+            position=(-0.01, 0.095, -0.045), target=(0.02, 0.0, 0.02), up=(0.0, 0.0, -1.0), fovy=62.0
+        ),
+        "side_1": Camera(
+            position=(0.545, -0.24, 0.11),
+            target=(0.525, 0.0, 0.04),
+            up=(0.0, 0.0, 1.0),
+            fovy=46.0,
+            on_hand=False,
+        ),
+    }
+    display = Camera(
+        position=(0.95, -0.45, 0.34), target=(0.48, 0.0, 0.12), up=(0.0, 0.0, 1.0), fovy=38.0, on_hand=False
+    )
+
+    def __init__(self, spec: TaskSpec):
+        super().__init__(spec)
+        if not spec.grippers or spec.arm_names != ("",):
+            raise ValueError(f"task '{spec.name}': this twin needs one arm and action.gripper")
+        self.parameters = parameters_from(spec, UsbParameters)
+        self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
+        p = self.parameters
+        gripper = spec.action.gripper
+        self._opened = 0.9 * gripper.open_position if gripper is not None else 1.0
+        self._port = np.array([p.port_x, p.port_y, p.port_z])
+
+    def build(self, scene: mujoco.MjSpec) -> None:
+        """Table, connector, port on its stand."""
+        scene.worldbody.add_geom(
+            name="table",
+            type=_BOX,
+            pos=(0.45, 0, -0.01),
+            size=(0.45, 0.5, 0.01),
+            rgba=(0.62, 0.6, 0.56, 1),
+            **self._contact(),
+        )
+        self._add_connector(scene)
+        self._add_port(scene)
+
+    def _contact(self) -> dict:
+        p = self.parameters
+        return {
+            "friction": (p.friction, 0.005, 0.0001),
+            "solref": (p.contact_time, 1.0),
+            "solimp": (0.95, 0.99, 0.001, 0.5, 2.0),
+            "group": POLICY_GROUP,
+        }
+
+    def _add_connector(self, scene: mujoco.MjSpec) -> None:
+        connector = scene.worldbody.add_body(name="connector", pos=(0.46, 0.0, _BODY[2]))
+        connector.add_freejoint(name="connector")
+        connector.add_geom(
+            name="connector_body",
+            type=_BOX,
+            size=_BODY,
+            rgba=(0.1, 0.35, 0.85, 1),
+            mass=0.03,
+            **self._contact(),
+        )
+        connector.add_geom(
+            name="plug",
+            type=_BOX,
+            size=_PLUG,
+            pos=(_BODY[0] + _PLUG[0], 0, 0),
+            rgba=(0.95, 0.75, 0.15, 1),
+            mass=0.01,
+            **self._contact(),
+        )
+
+    def _add_port(self, scene: mujoco.MjSpec) -> None:
+        """Four walls with a chamfer before each, an end, a stand. Frame: origin mid-rim, x into the port."""
+        p = self.parameters
+        port = scene.worldbody.add_body(name="socket", pos=self._port)
+        half = np.array([p.port_depth / 2, _PLUG[1] + p.clearance, _PLUG[2] + p.clearance])
+        plate = 0.0015  # half the chamfer's thickness
+        for axis, other in ((1, 2), (2, 1)):
+            for side in (-1.0, 1.0):
+                pos, size = np.array([half[0], 0.0, 0.0]), half.copy()
+                pos[axis], size[axis] = side * (half[axis] + _WALL / 2), _WALL / 2
+                size[other] += _WALL
+                port.add_geom(type=_BOX, pos=pos, size=size, rgba=(0.9, 0.88, 0.82, 1), **self._contact())
+                # the inner face of the chamfer runs from the rim outwards at 45 degrees
+                middle = 0.5 * p.chamfer
+                pos = np.array([-middle, 0.0, 0.0]) + plate * np.sqrt(0.5) * np.array([1.0, 0.0, 0.0])
+                pos[axis] = side * (half[axis] + middle + plate * np.sqrt(0.5))
+                size = np.array([p.chamfer * np.sqrt(0.5), plate, half[other] + p.chamfer])
+                turn = Rotation.from_rotvec(
+                    [0.0, 0.0, side * 0.75 * np.pi] if axis == 1 else [0.0, -side * 0.75 * np.pi, 0.0]
+                )
+                port.add_geom(
+                    type=_BOX,
+                    pos=pos,
+                    size=size if axis == 1 else size[[0, 2, 1]],
+                    quat=turn.as_quat(scalar_first=True),
+                    rgba=(0.75, 0.3, 0.2, 1),
+                    **self._contact(),
+                )
+        end = half + [0.0, _WALL, _WALL]
+        port.add_geom(
+            type=_BOX,
+            pos=(p.port_depth + 0.004, 0, 0),
+            size=(0.004, end[1], end[2]),
+            rgba=(0.4, 0.41, 0.43, 1),
+            **self._contact(),
+        )
+        stand = (p.port_z - end[2]) / 2
+        port.add_geom(
+            type=_BOX,
+            pos=(half[0] + 0.008, 0, -end[2] - stand),
+            size=(half[0], end[1], stand),
+            rgba=(0.05, 0.3, 0.15, 1),
+            **self._contact(),
+        )
+        # dark lining, so that the opening shows without shadows
+        port.add_geom(
+            type=_BOX,
+            pos=(half[0] + 0.0015, 0, 0),
+            size=(half[0] - 0.001, half[1] - 2e-4, half[2] - 2e-4),
+            rgba=(0.03, 0.03, 0.03, 1),
+            contype=0,
+            conaffinity=0,
+            mass=0,
+            group=POLICY_GROUP,
+        )
+
+    def sample(self, rng: np.random.Generator) -> InitialState:
+        """Uniform start of the arm (task file) and place of the connector."""
+        p = self.parameters
+        start = self.start_pose(rng)
+        x, y, yaw = rng.uniform(-1, 1, 3) * [p.connector_range, p.connector_range, p.connector_yaw]
+        return InitialState({"": start}, {"connector": np.array([p.connector_x + x, p.connector_y + y, yaw])})
+
+    def apply(self, model: mujoco.MjModel, data: mujoco.MjData, state: InitialState) -> None:
+        """Lay the connector down; the port stands in its place."""
+        model.body_pos[model.body("socket").id] = self._port
+        x, y, yaw = state.variation["connector"]
+        data.joint("connector").qpos[:] = [x, y, _BODY[2], np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+
+    def move_target(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
+        """The port moves by 1 to 2 cm sideways or away."""
+        angle, distance = rng.uniform(-0.5 * np.pi, 0.5 * np.pi), rng.uniform(0.01, 0.02)
+        model.body_pos[model.body("socket").id] += distance * np.array([np.cos(angle), np.sin(angle), 0.0])
+
+    def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
+        """Success: inserted and let go. Failure: the connector is out of reach or lies on its side."""
+        poses = {}
+        for name in ("connector", "socket"):
+            body = data.body(name)
+            poses[name] = np.concatenate([body.xpos, body.xquat[[1, 2, 3, 0]]])
+        opening = float(data.joint("left_finger").qpos[0] + data.joint("right_finger").qpos[0]) / STROKE
+        seen = SceneView(data.time, {}, {}, {"": opening}, poses)
+        success = self.guide().inserted(seen) and opening > self.parameters.released
+        away = poses["connector"][:3] - [self.parameters.connector_x, self.parameters.connector_y, 0.0]
+        upright = geometry.rotation_of(poses["connector"]).apply([0.0, 0.0, 1.0])[2] > 0.7
+        dropped = not upright and poses["connector"][2] < 0.03 and opening > self._opened
+        lost = np.abs(away[1]) > 0.14 or not -0.14 < away[0] < 0.2 or poses["connector"][2] < -0.02
+        return Truth(bool(success), bool(lost or dropped), poses)
+
+    def guide(self, goal: str | None = None) -> UsbGuide:
+        """How to insert; there is one goal."""
+        p = self.parameters
+        tip = _BODY[0] + 2 * _PLUG[0]
+        seated, width = p.port_depth - p.seated_gap, 2 * _BODY[1] / STROKE
+        return UsbGuide(UsbGeometry(tip, p.port_depth, seated, width, self._opened))
