@@ -24,7 +24,7 @@ EPISODE = 30  # records of a made-up episode
 def made_up_steps(spec: TaskSpec, count: int, actor_id: str = "bench", seed: int = 0) -> Iterator[Step]:
     """Records of the task's sizes with random content; what is measured does not depend on content."""
     rng = np.random.default_rng(seed)
-    size = spec.action.dimension
+    size = spec.action_size
     for number in range(count):
         index = number % EPISODE
         last = index == EPISODE - 1
@@ -36,7 +36,7 @@ def made_up_steps(spec: TaskSpec, count: int, actor_id: str = "bench", seed: int
             step_index=index,
             frames={c.name: rng.integers(0, 256, (c.size, c.size, 3), dtype=np.uint8) for c in spec.cameras},
             state={part: rng.normal(0, 0.05, n).astype(np.float32) for part, n in spec.state_sizes.items()},
-            tcp_pose=np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0]),
+            tcp_poses=np.tile([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0], (len(spec.arm_names), 1)),
             action=None if last else rng.uniform(-1, 1, size).astype(np.float32),
             policy_action=None if last else rng.uniform(-1, 1, size).astype(np.float32),
             source=Source.NONE if last else Source.POLICY,
@@ -69,20 +69,20 @@ def environment(spec: TaskSpec) -> dict[str, Any]:
     from hil_serl_sim.gl import choose_backend
 
     backend = choose_backend()
-    from hil_serl_core.action import TwistMapper
     from hil_serl_sim.cell import Cell
     from hil_serl_sim.expert import Expert
+    from hil_serl_sim.rollout import Driver
 
-    cell, mapper, steps = Cell(spec), TwistMapper(spec), 0
+    cell, steps = Cell(spec), 0
+    driver = Driver(cell)
     expert = Expert(spec, cell.twin.guide())
     began = time.perf_counter()
     for seed in range(12):
-        cell.reset(seed)
+        driver.reset(seed)
         for _ in range(25):
-            state = cell.arm_state()
             for camera in spec.cameras:
                 cell.render(camera.name)
-            cell.advance(mapper.target(expert.action(state.pose, cell.truth()), state.pose))
+            driver.step(expert.action(cell.view()))
             steps += 1
             if cell.truth().success:
                 break

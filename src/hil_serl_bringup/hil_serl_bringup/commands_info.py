@@ -30,7 +30,7 @@ class Replay:
     episode: tuple[int, ...] = ()
     """Only these episodes."""
     publish: bool = False
-    """Publish /replay/step, /replay/tcp_pose and the camera images."""
+    """Publish /replay/step, /replay/tcp_poses and the camera images."""
     rate: float = 10.0
     """Records a second when publishing and in the video."""
     video: Path | None = None

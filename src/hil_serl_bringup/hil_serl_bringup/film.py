@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from hil_serl_bringup.video import caption, compose, write_video
-from hil_serl_core.action import TwistMapper
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_core.step import Step
 from hil_serl_ros.bag import read_steps
@@ -63,10 +62,12 @@ class Film:
             cell.close()
 
     def _episode(self, cell: Any, number: int, seed: int, steps: Sequence[Step]) -> Iterator[np.ndarray]:
-        mapper, slice_ticks = TwistMapper(self.spec), cell.period_ticks // PICTURES_PER_STEP
-        cell.reset(seed)
+        from hil_serl_sim.rollout import Driver
+
+        driver, slice_ticks = Driver(cell), cell.period_ticks // PICTURES_PER_STEP
+        driver.reset(seed)
         for step in steps:
-            self._compare(number, step, cell.arm_state().pose)
+            self._compare(number, step, np.stack([cell.arm_state(arm).pose for arm in self.spec.arm_names]))
             text = f"episode {number}   step {step.step_index}"
             if step.action is None:
                 verdict = "success" if step.is_terminal and step.reward > 0 else "no success"
@@ -74,7 +75,7 @@ class Film:
                 yield from [picture] * LINGER
                 return
             yield self._picture(cell, text)
-            cell.advance(mapper.target(step.action, step.tcp_pose), slice_ticks)
+            cell.advance(driver.commands(step.action), slice_ticks)
             for _ in range(1, PICTURES_PER_STEP):
                 yield self._picture(cell, text)
                 cell.advance(None, slice_ticks)
@@ -85,8 +86,9 @@ class Film:
         views = [cell.render(camera.name) for camera in self.spec.cameras]
         return caption(compose(cell.render_display(), views), text)
 
-    def _compare(self, number: int, step: Step, pose: np.ndarray) -> None:
-        distance = float(np.linalg.norm(pose[:3] - step.tcp_pose[:3]))
+    def _compare(self, number: int, step: Step, poses: np.ndarray) -> None:
+        """``poses``: (arms, 7) as they are now."""
+        distance = float(np.linalg.norm(poses[:, :3] - step.tcp_poses[:, :3], axis=1).max())
         self.deviation = max(self.deviation, distance)
         if distance > TOLERANCE:
             raise NotReproducedError(

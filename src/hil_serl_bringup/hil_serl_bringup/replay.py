@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -14,6 +15,9 @@ from rich.table import Table
 from hil_serl_bringup.statistics import Episode
 from hil_serl_bringup.video import compose, write_video
 from hil_serl_core.step import Source, Step
+
+if TYPE_CHECKING:  # ROS is imported only when something is published
+    from geometry_msgs.msg import PoseArray
 
 REPLAY_NAMESPACE = "replay"
 
@@ -54,14 +58,13 @@ def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
     Under names of their own they cannot be taken for a running cell's, by neither actor nor learner.
     """
     import rclpy
-    from geometry_msgs.msg import PoseStamped
+    from geometry_msgs.msg import PoseArray
     from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import Image
 
     from hil_serl_msgs.msg import Step as StepMessage
     from hil_serl_ros import names, qos
     from hil_serl_ros.conversions import step_to_message
-    from hil_serl_ros.geometry_messages import pose_stamped
     from hil_serl_ros.images import image_from_array
 
     context = rclpy.Context()
@@ -70,16 +73,16 @@ def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
         "replay", namespace=REPLAY_NAMESPACE, context=context, use_global_arguments=False
     )
     records = node.create_publisher(StepMessage, names.STEP, qos.STEP)
-    poses = node.create_publisher(PoseStamped, "tcp_pose", qos.TARGET)
+    poses = node.create_publisher(PoseArray, "tcp_poses", qos.TARGET)
     images: dict[str, object] = {}
-    console.print(f"Publishing /{REPLAY_NAMESPACE}/step, tcp_pose and camera images; Ctrl-C ends it.")
+    console.print(f"Publishing /{REPLAY_NAMESPACE}/step, tcp_poses and camera images; Ctrl-C ends it.")
     count = 0
     try:
         for step in steps:
             began = time.monotonic()
             stamp = round(step.stamp * 1e9)
             records.publish(step_to_message(step))
-            poses.publish(pose_stamped(step.tcp_pose, stamp, "base"))
+            poses.publish(_pose_array(step, stamp))
             for camera, frame in step.frames.items():
                 if camera not in images:
                     images[camera] = node.create_publisher(Image, names.camera_image(camera), qos.CAMERA)
@@ -90,3 +93,16 @@ def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
         node.destroy_node()
         context.try_shutdown()
     return count
+
+
+def _pose_array(step: Step, stamp_ns: int) -> PoseArray:
+    """Poses of the arms of one record, in the frame `base` of a player that knows no cell."""
+    from geometry_msgs.msg import PoseArray
+
+    from hil_serl_ros.geometry_messages import pose_from_array
+    from hil_serl_ros.stamps import stamp_from_ns
+
+    message = PoseArray(poses=[pose_from_array(pose) for pose in step.tcp_poses])
+    message.header.stamp = stamp_from_ns(stamp_ns)
+    message.header.frame_id = "base"
+    return message

@@ -3,12 +3,13 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hil_serl_bringup import film
-from hil_serl_core.action import TwistMapper
+from hil_serl_core.action import ArmCommand, TwistMapper
 from hil_serl_core.spec import load_task
 from hil_serl_core.step import Source, Step
 
@@ -21,19 +22,25 @@ class PointCell:
 
     period_ticks = 100
 
+    time = 0.0
+
     def __init__(self, spec):
+        self.spec = spec
         self.pose = START.copy()
         self.ticks = 0
 
-    def reset(self, seed):
+    def reset(self, seed, arm_only=False):
         self.pose = START + np.array([0.001 * seed, 0, 0, 0, 0, 0, 0])
         self.ticks = 0
 
-    def arm_state(self):
-        return type("State", (), {"pose": self.pose.copy()})
+    def arm_state(self, arm=""):
+        still = dict(
+            twist=np.zeros(6), wrench=np.zeros(6), joint_position=np.zeros(7), joint_velocity=np.zeros(7)
+        )
+        return SimpleNamespace(pose=self.pose.copy(), gripper=float("nan"), **still)
 
-    def advance(self, target, ticks):
-        self.target = target if target is not None else self.target
+    def advance(self, commands, ticks):
+        self.target = commands[""].pose if commands else self.target
         self.pose = self.pose + (self.target - self.pose) * ticks / 100
         self.ticks += ticks
 
@@ -56,14 +63,14 @@ def recording(seed, actions):
         pose = cell.arm_state().pose
         steps.append(
             Step(
-                0.1 * index, "actor_0", index, 0, index, {}, {}, pose, action, None, Source.POLICY, float(last), 0.0,
+                0.1 * index, "actor_0", index, 0, index, {}, {}, pose[None], action, None, Source.POLICY, float(last), 0.0,
                 index == 0, last, last, 1, SPEC.hash,
             )
         )  # fmt: skip
         if not last:
             target = mapper.target(action, pose)
             for _ in range(film.PICTURES_PER_STEP):
-                cell.advance(target, cell.period_ticks // film.PICTURES_PER_STEP)
+                cell.advance({"": ArmCommand(pose=target)}, cell.period_ticks // film.PICTURES_PER_STEP)
     return steps
 
 

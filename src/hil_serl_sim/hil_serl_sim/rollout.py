@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hil_serl_core.action import ActionMapper
+from hil_serl_core.action import ActionMapper, ArmCommand
 from hil_serl_core.arbiter import InterventionArbiter, OperatorInput
 from hil_serl_core.observation import ArmSample
 from hil_serl_sim.cell import Cell
@@ -60,6 +60,10 @@ class Driver:
 
     def step(self, action: np.ndarray) -> None:
         """One control period of an action (A,)."""
+        self.cell.advance(self.commands(action))
+
+    def commands(self, action: np.ndarray) -> dict[str, ArmCommand]:
+        """What an action (A,) makes the actor tell each arm in the present state."""
         cell, samples = self.cell, {}
         for name in cell.spec.arm_names:
             state = cell.arm_state(name)
@@ -74,7 +78,7 @@ class Driver:
                 gripper=state.gripper,
             )
         self._mapper.grippers.observe(samples)
-        cell.advance(self._mapper.commands(action, samples))
+        return self._mapper.commands(action, samples)
 
 
 def run_episode(
