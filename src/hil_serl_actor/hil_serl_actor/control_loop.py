@@ -17,6 +17,7 @@ from hil_serl_actor.inputs import EXACT, Inputs
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports, Reset
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
+from hil_serl_core.rewards import label_of
 
 
 class ControlLoop:
@@ -244,7 +245,7 @@ class ControlLoop:
         policy = agent.policy
         propose = None if policy is None else (lambda seen: policy.propose(seen, agent.transition))
         tick = agent.runner.tick(observation, outcome, operators, propose)
-        self._class = "success" if outcome.success else "failure"
+        self._class = label_of(outcome, agent.spec.reward.classifier)
         return tick
 
     def _outcome(self, agent: Agent, observation) -> Outcome:

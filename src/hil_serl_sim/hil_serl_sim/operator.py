@@ -14,6 +14,7 @@ from enum import Enum
 import numpy as np
 
 from hil_serl_core.spec import TaskSpec
+from hil_serl_sim.collector import Collector, Turn
 from hil_serl_sim.operator_hand import HAND_OFF, DeviceInput, Hand, Person, Style
 from hil_serl_sim.twin import Guide, SceneView
 
@@ -26,6 +27,7 @@ class OperatorMode(Enum):
     OFF = "off"
     DEMONSTRATE = "demonstrate"  # drive the whole episode
     SUPERVISE = "supervise"  # watch, and step in only when the policy stalls or strays
+    COLLECT = "collect"  # drive the whole episode: at the goal, beside it, elsewhere (classifier data)
 
 
 class ScriptedOperator:
@@ -69,7 +71,10 @@ class ScriptedOperator:
             self._resets = resets
             self._begin(resets)
         self._seen.append(view)
-        answer = dict.fromkeys(self._hands, HAND_OFF) if done else self._decide(view.stamp)
+        if self.mode is OperatorMode.COLLECT:
+            answer = self._collect(view.stamp, done)
+        else:
+            answer = dict.fromkeys(self._hands, HAND_OFF) if done else self._decide(view.stamp)
         for arm, hand in self._hands.items():
             hand.note(view.stamp, answer[arm])
         self._answer = (view.stamp, answer)
@@ -95,6 +100,7 @@ class ScriptedOperator:
         self._left = 0  # steps of the present correction still to come
         self._rest = 0
         self._stuck, self._resting = 0, False
+        self._collector = Collector(np.random.default_rng((self._seed, resets, 1)))
 
     def _look(self) -> np.ndarray:
         """Perception error of one careful look, (6,) m and rad."""
@@ -117,6 +123,23 @@ class ScriptedOperator:
         self._driving = True
         self._notice_stuck(sight)
         intents = self.guide.intents(sight, self._bias, self._tolerance)
+        return {arm: hand.move(sight, intents.get(arm), self._resting) for arm, hand in self._hands.items()}
+
+    def _collect(self, stamp: float, done: bool) -> dict[str, DeviceInput]:
+        """Classifier data: does the task, misses it, strays and stays, in turns."""
+        turn, sight = self._collector.step(done), self._delayed(stamp)
+        if sight is None:
+            return self._release()
+        if turn in (Turn.STRAY, Turn.STAY):
+            self._release()
+            self._driving = True
+            buttons = self._spec.intervention.close_button, self._spec.intervention.open_button
+            numbers = None if not self._spec.grippers or None in buttons else buttons
+            return {arm: self._collector.device(numbers) for arm in self._hands}
+        self._driving = True
+        self._notice_stuck(sight)
+        bias = self._bias if turn is Turn.AIM else self._collector.bias
+        intents = self.guide.intents(sight, bias, self._tolerance)
         return {arm: hand.move(sight, intents.get(arm), self._resting) for arm, hand in self._hands.items()}
 
     def _delayed(self, stamp: float) -> SceneView | None:

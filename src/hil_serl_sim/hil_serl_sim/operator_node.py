@@ -25,6 +25,7 @@ _MODES = {
     "auto": None,
     "demonstrate": OperatorMode.DEMONSTRATE,
     "supervise": OperatorMode.SUPERVISE,
+    "collect": OperatorMode.COLLECT,
     "off": OperatorMode.OFF,
 }
 
@@ -35,7 +36,7 @@ class OperatorNode(Node):
     Parameters:
         task: path of the task file; the file of its ``reset.partner`` lies in the same folder.
         seed: of the person's perception and motion.
-        mode: 'auto' (as the actor announces on ``episode``), 'demonstrate', 'supervise' or 'off'.
+        mode: 'auto' (as the actor announces on ``episode``), 'demonstrate', 'supervise', 'collect' or 'off'.
         lockstep: answer each ``sim/truth`` once, under its stamp.
     """
 

@@ -14,7 +14,7 @@ from hil_serl_sim.twin import Guide, SceneView, base_pose
 
 MODES = {
     "record_demos": OperatorMode.DEMONSTRATE,
-    "record_classifier": OperatorMode.DEMONSTRATE,
+    "record_classifier": OperatorMode.COLLECT,
     "train": OperatorMode.SUPERVISE,
     "eval": OperatorMode.OFF,
 }
