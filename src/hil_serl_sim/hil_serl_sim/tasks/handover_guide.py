@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -55,13 +56,18 @@ class HandoverGuide(Guide):
         goal: y and z where it is carried to, world frame [m].
     """
 
-    hover = 0.05  # [m] tcp above the bar on the way to it
+    habits: ClassVar = {
+        "reaction": (0.1, 0.2),  # a rehearsed sequence: the next move is known before it is seen to be due
+        "foresight": (0.7, 0.85),  # the arms of this task follow a command faster
+    }
+    hover = 0.042  # [m] tcp above the bar on the way to it
     clearance = 0.028  # [m] tcp above the bar at which fingertips pass over it
     centred = 0.006  # [m] across the bar, when fingers go down beside it
-    deep = 0.007  # [m] above or below the bar's axis, when they close
-    reach = 0.012  # [m] along the bar
-    turned = 0.12  # [rad]
-    offered = 0.02  # [m] from the meeting place, when the other hand comes down
+    deep = 0.01  # [m] above or below the bar's axis, when they close
+    reach = 0.018  # [m] along the bar
+    turned = 0.2  # [rad]
+    low = 0.038  # [m] under the place to go to, when a bar is lifted before it is moved aside
+    offered = 0.05  # [m] from the meeting place, when the other hand comes down
     backed_off = 0.05  # [m] that the giver moves away after letting go
     corridor = 0.09  # [m] beside the bar that a sensible approach stays in
 
@@ -176,7 +182,9 @@ class HandoverGuide(Guide):
     def _on_bar(self, arm: str, bar: np.ndarray, above: float) -> np.ndarray:
         """(7,) pose of a hand over its place on the bar."""
         place = bar[:3] + geometry.rotation_of(bar).apply([self._offset[arm], 0.0, 0.0])
-        return geometry.make_pose(place + np.array([0.0, 0.0, above]), self._level(bar) * self._hand_on_bar(arm))
+        return geometry.make_pose(
+            place + np.array([0.0, 0.0, above]), self._level(bar) * self._hand_on_bar(arm)
+        )
 
     def _approach(self, view: SceneView, arm: str, bar: np.ndarray, tolerance: float) -> Intent:
         """Over the bar, down beside it, close."""
@@ -199,9 +207,7 @@ class HandoverGuide(Guide):
 
     def _over_free_end(self, bar: np.ndarray) -> np.ndarray:
         """(3,) where the taker waits: over the place where the bar's free end will come."""
-        return np.array(
-            [bar[0], self._meeting[0] + self._offset[TAKER] + 0.02, self._meeting[1] + self.hover]
-        )
+        return np.array([bar[0], self._meeting[0] + self._offset[TAKER], self._meeting[1] + self.hover])
 
     def _open_at(self, view: SceneView, arm: str, place: np.ndarray, bar: np.ndarray | None) -> Intent:
         turn = geometry.rotation_of(view.tcp[arm])
@@ -213,7 +219,7 @@ class HandoverGuide(Guide):
     def _carry(self, view: SceneView, arm: str, bar: np.ndarray, to: tuple[float, float]) -> Intent:
         """Move a hand such that the bar's centre comes to (y, z), first off the rail."""
         move = np.array([0.0, to[0] - bar[1], to[1] - bar[2]])
-        if move[2] > 0.03:
+        if move[2] > self.low:
             move[1] = 0.0
         pose = view.tcp[arm].copy()
         pose[:3] += move

@@ -45,7 +45,7 @@ class HandoverParameters:
     basket_half_y: float = 0.11
     basket_height: float = 0.10  # of its floor
     carried_height: float = 0.19  # success: the bar is no lower
-    lost_height: float = 0.16  # failure: the bar is lower
+    lost_height: float = 0.185  # failure: the bar is lower
     clear: float = 0.005  # success: distance of the giver's pads from the bar
     image_gain: float = 0.15  # +/- share
     image_noise: float = 3.0  # standard deviation [grey levels]
