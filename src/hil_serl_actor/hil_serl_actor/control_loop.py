@@ -15,6 +15,7 @@ import numpy as np
 from hil_serl_actor.agent import Agent
 from hil_serl_actor.inputs import EXACT, Inputs
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports, Reset
+from hil_serl_actor.rotation import Rotation
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.rewards import label_of
@@ -26,8 +27,7 @@ class ControlLoop:
     def __init__(self, config: LoopConfig, agents: Sequence[Agent], ports: Ports) -> None:
         """``agents`` share cameras, arms, state and action; the first one's task sets periods and limits."""
         self._config = config
-        self._agents = list(agents)
-        self._turn = 0
+        self._rotation = Rotation(agents)
         self._ports = ports
         self._spec = agents[0].spec
         self.inputs = Inputs(
@@ -59,7 +59,7 @@ class ControlLoop:
     @property
     def agent(self) -> Agent:
         """Whose episode it is."""
-        return self._agents[self._turn]
+        return self._rotation.agent
 
     @property
     def runner(self) -> EpisodeRunner:
@@ -69,7 +69,7 @@ class ControlLoop:
     @property
     def transition(self) -> int:
         """Online transitions made in this run, by all agents."""
-        return sum(agent.transition for agent in self._agents)
+        return sum(agent.transition for agent in self._rotation.agents)
 
     @property
     def counted_episodes(self) -> int:
@@ -142,15 +142,15 @@ class ControlLoop:
     def _start_reset(self) -> None:
         episode = self.runner.episode + 1
         entropy = [self._config.seed, list(Mode).index(self._config.mode), episode]
-        if self._turn:
-            entropy.append(self._turn)
+        if self._rotation.turn:
+            entropy.append(self._rotation.turn)
         self._seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
         method = self.agent.spec.reset.method
         if method == "none" and not self._scene_needs_reset:
             self._begin(self.inputs.not_before)
             return
         self._enter(Phase.RESETTING)
-        arm_only = method == "human" or (method == "arm" and not self._scene_needs_reset)
+        arm_only = self._rotation.resets_arm_only(self._scene_needs_reset)
         self._ports.request_reset(Reset(seed=self._seed, arm_only=arm_only))
 
     def _begin(self, stamp: float) -> None:
@@ -187,8 +187,11 @@ class ControlLoop:
             return False
         if not self._inputs_usable(now) or self._awaits_label(now):
             return False
+        tick = self._decide(now)
+        if tick is None:
+            return self.tick(now)
         self._last_tick = now
-        return self._commit(self._decide(now), now)
+        return self._commit(tick, now)
 
     def _inputs_usable(self, now: float) -> bool:
         problems = self.waiting_for(now)
@@ -231,7 +234,8 @@ class ControlLoop:
             problems.append("policy_weights (waiting for the learner)")
         return problems
 
-    def _decide(self, now: float) -> Tick:
+    def _decide(self, now: float) -> Tick | None:
+        """What to do at ``now`` [s]; None when the task was done before its episode began, and the partner began one."""
         agent = self.agent
         if self._reset_poses is None:
             self._reset_poses = self.inputs.poses
@@ -242,6 +246,10 @@ class ControlLoop:
             if any(device.pressed(button) for device in operators.values()):
                 self._label = Outcome(success=True)
         outcome = self._outcome(agent, observation)
+        if agent.runner.step_index == 0 and outcome.success and self._rotation.pass_on():
+            self._ports.report_episode(agent, agent.runner.abort("done before it began"), now)
+            self._begin(self.inputs.not_before)
+            return None
         policy = agent.policy
         propose = None if policy is None else (lambda seen: policy.propose(seen, agent.transition))
         tick = agent.runner.tick(observation, outcome, operators, propose)
@@ -329,7 +337,7 @@ class ControlLoop:
         done = 0 < self._config.episodes <= self._counted
         self._enter(Phase.DONE if done else Phase.IDLE)
         self._ports.report_episode(self.agent, result, stamp)
-        self._turn = (self._turn + 1) % len(self._agents)
+        self._rotation.finished(result, self._scene_needs_reset)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase

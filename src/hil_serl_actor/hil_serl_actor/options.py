@@ -43,10 +43,11 @@ class ActorOptions:
 
     Attributes:
         agents: One, or two for forward-backward training.
-        run_dir: Run folder; steps go to its ``bags/<mode>/<actor_id>``.
+        run_dir: Run folder; steps go to its ``bags/<mode>/<actor_id>``, those of two agents to
+            ``<name>/bags/<mode>/<actor_id>``.
         mode: What episodes are run for.
         seed: Seed of initial states and exploration.
-        episodes: End after so many counted episodes, 0 for no limit.
+        episodes: End after so many counted episodes of all agents together, 0 for no limit.
         operator: Operator device, a key of ``teleop.DEVICES``, or none.
         switched_operator: Two arms are driven by one device, switched by a button.
         lockstep: Tick on complete inputs of one stamp instead of on time.

@@ -89,32 +89,6 @@ def test_a_button_names_the_state_of_one_step_while_classifier_data_is_recorded(
     assert [label for _, label in cell.world.labels] == ["failure", "success", "failure", "failure"]
 
 
-def test_forward_and_backward_agents_take_turns_with_their_own_goals_and_records(spec, played):
-    def agent(goal):
-        sim = spec.sim.model_copy(update={"goal": goal})
-        return with_reset(spec, "arm", name=f"task_{goal}", sim=sim)
-
-    cell = played(agent("forward"), agent("backward"), lockstep=True)
-    cell.reset(1.0)
-    stamp = cell.play(1.0, 3, goals={"forward": False, "backward": True})
-    assert cell.loop.phase is Phase.RUNNING, "the other agent's goal is not this one's"
-    cell.play(stamp, 1, goals={"forward": True, "backward": False})
-    cell.reset(2.0)
-    cell.play(2.0, 9, goals={"forward": True, "backward": False})
-    cell.reset(4.0)
-    assert [e[1] for e in cell.world.events if e[0] == "start"] == [
-        "task_forward",
-        "task_backward",
-        "task_forward",
-    ]
-    assert [r.success for r in cell.world.results] == [True, False]
-    assert {s.actor_id for s in cell.world.steps} == {"a0", "a1"}
-    for actor in ("a0", "a1"):
-        own = [s.sequence for s in cell.world.steps if s.actor_id == actor]
-        assert own == list(range(len(own)))
-    assert len(set(cell.world.seeds)) == 3
-
-
 def test_two_arms_are_commanded_together_and_grippers_hold(handover, played):
     cell = played(handover, mode=Mode.RECORD_DEMOS, lockstep=True, await_operator=True)
     cell.reset(1.0)
