@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -38,6 +39,13 @@ class Layout:
 class RelocationGuide(Guide):
     """Stateless: what to do follows from whether the block is held and where it is."""
 
+    habits: ClassVar = {
+        "reaction": (0.1, 0.2),  # a rehearsed sequence: the next move is known before it is seen to be due
+        "speed": (0.75, 1.0),  # long ways
+        "patience_steps": (6, 10),
+        "correction_steps": (15, 30),  # a grasp or a carry to its end, since half of it leaves nothing behind
+        "rest_steps": (4, 8),
+    }
     hover = 0.05  # [m] tcp above the block's centre, at which fingertips pass over it
     grip = 0.006  # [m] tcp above the block's centre when the fingers close
     deep = 0.012  # [m] off that height
