@@ -22,9 +22,9 @@ from rich.table import Table
 from hil_serl_bringup import phases, tether
 from hil_serl_bringup.bench_measures import made_up_steps
 from hil_serl_bringup.domain import hold_domain
-from hil_serl_bringup.graph import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.options import session
 from hil_serl_bringup.phases import Setup
+from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.statistics import StopRule

@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 
-from hil_serl_bringup import demo, phases
+from hil_serl_bringup import demo, evaluation, phases
 from hil_serl_bringup.graph import Operator
-from hil_serl_bringup.options import CellOptions, LearnerOptions, open_folder, session
+from hil_serl_bringup.options import (
+    CellOptions,
+    LearnerOptions,
+    MethodOptions,
+    RewardOptions,
+    open_folder,
+    session,
+)
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.robots import find_robot
 from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.statistics import rates
-from hil_serl_bringup.view import percent, seconds
+from hil_serl_core.methods import method_named
 
 
 @dataclass
@@ -50,10 +56,11 @@ class Demo(LearnerOptions, CellOptions):
 
 
 @dataclass
-class Train(LearnerOptions, CellOptions):
-    """Train a policy with interventions, from demonstrations.
+class Train(MethodOptions, LearnerOptions, CellOptions):
+    """Train a policy: by default with interventions, from demonstrations.
 
-    Without --demos the demonstrations are recorded first. Ctrl-C ends it cleanly; --resume RUN_DIR goes on.
+    Without --demos the demonstrations are recorded first, if the algorithm uses them. Ctrl-C ends it cleanly;
+    --resume RUN_DIR goes on.
     """
 
     demos: Path | None = None
@@ -65,12 +72,16 @@ class Train(LearnerOptions, CellOptions):
 
     def run(self) -> int:
         setup = self.setup(self.device, self.learner_threads)
-        folder = open_folder(self.task, self.seed, "train", self.run_dir, self.resume, setup.robot.simulated)
+        simulated = setup.robot.simulated
+        folder = self.open_judged(self.task, self.seed, "train", self.run_dir, self.resume, simulated)
+        method = method_named(self.algorithm)
+        setup = replace(self.judging(setup), algorithm=method.name)
         if self.demos is not None:
             phases.share_demonstrations(RunFolder.open(self.demos), folder)
+        shared = (folder.path / "bags" / "record_demos").is_symlink()
         with session(folder, self.namespace, "hil-serl train") as running:
-            if not (folder.path / "bags" / "record_demos").is_symlink():
-                phases.demonstrations(running, setup, _demonstrations(folder, self.demonstrations), (1, 2))
+            if method.uses_demonstrations and not shared:
+                phases.demonstrations(running, setup, demonstrations_of(folder, self.demonstrations), (1, 2))
             outcome = phases.training(running, setup, self.stop_rule(), (2, 2))
         console = Console()
         console.print(f"Training is over after {outcome.seconds:.0f} s: {outcome.reason}.", highlight=False)
@@ -80,16 +91,25 @@ class Train(LearnerOptions, CellOptions):
 
 @dataclass
 class Eval:
-    """Run a trained policy without interventions and say how often it succeeds."""
+    """Run a trained policy without interventions and say how often it succeeds.
+
+    Episodes start from seeded initial states, the same in every evaluation of a run.
+    """
 
     run_dir: Annotated[Path, tyro.conf.Positional]
     """Run folder; its newest checkpoint is used."""
     checkpoint: Path | None = None
-    """Another checkpoint folder."""
+    """Another checkpoint folder (of a run with a single agent)."""
     episodes: int = 50
-    """Episodes."""
+    """Episodes, of each agent."""
     deterministic: bool = True
     """The policy's mode instead of samples."""
+    perturb: Literal["none", "move_target", "open_gripper"] = "none"
+    """Disturb every episode as in Sec. 4.4: the target moves, or the gripper is forced open (simulator only)."""
+    perturb_step: int = 10
+    """Control step at which it is disturbed."""
+    classifier: Path | None = None
+    """Folder of the trained classifier that judges; default: the one the run was trained with."""
     speed: str = "lockstep"
     """'lockstep' or a factor of real time."""
     robot: str = "panda_sim"
@@ -101,34 +121,46 @@ class Eval:
 
     def run(self) -> int:
         folder = RunFolder.open(self.run_dir)
-        checkpoint = self.checkpoint or phases.latest_checkpoint(folder.path)
+        checkpoints = [self.checkpoint] if self.checkpoint else phases.latest_checkpoints(folder)
         name = f"eval_{folder.begin_part('eval') + 1}"
-        robot = find_robot(self.robot)
-        setup = Setup(Operator.NONE, self.speed, robot=robot, namespace=self.namespace, display=self.display)
+        setup = Setup(
+            Operator.NONE,
+            self.speed,
+            robot=find_robot(self.robot),
+            namespace=self.namespace,
+            display=self.display,
+            classifier=str(self.classifier.absolute())
+            if self.classifier
+            else folder.state().get("classifier", ""),
+            partner_classifier=folder.state().get("partner_classifier", ""),
+            perturbation=self.perturb,
+            perturbation_step=self.perturb_step,
+        )
         with session(folder, self.namespace) as running:
             episodes = phases.evaluation(
                 running,
                 setup,
-                checkpoint.absolute(),
+                [checkpoint.absolute() for checkpoint in checkpoints],
                 self.episodes,
                 phase=name,
-                words=f"Evaluation of {checkpoint.name}",
+                words=f"Evaluation of {checkpoints[0].name}",
                 deterministic=self.deterministic,
             )
-        result = rates(episodes)
-        write_json(
-            folder.path / f"{name}.json", {"checkpoint": str(checkpoint), **dataclasses.asdict(result)}
-        )
-        Console().print(
-            f"{result.episodes} episodes: success {percent(result.success)}, "
-            f"cycle time {seconds(result.cycle_time)} ({result.cycle_steps:.1f} steps)",
-            highlight=False,
-        )
+            training = running.log.of("train")
+        evaluated = evaluation.of_agents(folder, episodes, training)
+        facts = {"checkpoint": [str(c) for c in checkpoints], "perturbation": self.perturb}
+        write_json(folder.path / f"{name}.json", {**facts, "agents": [asdict(e) for e in evaluated]})
+        console = Console()
+        for result in evaluated:
+            console.print(evaluation.in_words(result), highlight=False, soft_wrap=True)
+        if training:
+            pictures = evaluation.draw(folder, evaluated, episodes, training, folder.path / f"{name}.png")
+            console.print(f"Curves: {', '.join(map(str, pictures))}", highlight=False, soft_wrap=True)
         return 0
 
 
 @dataclass
-class RecordDemos(CellOptions):
+class RecordDemos(RewardOptions, CellOptions):
     """Record demonstrations: successful episodes driven by the operator alone."""
 
     episodes: int | None = None
@@ -136,11 +168,11 @@ class RecordDemos(CellOptions):
 
     def run(self) -> int:
         setup = self.setup()
-        folder = open_folder(
-            self.task, self.seed, "record-demos", self.run_dir, self.resume, setup.robot.simulated
-        )
+        simulated = setup.robot.simulated
+        folder = self.open_judged(self.task, self.seed, "record-demos", self.run_dir, self.resume, simulated)
+        setup = self.judging(setup)
         with session(folder, self.namespace, "hil-serl record-demos") as running:
-            phases.demonstrations(running, setup, _demonstrations(folder, self.episodes))
+            phases.demonstrations(running, setup, demonstrations_of(folder, self.episodes))
             recorded = rates([e for e in running.log.of("record_demos") if e.success])
         console = Console()
         console.print(
@@ -152,7 +184,8 @@ class RecordDemos(CellOptions):
         return 0
 
 
-def _demonstrations(folder: RunFolder, asked: int | None) -> int:
+def demonstrations_of(folder: RunFolder, asked: int | None) -> int:
+    """How many demonstrations to record: as asked, else what the task file says."""
     if asked is not None:
         return asked
     task = folder.task()

@@ -61,15 +61,15 @@ def run_demo(session: Session, setup: Setup, plan: DemoPlan) -> dict[str, Any]:
                 "updates": outcome.learner.updates,
             },
         )
-    checkpoint = phases.latest_checkpoint(folder.path)
+    checkpoints = phases.latest_checkpoints(folder)
     autonomous = replace(setup, operator=Operator.NONE)
-    phases.evaluation(session, autonomous, checkpoint, plan.evaluation_episodes, number=(3, PHASES))
+    phases.evaluation(session, autonomous, checkpoints, plan.evaluation_episodes, number=(3, PHASES))
     if plan.compare:
         cloned = phases.behaviour_cloning(session, setup, (4, PHASES))
         phases.evaluation(
             session,
             autonomous,
-            phases.latest_checkpoint(cloned.path),
+            phases.latest_checkpoints(cloned),
             plan.evaluation_episodes,
             phase="bc_eval",
             words="Evaluation of behaviour cloning",

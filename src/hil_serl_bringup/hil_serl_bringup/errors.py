@@ -6,6 +6,7 @@ from hil_serl_bringup.executables import ExecutableNotFound
 from hil_serl_bringup.graph import GraphError
 from hil_serl_bringup.robots import RobotFileError
 from hil_serl_bringup.run_folder import RunFolderError
+from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import TaskFileError
 from hil_serl_ros.bag import BagError
 
@@ -13,6 +14,7 @@ USER_ERRORS = (
     GraphError,
     RobotFileError,
     TaskFileError,
+    MethodError,
     RunFolderError,
     DomainBusyError,
     ExecutableNotFound,

@@ -14,22 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
+from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec, Scalar
 from hil_serl_core.episode import Mode
-
-Scalar = bool | int | float | str
-
-#: OpenMP threads that spin while they wait take whole cores from the other processes, which makes the
-#: control loop several times slower when there are fewer cores than processes. Nodes that need more
-#: threads take a parameter.
-THREAD_ENVIRONMENT: Mapping[str, str] = {
-    "OMP_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "PYTHONUNBUFFERED": "1",
-}
 
 
 class Operator(enum.StrEnum):
@@ -42,50 +28,12 @@ class Operator(enum.StrEnum):
     NONE = "none"
 
 
+#: Agents of forward-backward training; each has its learner, topics and run folder under its name.
+FORWARD, BACKWARD = "forward", "backward"
+
+
 class GraphError(ValueError):
     """A run that contradicts itself; the message says what to change."""
-
-
-@dataclass(frozen=True)
-class ProcessSpec:
-    """One node of a run as one process.
-
-    Attributes:
-        name: Node name, and the name of its log.
-        package: ROS package that installs the executable.
-        executable: File under `lib/<package>/` of the overlay.
-        parameters: ROS parameters.
-        remappings: ROS name -> ROS name.
-        namespace: ROS namespace, empty for none.
-        environment: Variables added to the process's environment.
-        max_restarts: How often the process is started again after a failure before the run ends. Zero for
-            nodes that hold state of the run: their failure is for a person to see. Device drivers may come
-            back.
-        ends_run: The run is complete when this process ends with exit code 0.
-        interactive: The process reads the terminal (keyboard teleoperation).
-    """
-
-    name: str
-    package: str
-    executable: str
-    parameters: Mapping[str, Scalar] = field(default_factory=dict)
-    remappings: Mapping[str, str] = field(default_factory=dict)
-    namespace: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    max_restarts: int = 0
-    ends_run: bool = False
-    interactive: bool = False
-
-    def ros_arguments(self) -> list[str]:
-        """Command-line arguments that give the node its name, namespace, parameters and remappings."""
-        arguments = ["--ros-args", "-r", f"__node:={self.name}"]
-        if self.namespace:
-            arguments += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
-        for key, value in self.parameters.items():
-            arguments += ["-p", f"{key}:={yaml_scalar(value)}"]
-        for old, new in self.remappings.items():
-            arguments += ["-r", f"{old}:={new}"]
-        return arguments
 
 
 @dataclass(frozen=True)
@@ -105,7 +53,14 @@ class GraphRequest:
         algorithm: Learner algorithm, a name in `hil_serl_core.methods`.
         actor_id: Name of the actor in bags and acknowledgements.
         checkpoint: Checkpoint folder whose policy an evaluation uses.
-        deterministic: Act with the policy's mode instead of a sample.
+        deterministic: Act with the policy's mode instead of a sample; None: the actor decides (in evaluation
+            the mode, in training what the method does).
+        classifier: Trained reward classifier, empty for none.
+        partner: Task file of the backward agent; empty for a single agent.
+        partner_checkpoint: Its checkpoint, for an evaluation.
+        partner_classifier: Its classifier.
+        perturbation: What disturbs every simulated episode, 'none', 'move_target' or 'open_gripper' (Sec. 4.4).
+        perturbation_step: Control step at which it does.
         display: Render the display camera for people (costs time on software GL).
         device: 'cpu', 'cuda' or 'auto', for the learner.
         learner_threads: CPU threads of the learner.
@@ -130,7 +85,13 @@ class GraphRequest:
     algorithm: str = "hil_serl"
     actor_id: str = "actor_0"
     checkpoint: str = ""
-    deterministic: bool = False
+    deterministic: bool | None = None
+    classifier: str = ""
+    partner: str = ""
+    partner_checkpoint: str = ""
+    partner_classifier: str = ""
+    perturbation: str = "none"
+    perturbation_step: int = 10
     display: bool = False
     device: str = "cpu"
     learner_threads: int = 1
@@ -145,15 +106,6 @@ class GraphRequest:
     def lockstep(self) -> bool:
         """Whether simulated time waits for the nodes."""
         return self.simulated and self.speed == "lockstep"
-
-
-def yaml_scalar(value: Scalar) -> str:
-    """`value` as a YAML scalar that rcl reads as the same type, so that the string '1.0' stays a string."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"a ROS parameter has to be finite, got {value}")
-    if isinstance(value, str):  # always quoted; rcl takes an unquoted 1.0, true or null for another type
-        return "'" + value.replace("'", "''") + "'"
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
 
 
 def build_graph(request: GraphRequest) -> list[ProcessSpec]:
@@ -171,7 +123,8 @@ def build_graph(request: GraphRequest) -> list[ProcessSpec]:
     _check(request)
     processes: list[ProcessSpec] = []
     if request.learner and request.mode is Mode.TRAIN:
-        processes.append(_learner(request))
+        agents = (FORWARD, BACKWARD) if request.partner else ("",)
+        processes += [_learner(request, agent) for agent in agents]
     if request.actor:
         processes += [_sim(request)] if request.simulated else list(request.drivers)
         processes += _operator(request)
@@ -201,6 +154,10 @@ def _check(request: GraphRequest) -> None:
         )
     if request.mode is Mode.EVAL and not request.checkpoint:
         raise GraphError("an evaluation needs a checkpoint")
+    if request.mode is Mode.EVAL and request.partner and not request.partner_checkpoint:
+        raise GraphError("an evaluation of two agents needs the checkpoint of each")
+    if request.perturbation != "none" and not request.simulated:
+        raise GraphError("perturbations are made by the simulator; on a robot, disturb the task by hand")
     if request.simulated and request.speed != "lockstep":
         try:
             factor = float(request.speed)
@@ -248,6 +205,8 @@ def _sim(request: GraphRequest) -> ProcessSpec:
         "seed": request.seed,
         "display": request.display,
     }
+    if request.perturbation != "none":
+        parameters |= {"perturbation": request.perturbation, "perturbation_step": request.perturbation_step}
     # It is the source of /clock itself.
     return _process(request, "sim", "hil_serl_sim", "sim_node", parameters, sim_time=False)
 
@@ -289,18 +248,26 @@ def _actor(request: GraphRequest) -> ProcessSpec:
         "operator": str(request.operator),
         "lockstep": request.lockstep,
         "checkpoint": request.checkpoint,
-        "deterministic": request.deterministic,
         "algorithm": request.algorithm,
+        "classifier": request.classifier,
     }
+    if request.deterministic is not None:
+        parameters["deterministic"] = request.deterministic
+    if request.partner:
+        parameters |= {
+            "partner_task": request.partner,
+            "partner_checkpoint": request.partner_checkpoint,
+            "partner_classifier": request.partner_classifier,
+        }
     ends_run = request.episodes > 0
     actor = _process(request, "actor", "hil_serl_actor", "actor_node", parameters, ends_run=ends_run)
     return replace(actor, remappings=dict(request.remappings))
 
 
-def _learner(request: GraphRequest) -> ProcessSpec:
+def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
     parameters: dict[str, Scalar] = {
-        "task": request.task,
-        "run_dir": str(request.run_dir),
+        "task": request.partner if agent == BACKWARD else request.task,
+        "run_dir": str(request.run_dir / agent),
         "seed": request.seed,
         "resume": request.resume,
         "device": request.device,
@@ -308,9 +275,9 @@ def _learner(request: GraphRequest) -> ProcessSpec:
         "algorithm": request.algorithm,
         "lockstep": request.lockstep,
     }
-    return _process(
+    process = _process(
         request,
-        "learner",
+        f"learner_{agent}" if agent else "learner",
         "hil_serl_learner",
         "learner_node",
         parameters,
@@ -318,3 +285,5 @@ def _learner(request: GraphRequest) -> ProcessSpec:
         threads=request.learner_threads,
         ends_run=not request.actor,
     )
+    namespace = "/".join(part for part in (request.namespace.strip("/"), agent) if part)
+    return replace(process, namespace=namespace)

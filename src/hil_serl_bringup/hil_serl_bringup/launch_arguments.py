@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil_serl_bringup.graph import GraphRequest, Operator
-from hil_serl_bringup.phases import latest_checkpoint
-from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.options import open_folder
+from hil_serl_bringup.phases import latest_checkpoints, link_agents
 from hil_serl_bringup.robots import find_robot
-from hil_serl_bringup.run_folder import RunFolder
 from hil_serl_core.episode import Mode
 
 
@@ -46,6 +45,8 @@ ARGUMENTS: Mapping[str, Argument] = {
     "checkpoint": Argument("", "checkpoint folder for mode:=eval; empty: the newest of run_dir"),
     "deterministic": Argument("true", "in mode:=eval, act with the policy's mode instead of samples", YES_NO),
     "algorithm": Argument("hil_serl", "learner algorithm"),
+    "classifier": Argument("", "folder of the trained reward classifier"),
+    "partner_classifier": Argument("", "that of the backward task in forward-backward training"),
     "device": Argument("auto", "device of the learner", ["cpu", "cuda", "auto"]),
     "learner_threads": Argument("1", "CPU threads of the learner"),
     "learner": Argument("true", "start the learner here; false: it runs on another machine", YES_NO),
@@ -68,15 +69,13 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
     text = {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
     robot = find_robot(text["robot"])
     mode, path = Mode(text["mode"]), Path(text["run_dir"]) if text["run_dir"] else None
-    if path is not None and (path / "run.json").exists():
-        folder = RunFolder.open(path)
-    else:
-        task = find_task(text["task"], robot.simulated)
-        folder = RunFolder.create(task, int(text["seed"]), "launch", path=path)
+    known = path if path is not None and (path / "run.json").exists() else None
+    folder = open_folder(text["task"], int(text["seed"]), "launch", path, known, robot.simulated)
+    link_agents(folder)
     resume = mode is Mode.TRAIN and folder.begin_part("train") > 0
-    checkpoint = text["checkpoint"]
-    if mode is Mode.EVAL and not checkpoint:
-        checkpoint = str(latest_checkpoint(folder.path))
+    checkpoints = [text["checkpoint"], ""]
+    if mode is Mode.EVAL and not text["checkpoint"]:
+        checkpoints = [str(path) for path in latest_checkpoints(folder)] + [""]
     return GraphRequest(
         task=str(folder.task_file),
         mode=mode,
@@ -91,8 +90,12 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         resume=resume,
         algorithm=text["algorithm"],
         actor_id=text["actor_id"],
-        checkpoint=checkpoint,
-        deterministic=mode is Mode.EVAL and text["deterministic"] == "true",
+        checkpoint=checkpoints[0],
+        partner=str(folder.partner_file) if folder.partner_file.exists() else "",
+        partner_checkpoint=checkpoints[1],
+        classifier=text["classifier"],
+        partner_classifier=text["partner_classifier"],
+        deterministic=text["deterministic"] == "true" if mode is Mode.EVAL else None,
         display=text["display"] == "true",
         device=text["device"],
         learner_threads=int(text["learner_threads"]),

@@ -11,6 +11,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from hil_serl_bringup.graph import FORWARD
 from hil_serl_bringup.monitor import RunMonitor
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus
 from hil_serl_ros import names, qos
@@ -36,6 +37,7 @@ class MonitorNode:
         for kind, name, profile, handler in (
             (EpisodeSummary, names.EPISODE, qos.EPISODE, "on_episode"),
             (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
+            (LearnerStatus, f"{FORWARD}/{names.LEARNER_STATUS}", qos.LEARNER_STATUS, "on_learner_status"),
             (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),
         ):
             self.node.create_subscription(kind, name, self._forward(handler), profile)

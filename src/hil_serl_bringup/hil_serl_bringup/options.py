@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,8 @@ from hil_serl_bringup.runner import Session
 from hil_serl_bringup.statistics import StopRule
 from hil_serl_bringup.supervisor import interrupt_on_signals
 from hil_serl_bringup.view import View
-from hil_serl_core.spec import TaskSpec
+from hil_serl_core.methods import method_named
+from hil_serl_core.spec import TaskSpec, task_from_dict
 
 
 @contextlib.contextmanager
@@ -53,12 +54,24 @@ def open_folder(
     run_dir: Path | None,
     resume: Path | None,
     simulated: bool = True,
+    **facts: str,
 ) -> RunFolder:
-    """The run folder to go on with, or a new one of a task given as such, by name or by path."""
+    """The run folder to go on with, or a new one of a task given as such, by name or by path.
+
+    Args:
+        task: The task.
+        seed: Seed of the run.
+        command: Which command makes it.
+        run_dir: The folder itself, None for a name made up.
+        resume: A run to go on with; task and seed are then the run's own.
+        simulated: The task's twin rather than the real cell.
+        facts: What else a resumed command has to know.
+    """
     if resume is not None:
         return RunFolder.open(resume)
     spec = find_task(task, simulated) if isinstance(task, str) else task
-    return RunFolder.create(spec, seed, command, Path("runs"), run_dir)
+    partner = find_task(spec.reset.partner, simulated) if spec.reset.partner else None
+    return RunFolder.create(spec, seed, command, Path("runs"), run_dir, partner, **facts)
 
 
 @dataclass
@@ -122,3 +135,101 @@ class LearnerOptions:
             min_steps=self.min_steps,
             max_seconds=60 * self.minutes,
         )
+
+
+@dataclass
+class RewardOptions:
+    reward: Literal["ground_truth", "classifier", "pose", "operator", "vice"] | None = None
+    """Who judges success, instead of what the task file says."""
+    classifier: Path | None = None
+    """Folder of a trained reward classifier, for --reward classifier."""
+    partner_classifier: Path | None = None
+    """That of the backward task, in forward-backward training."""
+
+    def judged(self, task: TaskSpec, simulated: bool) -> TaskSpec:
+        """The task with the reward asked for.
+
+        Raises:
+            TaskFileError: The task file lacks what this reward needs.
+            GraphError: The reward or the classifier do not fit.
+        """
+        if self.reward is not None and self.reward != task.reward.kind:
+            content = task.model_dump(mode="json")
+            content["reward"]["kind"] = self.reward
+            task = task_from_dict(content, f"task '{task.name}' with --reward {self.reward}")
+        kind = task.reward.kind
+        if kind == "ground_truth" and not simulated:
+            raise GraphError(
+                f"task '{task.name}' takes its reward from the simulator's ground truth, which a real cell does not "
+                "have; use --reward classifier, pose or operator"
+            )
+        if kind == "classifier" and self.classifier is None:
+            raise GraphError(
+                f"the reward of task '{task.name}' is a classifier; name a trained one with --classifier, "
+                "or use another --reward"
+            )
+        for path in (self.classifier, self.partner_classifier):
+            if path is not None and not path.exists():
+                raise GraphError(f"there is no classifier at {path}")
+        return task
+
+    def open_judged(
+        self, task: str, seed: int, command: str, run_dir: Path | None, resume: Path | None, simulated: bool
+    ) -> RunFolder:
+        """The run folder to go on with, or a new one of the task with the reward asked for."""
+        if resume is not None:
+            folder = RunFolder.open(resume)
+            self._take_over(folder)
+            return folder
+        spec = self.judged(find_task(task, simulated), simulated)
+        partner = find_task(spec.reset.partner, simulated) if spec.reset.partner else None
+        if partner is not None:
+            partner = self.judged(partner, simulated)
+        return RunFolder.create(spec, seed, command, Path("runs"), run_dir, partner, **self.facts())
+
+    def facts(self) -> dict[str, str]:
+        """What a run keeps of these options, so that it goes on alike."""
+        return {
+            "classifier": _absolute(self.classifier),
+            "partner_classifier": _absolute(self.partner_classifier),
+        }
+
+    def _take_over(self, folder: RunFolder) -> None:
+        """What the run was begun with holds when it goes on."""
+        state = folder.state()
+        for name in ("classifier", "partner_classifier"):
+            if getattr(self, name) is None and state.get(name):
+                setattr(self, name, Path(state[name]))
+
+    def judging(self, setup: Setup) -> Setup:
+        """The setup with the classifiers."""
+        return replace(
+            setup,
+            classifier=_absolute(self.classifier),
+            partner_classifier=_absolute(self.partner_classifier),
+        )
+
+
+@dataclass
+class MethodOptions(RewardOptions):
+    algorithm: str = "hil_serl"
+    """How to learn: hil_serl, serl (nobody intervenes), rlpd_scratch (no demonstrations either), bc, hg_dagger."""
+
+    def judged(self, task: TaskSpec, simulated: bool) -> TaskSpec:
+        """As in `RewardOptions`; raises MethodError if the algorithm cannot be used on the task."""
+        method = method_named(self.algorithm)
+        task = super().judged(task, simulated)
+        method.check(task)
+        return task
+
+    def facts(self) -> dict[str, str]:
+        """What a run keeps of these options."""
+        return {"algorithm": self.algorithm, **super().facts()}
+
+    def _take_over(self, folder: RunFolder) -> None:
+        super()._take_over(folder)
+        self.algorithm = folder.state().get("algorithm", self.algorithm)
+
+
+def _absolute(path: Path | None) -> str:
+    return "" if path is None else str(path.expanduser().absolute())

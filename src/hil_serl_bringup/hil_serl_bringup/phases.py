@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil_serl_bringup import tether
-from hil_serl_bringup.graph import THREAD_ENVIRONMENT, GraphRequest, Operator
+from hil_serl_bringup.graph import GraphRequest, Operator
+from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT
 from hil_serl_bringup.robots import Robot
 from hil_serl_bringup.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.runner import Outcome, Phase, Session
 from hil_serl_bringup.statistics import Episode, StopRule
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import method_named
 
+ACTOR_ID = GraphRequest.actor_id
 SIMULATED = Robot(name="panda_sim", description="simulated", simulated=True)
 
 
@@ -33,6 +36,11 @@ class Setup:
         robot: The cell.
         namespace: ROS namespace.
         display: Publish the display camera.
+        algorithm: Learning method, a name in `hil_serl_core.methods`.
+        classifier: Trained reward classifier, empty for none.
+        partner_classifier: That of the backward agent.
+        perturbation: What disturbs every simulated episode, or 'none'.
+        perturbation_step: Control step at which it does.
     """
 
     operator: Operator = Operator.SCRIPTED
@@ -42,6 +50,11 @@ class Setup:
     robot: Robot = SIMULATED
     namespace: str = ""
     display: bool = False
+    algorithm: str = "hil_serl"
+    classifier: str = ""
+    partner_classifier: str = ""
+    perturbation: str = "none"
+    perturbation_step: int = 10
 
     def request(self, folder: RunFolder, mode: Mode, seed: int, **fields: object) -> GraphRequest:
         """Graph of a phase in a run folder."""
@@ -55,8 +68,14 @@ class Setup:
             "remappings": self.robot.remappings,
             "namespace": self.namespace,
             "display": self.display,
+            "algorithm": self.algorithm,
+            "classifier": self.classifier,
+            "perturbation": self.perturbation,
+            "perturbation_step": self.perturbation_step,
             **fields,
         }
+        if folder.partner_file.exists():
+            values |= {"partner": str(folder.partner_file), "partner_classifier": self.partner_classifier}
         return GraphRequest(str(folder.task_file), mode, folder.path, seed=seed, **values)  # type: ignore[arg-type]
 
 
@@ -72,18 +91,41 @@ def demonstrations(session: Session, setup: Setup, count: int, number: tuple[int
 
 
 def training(session: Session, setup: Setup, stop: StopRule, number: tuple[int, int] = (1, 1)) -> Outcome:
-    """Train with interventions until `stop`; goes on from the last checkpoint if there is one."""
-    folder = session.folder
+    """Train by the setup's algorithm until `stop`; goes on from the last checkpoint if there is one.
+
+    A method that learns from demonstrations alone needs no robot and ends by itself.
+    """
+    folder, method = session.folder, method_named(setup.algorithm)
     resume = folder.begin_part("train") > 0
-    words = "Training with interventions" if setup.operator is not Operator.NONE else "Training"
-    request = setup.request(folder, Mode.TRAIN, folder.seed, resume=resume)
+    labelled = folder.task().reward.kind == "operator"
+    operator = setup.operator if method.needs_operator or labelled else Operator.NONE
+    intervenes = method.needs_operator and operator is not Operator.NONE
+    link_agents(folder)
+    request = setup.request(
+        folder, Mode.TRAIN, folder.seed, resume=resume, operator=operator, actor=method.needs_online_data
+    )
+    words = f"Training by {method.name}" + (" with interventions" if intervenes else "")
     return session.run(request, Phase("train", words, stop=stop, number=number))
+
+
+def link_agents(folder: RunFolder) -> None:
+    """Folders of the learners of two agents, with links to the bags of their own agent; none for a single one.
+
+    A learner reads the bags of its folder at its start; the links may dangle until the actor makes their targets.
+    """
+    for agent in filter(None, folder.agents):
+        for mode in (Mode.RECORD_DEMOS, Mode.TRAIN):
+            name = f"{ACTOR_ID}_{agent}"
+            link = folder.path / agent / "bags" / str(mode) / name
+            if not link.is_symlink():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(folder.path / "bags" / str(mode) / name, target_is_directory=True)
 
 
 def evaluation(
     session: Session,
     setup: Setup,
-    checkpoint: Path,
+    checkpoints: Sequence[Path],
     episodes: int,
     phase: str = "eval",
     words: str = "Autonomous evaluation",
@@ -96,28 +138,30 @@ def evaluation(
     Args:
         session: The run.
         setup: Common settings.
-        checkpoint: Checkpoint folder of the policy.
-        episodes: How many.
+        checkpoints: Checkpoint folder of the policy; of each of two agents.
+        episodes: How many, of each agent.
         phase: Name in episodes.csv.
         words: Name for people.
         number: Which phase of how many.
         folder: Folder the actor records into, default the run's.
         deterministic: Act with the policy's mode instead of samples.
     """
+    total = episodes * len(checkpoints)
     for _ in range(3):  # the last message of an actor that ends may be lost; the episode is then run again
         done = len(session.log.of(phase))
-        if done >= episodes:
+        if done >= total:
             break
         request = setup.request(
             folder or session.folder,
             Mode.EVAL,
             session.folder.seed,
             operator=Operator.NONE,
-            checkpoint=str(checkpoint),
+            checkpoint=str(checkpoints[0]),
+            partner_checkpoint=str(checkpoints[-1]) if len(checkpoints) > 1 else "",
             deterministic=deterministic,
-            episodes=episodes - done,
+            episodes=total - done,
         )
-        session.run(request, Phase(phase, words, episodes, number=number))
+        session.run(request, Phase(phase, words, total, number=number))
     return session.log.of(phase)
 
 
@@ -127,9 +171,13 @@ def behaviour_cloning(session: Session, setup: Setup, number: tuple[int, int] = 
     try:
         folder = RunFolder.open(main.path / "bc")
     except RunFolderError:
-        folder = RunFolder.create(main.task(), main.seed, "bc", path=main.path / "bc")
+        task, *partner = main.tasks()
+        folder = RunFolder.create(
+            task, main.seed, "bc", path=main.path / "bc", partner=next(iter(partner), None)
+        )
     share_demonstrations(main, folder)
     if not folder.is_done("train"):
+        link_agents(folder)
         request = setup.request(folder, Mode.TRAIN, main.seed, actor=False, algorithm="bc")
         outcome = session.run(
             request, Phase("bc_train", "Behaviour cloning on the demonstrations", number=number)
@@ -174,6 +222,15 @@ def film(session: Session, phase: str, bags: Path, path: Path, count: int = 3) -
     command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *program]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+
+
+def latest_checkpoints(folder: RunFolder) -> list[Path]:
+    """Newest checkpoint folder of each agent of a run.
+
+    Raises:
+        RunFolderError: One has none.
+    """
+    return [latest_checkpoint(folder.path / agent) for agent in folder.agents]
 
 
 def latest_checkpoint(run: Path) -> Path:

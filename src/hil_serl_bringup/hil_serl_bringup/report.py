@@ -37,10 +37,10 @@ class Results:
     training: Sequence[Episode]
     evaluation: Sequence[Episode]
     bc: Sequence[Episode]
-    training_s: float
-    env_steps: int
-    updates: int
-    stopped_by: str
+    training_s: float = 0.0
+    env_steps: int = 0
+    updates: int = 0
+    stopped_by: str = ""
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hil_serl_bringup.graph import THREAD_ENVIRONMENT, ProcessSpec, Scalar
+from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec, Scalar
 from hil_serl_bringup.resources import share
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hil_serl_bringup.graph import BACKWARD, FORWARD
 from hil_serl_bringup.statistics import EpisodeLog
 from hil_serl_core.spec import TaskSpec, load_task, task_to_yaml
 
@@ -45,7 +46,14 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, task: TaskSpec, seed: int, command: str, root: Path = Path("runs"), path: Path | None = None
+        cls,
+        task: TaskSpec,
+        seed: int,
+        command: str,
+        root: Path = Path("runs"),
+        path: Path | None = None,
+        partner: TaskSpec | None = None,
+        **facts: str,
     ) -> RunFolder:
         """Make a new run folder and put the task file into it.
 
@@ -55,6 +63,8 @@ class RunFolder:
             command: Which command made it (demo, train, ...).
             root: Folder of runs; the name of the new one has task and time in it.
             path: The folder itself, instead of a name made up under `root`.
+            partner: Task of the backward agent.
+            facts: What else a resumed command has to know, such as the algorithm.
 
         Raises:
             RunFolderError: The folder holds a run already.
@@ -67,6 +77,8 @@ class RunFolder:
             )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.task_file.write_text(task_to_yaml(task), encoding="utf-8")
+        if partner is not None:
+            folder.partner_file.write_text(task_to_yaml(partner), encoding="utf-8")
         write_json(
             folder.state_file,
             {
@@ -77,6 +89,7 @@ class RunFolder:
                 "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "done": {},
                 "parts": {},
+                **facts,
             },
         )
         return folder
@@ -132,6 +145,11 @@ class RunFolder:
         """The run's task."""
         return load_task(self.task_file)
 
+    def tasks(self) -> list[TaskSpec]:
+        """The task of each agent."""
+        files = [self.task_file, self.partner_file][: len(self.agents)]
+        return [load_task(file) for file in files]
+
     def episode_log(self) -> EpisodeLog:
         """Finished episodes of all phases."""
         return EpisodeLog(self.path / "episodes.csv")
@@ -150,6 +168,16 @@ class RunFolder:
     def task_file(self) -> Path:
         """The validated task file."""
         return self.path / "task.yaml"
+
+    @property
+    def partner_file(self) -> Path:
+        """The validated task file of the backward agent; there is none with a single agent."""
+        return self.path / "partner.yaml"
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Agents trained in this run: forward and backward, or a single unnamed one."""
+        return (FORWARD, BACKWARD) if self.partner_file.exists() else ("",)
 
     @property
     def summary_file(self) -> Path:

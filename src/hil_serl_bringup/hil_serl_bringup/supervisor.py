@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hil_serl_bringup import tether
 from hil_serl_bringup.executables import find_command
-from hil_serl_bringup.graph import ProcessSpec
+from hil_serl_bringup.process_spec import ProcessSpec
 
 #: (signal, seconds to wait for all processes before the next one). Closing a bag or writing a checkpoint
 #: takes seconds.
@@ -197,16 +197,18 @@ class Supervisor:
         """Look after the children once; returns at once.
 
         Returns:
-            The exit that completes the run (a process with `ends_run` ended with code 0), else None.
+            The exit that completes the run (all processes with `ends_run` ended with code 0), else None.
 
         Raises:
             ProcessFailure: A process failed and may not be started again, or ended although the run is not
             complete.
         """
         finished: Exit | None = None
+        running = False  # a process that has to end before the run is complete
         for child in self._children.values():
             code = child.process.poll()
             if code is None:
+                running |= child.spec.ends_run
                 continue
             ended = Exit(child.spec.name, code, child.log, tail(child.log))
             if code == 0 and child.spec.ends_run:
@@ -218,7 +220,7 @@ class Supervisor:
                 )
             else:
                 raise ProcessFailure(ended)
-        return finished
+        return None if running else finished
 
     def stop(self, names: Sequence[str] | None = None) -> list[str]:
         """End the children: SIGINT to all, then SIGTERM, then SIGKILL to those that are left.

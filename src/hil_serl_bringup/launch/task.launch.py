@@ -22,8 +22,9 @@ from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from hil_serl_bringup.graph import GraphRequest, ProcessSpec, build_graph, yaml_scalar
+from hil_serl_bringup.graph import GraphRequest, build_graph
 from hil_serl_bringup.launch_arguments import ARGUMENTS, request_from
+from hil_serl_bringup.process_spec import ProcessSpec, yaml_scalar
 from hil_serl_bringup.supervisor import STOP_SEQUENCE
 
 

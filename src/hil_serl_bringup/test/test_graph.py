@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_bringup.graph import GraphRequest, Operator, ProcessSpec, build_graph, yaml_scalar
+from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, build_graph
+from hil_serl_bringup.process_spec import ProcessSpec, yaml_scalar
 from hil_serl_core.episode import Mode
 
 RUN = Path("/tmp/run")
@@ -140,3 +141,37 @@ def test_names_of_node_and_namespace_are_arguments():
     spec = graph(Mode.TRAIN, namespace="left")["actor"]
     arguments = spec.ros_arguments()
     assert arguments[:5] == ["--ros-args", "-r", "__node:=actor", "-r", "__ns:=/left"]
+
+
+def test_two_agents_have_a_learner_each_under_their_own_name():
+    nodes = graph(Mode.TRAIN, partner="/back.yaml", namespace="cell")
+    forward, backward = nodes["learner_forward"], nodes["learner_backward"]
+    assert (forward.parameters["task"], backward.parameters["task"]) == ("ram_insertion", "/back.yaml")
+    assert (forward.namespace, backward.namespace) == ("cell/forward", "cell/backward")
+    assert forward.parameters["run_dir"] == str(RUN / "forward")
+    assert nodes["actor"].parameters["partner_task"] == "/back.yaml"
+    assert nodes["actor"].namespace == "cell"
+
+
+def test_an_evaluation_of_two_agents_needs_both_policies():
+    with pytest.raises(GraphError, match="the checkpoint of each"):
+        graph(Mode.EVAL, checkpoint="/c", partner="/back.yaml", operator=Operator.NONE)
+
+
+def test_a_perturbation_is_the_simulators():
+    fields = {
+        "checkpoint": "/c",
+        "operator": Operator.NONE,
+        "perturbation": "move_target",
+        "perturbation_step": 7,
+    }
+    sim = graph(Mode.EVAL, **fields)["sim"].parameters
+    assert (sim["perturbation"], sim["perturbation_step"]) == ("move_target", 7)
+    assert "perturbation" not in graph(Mode.TRAIN)["sim"].parameters
+    with pytest.raises(GraphError, match="by hand"):
+        graph(Mode.EVAL, **fields, simulated=False)
+
+
+def test_the_actor_decides_how_to_act_unless_told():
+    assert "deterministic" not in graph(Mode.TRAIN)["actor"].parameters
+    assert graph(Mode.TRAIN, classifier="/c")["actor"].parameters["classifier"] == "/c"

@@ -8,8 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup.graph import Operator, ProcessSpec, build_graph
+from hil_serl_bringup.graph import Operator, build_graph
 from hil_serl_bringup.launch_arguments import ARGUMENTS, request_from
+from hil_serl_bringup.process_spec import ProcessSpec
 from hil_serl_core.episode import Mode
 
 LAUNCH_FILE = Path(__file__).parent.parent / "launch" / "task.launch.py"

@@ -13,7 +13,7 @@ import pytest
 
 from hil_serl_bringup import supervisor as sup
 from hil_serl_bringup.executables import ExecutableNotFound, find_command
-from hil_serl_bringup.graph import ProcessSpec
+from hil_serl_bringup.process_spec import ProcessSpec
 
 SCRIPTS = {
     "sleeper": "import time\nprint('up', flush=True)\ntime.sleep(60)",

@@ -131,6 +131,8 @@ def _explain(entry: Any) -> str:
     message = str(entry["msg"]).removeprefix("Value error, ")
     if not key:
         return message
+    if isinstance(entry["input"], Mapping):  # of a whole section, too long to show
+        return f"'{key}': {message}"
     return f"'{key}' = {entry['input']!r}: {message}"
 
 
