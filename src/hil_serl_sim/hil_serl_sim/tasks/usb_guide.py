@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -39,6 +40,10 @@ class UsbGuide(Guide):
     the middle of its rim, x into it).
     """
 
+    habits: ClassVar = {
+        "correction_steps": (10, 24),
+        "rest_steps": (4, 8),
+    }  # a grasp takes longer than a push
     grasp = (-0.002, 0.0, 0.005)  # [m] tcp in the connector's frame
     grasp_range = (0.009, 0.006, 0.007)  # [m] a grasp this far from it still serves
     hover = 0.035  # [m] above the grasp on the way
@@ -109,7 +114,8 @@ class UsbGuide(Guide):
         tip, turn = self.tip_in_socket(view)
         tip, turn = tip - bias[:3], turn - bias[3:]
         aside, tilt = float(np.hypot(tip[1], tip[2])), float(np.linalg.norm(turn))
-        if tip[0] > 0.001 or (aside < tolerance * self.centred and tilt < tolerance * self.straight):
+        inside = tip[0] > 0.001 and aside < 0.004
+        if inside or (aside < tolerance * self.centred and tilt < tolerance * self.straight):
             forward = self.parts.depth + 0.004
         else:
             forward = -self.approach - 1.0 * max(0.0, aside - 0.004)

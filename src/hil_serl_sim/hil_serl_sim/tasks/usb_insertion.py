@@ -152,7 +152,7 @@ class UsbInsertion(Twin):
                     rgba=(0.75, 0.3, 0.2, 1),
                     **self._contact(),
                 )
-        end = half + [0.0, _WALL, _WALL]
+        end = half + np.array([0.0, _WALL, _WALL])
         port.add_geom(
             type=_BOX,
             pos=(p.port_depth + 0.004, 0, 0),
