@@ -59,6 +59,9 @@ class HandoverGuide(Guide):
     habits: ClassVar = {
         "reaction": (0.1, 0.2),  # a rehearsed sequence: the next move is known before it is seen to be due
         "foresight": (0.7, 0.85),  # the arms of this task follow a command faster
+        "patience_steps": (6, 10),  # a bar in two hands does not wait
+        "correction_steps": (10, 20),  # a correction is a whole move
+        "rest_steps": (3, 6),
     }
     hover = 0.042  # [m] tcp above the bar on the way to it
     clearance = 0.028  # [m] tcp above the bar at which fingertips pass over it
