@@ -3,10 +3,12 @@
 
 import hashlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,12 +16,15 @@ import rclpy
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Joy
+from std_msgs.msg import Float64
 
-from hil_serl_core.action import TwistMapper
+from hil_serl_core.action import ActionMapper, ArmCommand
 from hil_serl_core.arbiter import InterventionArbiter, OperatorInput
+from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, SceneTruth
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
+from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.geometry_messages import pose_stamped, pose_to_array
 from hil_serl_ros.stamps import stamp_to_ns
 
@@ -54,18 +59,23 @@ class Client:
         self.node = rclpy.create_node("client", context=self.context)
         self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        self.spec, self.arm, self.truth, self.joy, self.clock = spec, None, None, None, None
-        self.images = {}
+        self.spec, self.truth, self.clock = spec, None, None
+        self.arms, self.joys, self.images = {}, {}, {}
+        self.targets, self.grippers = {}, {}
         subscribe = self.node.create_subscription
-        subscribe(ArmState, names.ARM_STATE, lambda m: setattr(self, "arm", m), qos.ARM_STATE)
+        for arm in spec.arm_names:
+            state, joy = names.for_arm(names.ARM_STATE, arm), names.for_arm(names.SPACENAV_JOY, arm)
+            subscribe(ArmState, state, lambda m, a=arm: self.arms.update({a: m}), qos.ARM_STATE)
+            subscribe(Joy, joy, lambda m, a=arm: self.joys.update({a: m}), qos.OPERATOR)
+            target, gripper = names.for_arm(names.TARGET_POSE, arm), names.for_arm(names.GRIPPER_COMMAND, arm)
+            self.targets[arm] = self.node.create_publisher(PoseStamped, target, qos.TARGET)
+            self.grippers[arm] = self.node.create_publisher(Float64, gripper, qos.GRIPPER_COMMAND)
         subscribe(SceneTruth, names.SCENE_TRUTH, lambda m: setattr(self, "truth", m), qos.SCENE_TRUTH)
-        subscribe(Joy, names.SPACENAV_JOY, lambda m: setattr(self, "joy", m), qos.OPERATOR)
         subscribe(Clock, names.CLOCK, lambda m: setattr(self, "clock", m), qos.CLOCK)
         for camera in [c.name for c in spec.cameras]:
             subscribe(
                 Image, names.camera_image(camera), lambda m, c=camera: self.images.update({c: m}), qos.CAMERA
             )
-        self.targets = self.node.create_publisher(PoseStamped, names.TARGET_POSE, qos.TARGET)
         self.episodes = self.node.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
         self.resetter = self.node.create_client(ResetEpisode, names.RESET_EPISODE)
 
@@ -82,11 +92,23 @@ class Client:
         return future.result()
 
     def command(self, pose: np.ndarray, stamp_ns: int, frame: str | None = None):
-        self.targets.publish(pose_stamped(pose, stamp_ns, frame or self.spec.base_frame))
+        self.targets[""].publish(pose_stamped(pose, stamp_ns, frame or self.spec.base_frame))
+
+    def send(self, commands: dict[str, ArmCommand], stamp_ns: int):
+        """As the actor does: gripper first, then the target, for each arm."""
+        for arm, command in commands.items():
+            if command.gripper is not None:
+                self.grippers[arm].publish(Float64(data=command.gripper))
+            self.targets[arm].publish(pose_stamped(command.pose, stamp_ns, self.spec.arm(arm).base_frame))
+
+    @property
+    def arm(self) -> ArmState | None:
+        return self.arms.get("")
 
     def have(self, stamp_ns: int, joy: bool = False) -> bool:
-        messages = [self.arm, self.truth, *(self.images.get(c.name) for c in self.spec.cameras)]
-        messages += [self.joy] if joy else []
+        messages = [self.truth, *(self.arms.get(a) for a in self.spec.arm_names)]
+        messages += [*(self.images.get(c.name) for c in self.spec.cameras)]
+        messages += [self.joys.get(a) for a in self.spec.arm_names] if joy else []
         return all(m is not None and stamp_to_ns(m.header.stamp) == stamp_ns for m in messages)
 
     def close(self):
@@ -102,47 +124,71 @@ def client(spec):
     client.close()
 
 
-def demonstrate(client: Client, spec, seed: int, most: int = 60) -> tuple[str, int, bool]:
+def demonstrate(client: Client, spec, seed: int) -> tuple[str, int, bool]:
     """One episode driven by the operator's joy messages: digest of all it saw, steps, success."""
-    arbiter, mapper, digest = InterventionArbiter(spec), TwistMapper(spec), hashlib.sha256()
+    arbiter, mapper, digest = InterventionArbiter(spec), ActionMapper(spec), hashlib.sha256()
     reply = client.reset(seed)
     assert reply.success
     stamp = stamp_to_ns(reply.stamp)
     announcement = EpisodeSummary(mode="record_demos", started=True)
     announcement.header.stamp = reply.stamp
     client.episodes.publish(announcement)
-    for step in range(most):
+    for step in range(spec.episode.max_steps):
         client.until(lambda stamp=stamp: client.have(stamp, joy=True))
         for camera in spec.cameras:
             digest.update(bytes(client.images[camera.name].data))
-        pose = pose_to_array(client.arm.tcp_pose)
-        digest.update(pose.tobytes() + np.array(client.joy.axes).tobytes())
+        samples = {arm: arm_state_from_message(client.arms[arm]) for arm in spec.arm_names}
+        inputs = {
+            arm: OperatorInput(stamp * 1e-9, np.array(joy.axes), list(joy.buttons))
+            for arm, joy in client.joys.items()
+        }
+        for arm in spec.arm_names:
+            digest.update(samples[arm].tcp_pose.tobytes() + inputs[arm].axes.tobytes())
         if client.truth.success:
             return digest.hexdigest(), step, True
-        action = arbiter.update(
-            stamp * 1e-9, {"": OperatorInput(stamp * 1e-9, np.array(client.joy.axes))}
-        ).action
-        client.command(mapper.target(action, pose), stamp)
+        client.send(mapper.commands(arbiter.update(stamp * 1e-9, inputs).action, samples), stamp)
         stamp += round(spec.period * 1e9)
-    return digest.hexdigest(), most, False
+    return digest.hexdigest(), spec.episode.max_steps, False
 
 
 @pytest.mark.timeout(110)
 def test_operator_demonstrates_in_lockstep_and_the_run_repeats_bit_by_bit(spec, task_file, client):
     outcomes = []
     for _ in range(2):
-        simulator = start("sim_node", task=str(task_file), speed="lockstep", seed=3)
-        operator = start("operator_node", task=str(task_file), seed=5)
-        try:
-            client.until(lambda: client.node.count_publishers(names.SPACENAV_JOY) > 0)
-            client.until(lambda: client.node.count_subscribers(names.EPISODE) > 0)
+        with running(task_file, client):
             outcomes.append([demonstrate(client, spec, seed) for seed in (11, 12)])
-        finally:
-            codes = [stop(operator), stop(simulator)]
-        assert codes == [0, 0]
         client.until(lambda: client.node.count_publishers(names.ARM_STATE) == 0)
     assert outcomes[0] == outcomes[1]
     assert any(success for _, _, success in outcomes[0])
+
+
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize("task", ["usb_insertion", "object_handover"])
+def test_operator_works_grippers_and_two_arms(task, task_file):
+    path = task_file.with_name(f"{task}.yaml")
+    client = Client(load_task(path))
+    try:
+        with running(path, client):
+            outcomes = [demonstrate(client, client.spec, seed) for seed in (11, 12)]
+        assert any(success for _, _, success in outcomes)
+        assert all(0.0 <= arm.gripper_position <= 1.0 for arm in client.arms.values())
+    finally:
+        client.close()
+
+
+@contextmanager
+def running(task: pathlib.Path, client: Client):
+    """Simulator and operator of a task, which must both end well."""
+    simulator = start("sim_node", task=str(task), speed="lockstep", seed=3)
+    operator = start("operator_node", task=str(task), seed=5)
+    try:
+        joy = names.for_arm(names.SPACENAV_JOY, client.spec.arm_names[0])
+        client.until(lambda: client.node.count_publishers(joy) > 0)
+        client.until(lambda: client.node.count_subscribers(names.EPISODE) > 0)
+        yield
+    finally:
+        codes = [stop(operator), stop(simulator)]
+    assert codes == [0, 0]
 
 
 @pytest.mark.timeout(110)
@@ -155,7 +201,7 @@ def test_lockstep_waits_and_ignores_targets_of_other_ticks(spec, task_file, clie
         pose = pose_to_array(client.arm.tcp_pose)
         assert pose == pytest.approx(pose_to_array(reply.tcp_poses[0]))
         client.command(pose, stamp - 100_000_000)
-        client.arm = None
+        client.arms.clear()
         client.until(lambda: client.arm is not None)  # shown again, since nobody answered
         assert stamp_to_ns(client.arm.header.stamp) == stamp
         client.command(pose, stamp)
