@@ -52,8 +52,7 @@ class AgentLink:
         self._warn, self._on_new_weights = warn, on_weights
         self.spec = own.spec
         topic = self._name(names.STEP)
-        # Each of several agents has a run folder of its own, which its learner reads.
-        folder = options.run_dir / own.name / "bags" / str(options.mode) / own.actor_id
+        folder = options.run_dir / "bags" / str(options.mode) / own.actor_id
         self._log = StepLog(
             folder,
             topic=node.resolve_topic_name(topic),

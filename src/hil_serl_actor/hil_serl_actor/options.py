@@ -43,8 +43,7 @@ class ActorOptions:
 
     Attributes:
         agents: One, or two for forward-backward training.
-        run_dir: Run folder; steps go to its ``bags/<mode>/<actor_id>``, those of two agents to
-            ``<name>/bags/<mode>/<actor_id>``.
+        run_dir: Run folder; steps go to its ``bags/<mode>/<actor_id>``.
         mode: What episodes are run for.
         seed: Seed of initial states and exploration.
         episodes: End after so many counted episodes of all agents together, 0 for no limit.

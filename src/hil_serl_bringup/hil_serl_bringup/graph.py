@@ -219,6 +219,8 @@ def _operator(request: GraphRequest) -> list[ProcessSpec]:
                 "seed": request.seed,
                 "lockstep": request.lockstep,
             }
+            if request.partner:
+                parameters["partner_task"] = request.partner
             return [_process(request, "operator", "hil_serl_sim", "operator_node", parameters)]
         case Operator.SPACENAV:  # drivers of devices live in real time
             return [

@@ -150,6 +150,7 @@ def test_two_agents_have_a_learner_each_under_their_own_name():
     assert (forward.namespace, backward.namespace) == ("cell/forward", "cell/backward")
     assert forward.parameters["run_dir"] == str(RUN / "forward")
     assert nodes["actor"].parameters["partner_task"] == "/back.yaml"
+    assert nodes["operator"].parameters["partner_task"] == "/back.yaml"
     assert nodes["actor"].namespace == "cell"
 
 

@@ -34,7 +34,8 @@ class OperatorNode(Node):
     """Wires a :class:`~hil_serl_sim.operator.ScriptedOperator` to topics.
 
     Parameters:
-        task: path of the task file; the file of its ``reset.partner`` lies in the same folder.
+        task: path of the task file.
+        partner_task: path of the backward agent's task file; empty: the cell has one task.
         seed: of the person's perception and motion.
         mode: 'auto' (as the actor announces on ``episode``), 'demonstrate', 'supervise', 'collect' or 'off'.
         lockstep: answer each ``sim/truth`` once, under its stamp.
@@ -43,15 +44,15 @@ class OperatorNode(Node):
     def __init__(self) -> None:
         super().__init__("operator")
         parameters = Parameters(self)
-        path = parameters.path("task", must_exist=True)
-        spec = load_task(path)
+        spec = load_task(parameters.path("task", must_exist=True))
+        partner_task = parameters.string("partner_task", "")
         seed = parameters.integer("seed", 0, minimum=0)
         mode = _MODES[parameters.string("mode", "auto", choices=tuple(_MODES))]
         lockstep = parameters.boolean("lockstep", True)
         operator = ScriptedOperator(spec, make_twin(spec).guide(), seed)
         partners = []
-        if spec.reset.partner is not None:
-            partner = load_task(path.with_name(f"{spec.reset.partner}.yaml"))
+        if partner_task:
+            partner = load_task(partner_task)
             partners.append((partner, make_twin(partner).guide()))
         self._session = OperatorSession(spec, operator, mode, lockstep, partners=partners)
         self._joy, self._twist = {}, {}
