@@ -81,33 +81,44 @@ def add_moving_fingers(spec: mujoco.MjSpec, display: bool, contact_bits: tuple[i
         display: hide the boxes; the linkage is shown instead.
         contact_bits: contype and conaffinity of the fingers, such that the two of a hand do not collide.
     """
-    hand = spec.body(HAND_BODY)
     for name, side in zip(SLIDES, (-1.0, 1.0), strict=True):
-        finger = hand.add_body(name=name, pos=(0.0, side * _FINGER_SIZE[1], _FINGER_HEIGHT))
-        finger.add_joint(
-            name=name,
-            type=mujoco.mjtJoint.mjJNT_SLIDE,
-            axis=(0.0, side, 0.0),
-            range=(0.0, STROKE / 2),
-            limited=True,
-            armature=_ARMATURE,
-            solref_limit=(0.005, 1.0),
-        )
-        finger.add_geom(
-            name=name,
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=_FINGER_SIZE,
-            rgba=_FINGER_COLOUR,
-            group=HIDDEN_GROUP if display else POLICY_GROUP,
-            mass=_FINGER_MASS,
-            contype=contact_bits[0],
-            conaffinity=contact_bits[1],
-            condim=4,
-            priority=1,
-            friction=PAD_FRICTION,
-            solref=(0.004, 1.0),
-            solimp=(0.95, 0.99, 0.001, 0.5, 2.0),
-        )
+        _add_finger(spec.body(HAND_BODY), name, side, display, contact_bits)
+    _couple(spec)
+    _add_motor(spec)
+
+
+def _add_finger(
+    hand: mujoco.MjsBody, name: str, side: float, display: bool, contact_bits: tuple[int, int]
+) -> None:
+    finger = hand.add_body(name=name, pos=(0.0, side * _FINGER_SIZE[1], _FINGER_HEIGHT))
+    finger.add_joint(
+        name=name,
+        type=mujoco.mjtJoint.mjJNT_SLIDE,
+        axis=(0.0, side, 0.0),
+        range=(0.0, STROKE / 2),
+        limited=True,
+        armature=_ARMATURE,
+        solref_limit=(0.005, 1.0),
+    )
+    finger.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=_FINGER_SIZE,
+        rgba=_FINGER_COLOUR,
+        group=HIDDEN_GROUP if display else POLICY_GROUP,
+        mass=_FINGER_MASS,
+        contype=contact_bits[0],
+        conaffinity=contact_bits[1],
+        condim=4,
+        priority=1,
+        friction=PAD_FRICTION,
+        solref=(0.004, 1.0),
+        solimp=(0.95, 0.99, 0.001, 0.5, 2.0),
+    )
+
+
+def _couple(spec: mujoco.MjSpec) -> None:
+    """Both slides travel alike, as the linkage makes them."""
     coupling = spec.add_equality(
         name="fingers",
         type=mujoco.mjtEq.mjEQ_JOINT,
@@ -118,10 +129,13 @@ def add_moving_fingers(spec: mujoco.MjSpec, display: bool, contact_bits: tuple[i
         solimp=(0.95, 0.99, 0.001, 0.5, 2.0),
     )
     coupling.data[:5] = (0.0, 1.0, 0.0, 0.0, 0.0)
+
+
+def _add_motor(spec: mujoco.MjSpec) -> None:
+    """One position-controlled, force-limited motor; in the tendon's coordinate half its force reaches each pad."""
     both = spec.add_tendon(name="fingers")
     for name in SLIDES:
         both.wrap_joint(name, 0.5)
-    # One motor moves both pads: in the tendon's coordinate, half its force reaches each.
     stiffness, mass = 2 * _STIFFNESS, 2 * (_ARMATURE + _FINGER_MASS)
     gain, bias = np.zeros(10), np.zeros(10)
     gain[0] = stiffness
