@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +17,7 @@ from hil_serl_bringup import classifier_record
 from hil_serl_bringup.options import CellOptions, open_folder, session
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_core.rewards import RewardError
 
 ADVISED_ACCURACY = 0.95  # paper, App. B: >95 % on evaluation data
 
@@ -56,7 +58,7 @@ class Record(CellOptions):
         return 0
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrainingChoices:
     iterations: int = 150
     """Gradient steps."""
@@ -90,9 +92,13 @@ class Train(TrainingChoices):
         from hil_serl_learner.classifier.samples import parse_source, run_of
 
         sources = [parse_source(text) for text in self.recordings]
+        if not Path(sources[0].path).exists():
+            raise RewardError(
+                f"there is no recording {sources[0].path}; make one with: hil-serl classifier record"
+            )
         run = run_of(Path(sources[0].path))
         if self.task is None and run is None:
-            raise ValueError(f"{sources[0].path} lies in no run folder; name its task with --task")
+            raise RewardError(f"{sources[0].path} lies in no run folder; name its task with --task")
         spec = find_task(self.task) if self.task else RunFolder(run).task()  # type: ignore[arg-type]
         output = self.output or (run or Path.cwd()) / "classifier"
         console = Console()
@@ -125,12 +131,12 @@ class Check:
         console = Console()
         show_result(console, {"checked": checked.metrics.as_dict()}, description.threshold)
         picture = self.picture or folder.path / "check.png"
-        everything = [True] * len(checked.samples)
+        unseen = np.ones(len(checked.samples), bool)
         draw_mistakes(
             picture,
             checked.samples,
             checked.probabilities,
-            build.np.array(everything),
+            unseen,
             description.classes,
             description.threshold,
         )
@@ -199,7 +205,12 @@ class Classifier:
     )
 
     def run(self) -> int:
-        return self.action.run()
+        from hil_serl_core.nn.backbones import BackboneError  # imports torch
+
+        try:
+            return self.action.run()
+        except BackboneError as error:
+            raise RewardError(str(error)) from error
 
 
 def show_result(console: Console, metrics: dict[str, Any], threshold: float) -> None:

@@ -83,17 +83,15 @@ def record(
         if not wanted:
             break
         part = folder.begin_part(_PHASE)
-        request = setup.request(folder, Mode.RECORD_CLASSIFIER, folder.seed, episodes=wanted)
-        if setup.operator is Operator.SCRIPTED:
-            # Each part is a new process: the same seed would make it do the same again.
-            object.__setattr__(request, "extra", {"operator": {"seed": folder.seed * 1000 + part}})
+        # The scripted operator of each part is a new process: the same seed would make it do the same again.
+        scripted = setup.operator is Operator.SCRIPTED
+        extra = {"operator": {"seed": folder.seed * 1000 + part}} if scripted else {}
+        request = setup.request(folder, Mode.RECORD_CLASSIFIER, folder.seed, episodes=wanted, extra=extra)
         session.run(request, Phase(_PHASE, "Recording classifier data", done + wanted))
     return count_labels(folder)
 
 
-def episodes_needed(
-    counts: Counter[str], done: int, max_steps: int, positives: int, negatives: int
-) -> int:
+def episodes_needed(counts: Counter[str], done: int, max_steps: int, positives: int, negatives: int) -> int:
     """Episodes still to record, from what the earlier ones brought.
 
     Args:
@@ -119,7 +117,11 @@ def label_help(task: TaskSpec, operator: Operator, path: Path) -> str:
     if operator is Operator.SCRIPTED:
         return "The scripted operator does the task, misses it and strays; the simulator's truth labels every step."
     button = task.intervention.success_button
-    how = "the label key" if operator is Operator.KEYBOARD else f"button {button} (counted from 0) of the device"
+    how = (
+        "the label key"
+        if operator is Operator.KEYBOARD
+        else f"button {button} (counted from 0) of the device"
+    )
     return (
         f"Drive the task; hold {how} as long as the state shows success, every other step counts as no success. "
         "Keep the part where it belongs for some seconds, pull it out again, miss on purpose, stray. "

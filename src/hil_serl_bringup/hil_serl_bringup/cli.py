@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("commands", "Train"),
     "eval": ("commands", "Eval"),
     "record-demos": ("commands", "RecordDemos"),
+    "classifier": ("classifier_commands", "Classifier"),
     "replay": ("commands_info", "Replay"),
     "bench": ("bench", "Bench"),
     "tasks": ("commands_info", "Tasks"),
@@ -61,7 +62,11 @@ def run(arguments: Sequence[str]) -> int:
         description="Train robot policies from camera images with a human in the loop, over ROS 2. "
         "'hil-serl COMMAND --help' explains each command.",
         args=list(arguments) or ["--help"],
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.EnumChoicesFromValues),
+        config=(
+            tyro.conf.OmitArgPrefixes,
+            tyro.conf.OmitSubcommandPrefixes,
+            tyro.conf.EnumChoicesFromValues,
+        ),
     )
     return execute(command)
 

@@ -7,6 +7,7 @@ from hil_serl_bringup.graph import GraphError
 from hil_serl_bringup.robots import RobotFileError
 from hil_serl_bringup.run_folder import RunFolderError
 from hil_serl_core.methods import MethodError
+from hil_serl_core.rewards import RewardError
 from hil_serl_core.spec import TaskFileError
 from hil_serl_ros.bag import BagError
 
@@ -15,6 +16,7 @@ USER_ERRORS = (
     RobotFileError,
     TaskFileError,
     MethodError,
+    RewardError,
     RunFolderError,
     DomainBusyError,
     ExecutableNotFound,

@@ -135,7 +135,7 @@ def test_unknown_label_and_empty_choice_are_named(recorded: Path, toy: Any) -> N
     three = task(toy, classes=["nothing", "success", "lost"])
     with pytest.raises(DataError, match=r"has the label 'failure', the task's classes are \['nothing'"):
         read_samples(three, [Source(str(recorded))])
-    with pytest.raises(DataError, match="nothing of .*:99 was recorded"):
+    with pytest.raises(DataError, match=r"nothing of .*:99 was recorded"):
         read_samples(task(toy), [Source(str(recorded), episode=99)])
 
 

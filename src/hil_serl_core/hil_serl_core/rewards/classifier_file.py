@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hil_serl_core.nn.backbones import Backbone
+from hil_serl_core.rewards.errors import RewardError
 from hil_serl_core.spec.model import TaskSpec
 
 CLASSIFIER_FILE = "classifier.safetensors"
@@ -25,7 +26,7 @@ FORMAT = 1
 _DESCRIPTION = "hil_serl_classifier"
 
 
-class ClassifierError(ValueError):
+class ClassifierError(RewardError):
     """A classifier file is refused; the message says why and what to do."""
 
 

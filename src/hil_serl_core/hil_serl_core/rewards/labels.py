@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TextIO
 
 from hil_serl_core.episode import Outcome
+from hil_serl_core.rewards.errors import RewardError
 from hil_serl_core.spec.rewards import ClassifierSpec
 
 LABELS_FILE = "labels.jsonl"
 """Name of the file, in the folder ``bags/<mode>/<actor_id>`` of a run."""
 
 
-class LabelError(ValueError):
+class LabelError(RewardError):
     """A label file that cannot be used; the message names the line."""
 
 

@@ -8,12 +8,9 @@ from typing import Protocol
 
 from hil_serl_core.episode import Outcome
 from hil_serl_core.observation import Observation
+from hil_serl_core.rewards.errors import RewardError
 from hil_serl_core.rewards.pose import PoseReward
 from hil_serl_core.spec.model import TaskSpec
-
-
-class RewardError(ValueError):
-    """A task's reward cannot be computed; the message says what to do."""
 
 
 class RewardModel(Protocol):

@@ -65,8 +65,10 @@ def draw_mistakes(
             color="#b00020" if wrong[index] else "black",
         )
     count = int(wrong[ranked].sum())
-    text = f"{int(wrong[held].sum())} mistakes among {int(held.sum())} held-out samples, "
-    text += f"{int(wrong[~held].sum())} among {int((~held).sum())} trained on; threshold {threshold:.3f}"
+    text = f"{int(wrong[held].sum())} mistakes among {int(held.sum())} held-out samples"
+    if not held.all():
+        text += f", {int(wrong[~held].sum())} among {int((~held).sum())} trained on"
+    text += f"; threshold {threshold:.3f}"
     figure.suptitle(text, fontsize=9)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hil_serl_core.rewards.classifier_file import task_views, view_differences
+from hil_serl_core.rewards.errors import RewardError
 from hil_serl_core.rewards.labels import LABELS_FILE, read_labels
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_core.step import Step
@@ -24,7 +25,7 @@ from hil_serl_ros.bag import read_steps
 from hil_serl_ros.bag.reader import find_bag_files
 
 
-class DataError(ValueError):
+class DataError(RewardError):
     """Data that a classifier cannot be trained on; the message says why and what to do."""
 
 

@@ -38,10 +38,10 @@ class TrainingOptions:
         seed: Of split, networks and draws.
     """
 
-    iterations: int = 400
+    iterations: int = 150
     batch_size: int = 256
     learning_rate: float = 3e-4
-    views: int = 6
+    views: int = 4
     added_weight: float = 5.0
     seed: int = 0
 
