@@ -16,27 +16,30 @@ from hil_serl_learner.checkpoint import CheckpointError, DamagedCheckpointError
 from hil_serl_learner.trainer import Trainer
 
 
-def prepared(toy, spec, seed=0):
-    trainer = Trainer(spec, seed)
+def prepared(toy, spec, seed=0, algorithm="hil_serl"):
+    trainer = Trainer(spec, seed, algorithm=algorithm)
     for step in toy.episodes(spec, 2, actor_id="demo"):
         trainer.add_demonstration(step)
     return trainer
 
 
-def trained(toy, spec, records=20):
-    trainer = prepared(toy, spec)
+def trained(toy, spec, records=20, algorithm="hil_serl"):
+    trainer = prepared(toy, spec, algorithm=algorithm)
     trainer.begin()
     for step in itertools.islice(toy.episodes(spec, 9), records):
         trainer.consume(step)
     return trainer
 
 
-def test_a_resumed_training_continues_bit_for_bit(toy, spec, tmp_path):
-    whole = trained(toy, spec, 40)
-    first = trained(toy, spec, 24)
+@pytest.mark.parametrize("algorithm", ["hil_serl", "hg_dagger"])
+@pytest.mark.parametrize("gripper", [False, True])
+def test_a_resumed_training_continues_bit_for_bit(toy, tmp_path, gripper, algorithm):
+    spec = toy.spec(gripper=gripper)
+    whole = trained(toy, spec, 40, algorithm)
+    first = trained(toy, spec, 24, algorithm)
     first.weights()
     checkpoint.save(first, tmp_path)
-    resumed = prepared(toy, spec, seed=55)
+    resumed = prepared(toy, spec, seed=55, algorithm=algorithm)
     folder, problems = checkpoint.load_latest(resumed, tmp_path)
     assert problems == []
     assert folder.name == f"step_{first.trained_step:08d}"

@@ -88,7 +88,7 @@ def success(policy, cell, episodes=40):
 
 
 @pytest.mark.timeout(240)
-def test_rlpd_learns_to_reach_what_only_the_picture_shows(toy):
+def test_hil_serl_learns_to_reach_what_only_the_picture_shows(toy):
     spec = toy.spec(
         batch_size=64,
         hidden=(64, 64),

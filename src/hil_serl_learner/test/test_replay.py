@@ -163,3 +163,18 @@ def test_index_list_is_a_set(operations):
         assert set(listed.slots().tolist()) == model
         assert len(listed) == len(model)
         assert all((s in listed) == (s in model) for s in range(10))
+
+
+def test_gripper_commands_are_stored_as_one_discrete_action_and_penalties_on_arrival(toy):
+    spec = toy.spec(gripper=True)
+    replay = Replay(spec)
+    command = np.concatenate([np.full(6, 0.5), [-1.0]]).astype(np.float32)
+    start = replay.add(toy.step(spec, 0, action=command), demonstration=False)
+    end = replay.add(
+        toy.step(spec, 1, is_last=True, is_terminal=True, grasp_penalty=-0.02), demonstration=False
+    )
+    assert replay.action.shape[1] == 6
+    np.testing.assert_array_equal(replay.action[start], command[:6])
+    assert replay.grasp[start] == 0
+    assert replay.grasp_penalty[end] == np.float32(-0.02)
+    assert replay.grasp_penalty[start] == 0.0

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from hil_serl_core.policy import Policy
 from hil_serl_core.weights import unpack
+from hil_serl_learner import checkpoint
 from hil_serl_learner.observations import PlainObservations
 from hil_serl_learner.trainer import Trainer
 
@@ -132,3 +134,59 @@ def test_learned_pooling_head_trains(toy):
     for step in toy.episodes(spec, 2):
         trainer.consume(step)
     assert np.isfinite(trainer.metrics["actor_loss"])
+
+
+class _Doubled:
+    """A learnt reward with one parameter: what the relabelling hook asks of VICE and its like."""
+
+    def __init__(self, context):
+        self.context, self.seen = context, []
+        self.scale, self.updates = torch.ones(1), 0
+
+    def reward(self, next_features, stored_reward):
+        self.seen.append((next_features.shape, stored_reward))
+        return self.scale * stored_reward - 1.0
+
+    def update(self, rng):
+        self.updates += 1
+        self.scale += 1.0
+        return {"reward_scale": self.scale.clone()}
+
+    def model_state(self):
+        return {"scale": self.scale}
+
+    def optimizer_state(self):
+        return {"updates": torch.tensor([self.updates])}
+
+    def load_optimizer_state(self, tensors):
+        self.updates = int(tensors["updates"])
+
+
+def test_a_learnt_reward_replaces_the_recorded_one_and_is_kept_by_checkpoints(toy, spec, tmp_path):
+    trainer = started(toy, spec, relabeller=_Doubled)
+    for step in toy.episodes(spec, 1):
+        trainer.add_step(step)
+    rewards = []
+    algorithm_update = trainer.algorithm.update
+    trainer.algorithm.update = lambda batch: rewards.append(batch.reward) or algorithm_update(batch)
+    for _ in range(3):
+        trainer.update()
+    relabeller = trainer.relabeller
+    for index, (shape, stored) in enumerate(relabeller.seen):
+        assert shape == (16, trainer.extractor.size)
+        assert set(stored.tolist()) <= {0.0, 1.0}
+        torch.testing.assert_close(rewards[index], (index + 2.0) * stored - 1.0)
+    assert trainer.metrics["reward_scale"] == 4.0
+    checkpoint.save(trainer, tmp_path)
+    restored = Trainer(spec, relabeller=_Doubled)
+    checkpoint.load_latest(restored, tmp_path)
+    assert (restored.relabeller.scale.item(), restored.relabeller.updates) == (4.0, 3)
+    assert not any("reward" in name for name in safetensors.torch.load(trainer.peek_weights().data))
+
+
+def test_goals_are_the_ends_of_successful_demonstrations(toy, spec):
+    trainer = started(toy, spec)
+    for step in toy.episodes(spec, 2, actor_id="online"):
+        trainer.add_step(step)
+    trainer.add_demonstration(toy.step(spec, 100, actor_id="late", is_last=True))
+    assert trainer.replay.goals().tolist() == [8, 17]
