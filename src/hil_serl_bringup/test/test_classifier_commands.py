@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hil-serl classifier`: how much is recorded under which task, and what a person is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hil_serl_bringup import cli
+from hil_serl_bringup.classifier_commands import Retrain, Train
+from hil_serl_bringup.classifier_record import (
+    LEAST_EPISODES,
+    MOST_EPISODES,
+    count_labels,
+    episodes_needed,
+    label_help,
+    recording_task,
+)
+from hil_serl_bringup.graph import GraphError, Operator
+from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_core.rewards import RewardError
+from hil_serl_core.rewards.labels import Label, write_labels
+from hil_serl_core.spec import TaskSpec, task_from_dict
+
+
+def changed(task: TaskSpec, **sections: dict) -> TaskSpec:
+    content = task.model_dump(mode="json")
+    for name, values in sections.items():
+        content[name] |= values
+    return task_from_dict(content)
+
+
+def test_enough_episodes_for_both_classes() -> None:
+    assert episodes_needed(Counter(), 0, max_steps=60, positives=200, negatives=1000) == 20
+    # long episodes: still enough of them to hold some out
+    assert episodes_needed(Counter(), 0, max_steps=600, positives=200, negatives=1000) == LEAST_EPISODES
+    # 20 episodes brought 5 positives each; 100 more take 20 episodes
+    few = Counter(success=100, failure=1100)
+    assert episodes_needed(few, 20, max_steps=60, positives=200, negatives=1000) == 20
+    enough = Counter(success=250, failure=1100)
+    assert episodes_needed(enough, 20, max_steps=60, positives=200, negatives=1000) == 0
+    # never seen: expected once in all episodes so far, but not for ever
+    never = Counter(failure=1200)
+    assert episodes_needed(never, 20, max_steps=60, positives=200, negatives=1000) == MOST_EPISODES - 20
+
+
+def test_simulated_recording_starts_every_episode_afresh_and_is_judged_by_the_truth() -> None:
+    task = find_task("ram_insertion")
+    reset_free = changed(task, reset={"method": "arm"}, reward={"kind": "classifier"})
+    recorded = recording_task(reset_free, simulated=True)
+    assert recorded.reset.method == "scripted"
+    assert recorded.reward.kind == "ground_truth"
+    assert recorded.name == task.name
+    real = recording_task(reset_free, simulated=False)
+    assert (real.reset.method, real.reward.kind) == ("arm", "classifier")
+
+
+def test_person_labels_with_a_button_that_the_gripper_leaves_free() -> None:
+    inserts = recording_task(
+        changed(find_task("ram_insertion"), intervention={"success_button": None}), False
+    )
+    assert inserts.intervention.success_button == 0
+    grasps = recording_task(find_task("usb_insertion"), False)
+    assert grasps.intervention.success_button not in (
+        grasps.intervention.close_button,
+        grasps.intervention.open_button,
+        None,
+    )
+    text = label_help(grasps, Operator.SPACENAV, Path("runs/x"))
+    assert f"button {grasps.intervention.success_button}" in text
+
+
+def test_task_without_a_classifier_is_refused() -> None:
+    with pytest.raises(GraphError, match=r"no section reward\.classifier"):
+        recording_task(changed(find_task("ram_insertion"), reward={"classifier": None}), True)
+
+
+def test_labels_of_all_actors_are_counted(tmp_path: Path) -> None:
+    folder = RunFolder.create(find_task("ram_insertion"), 0, "classifier record", path=tmp_path / "run")
+    for actor in ("a", "b"):
+        write_labels(
+            folder.path / "bags" / "record_classifier" / actor / "labels.jsonl",
+            [Label(actor, 0, "failure"), Label(actor, 1, "success"), Label(actor, 2, "failure")],
+        )
+    assert count_labels(folder) == Counter(failure=4, success=2)
+
+
+def test_missing_recording_and_missing_classifier_say_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RewardError, match="hil-serl classifier record"):
+        Train(recordings=(str(tmp_path / "nowhere"),)).run()
+    with pytest.raises(RewardError, match="hil-serl classifier train"):
+        Retrain(classifier=tmp_path, add_negative=("x:1",)).run()
+    assert cli.run(["classifier", "train", str(tmp_path / "nowhere")]) == cli.EXIT_USER_ERROR
+    assert "there is no recording" in capsys.readouterr().err
