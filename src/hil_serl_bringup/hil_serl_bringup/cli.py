@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("bench", "Bench"),
     "tasks": ("commands_info", "Tasks"),
     "schema": ("commands_info", "Schema"),
+    "results": ("results_command", "Results"),
     "fig3": ("commands_info", "Fig3"),
     "doctor": ("commands_info", "Doctor"),
 }

@@ -18,6 +18,7 @@ from hil_serl_bringup.options import (
     LearnerOptions,
     MethodOptions,
     RewardOptions,
+    demonstrations_of,
     open_folder,
     session,
 )
@@ -182,12 +183,3 @@ class RecordDemos(RewardOptions, CellOptions):
             soft_wrap=True,
         )
         return 0
-
-
-def demonstrations_of(folder: RunFolder, asked: int | None) -> int:
-    """How many demonstrations to record: as asked, else what the task file says."""
-    if asked is not None:
-        return asked
-    task = folder.task()
-    own = task.sim.demonstrations if task.sim is not None else None
-    return task.learner.demonstrations if own is None else own

@@ -74,6 +74,15 @@ def open_folder(
     return RunFolder.create(spec, seed, command, Path("runs"), run_dir, partner, **facts)
 
 
+def demonstrations_of(folder: RunFolder, asked: int | None) -> int:
+    """How many demonstrations to record: as asked, else what the task file says."""
+    if asked is not None:
+        return asked
+    task = folder.task()
+    own = task.sim.demonstrations if task.sim is not None else None
+    return task.learner.demonstrations if own is None else own
+
+
 @dataclass
 class CellOptions:
     task: str = "ram_insertion"

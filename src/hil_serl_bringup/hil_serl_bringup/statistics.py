@@ -110,7 +110,8 @@ class StopRule:
     """When training is over.
 
     It stops when the last `window` episodes were solved at `success` or better with at most `interventions`
-    interventions in all of them, after at least `min_steps` steps; or at `max_seconds` of wall-clock time.
+    interventions in all of them, after at least `min_steps` steps; or at `max_seconds` of wall-clock time,
+    `max_steps` steps or `max_episodes` episodes.
     """
 
     window: int = 30
@@ -119,6 +120,7 @@ class StopRule:
     min_steps: int = 0
     max_seconds: float = math.inf
     max_steps: float = math.inf
+    max_episodes: float = math.inf
 
     def reason(self, episodes: Sequence[Episode], seconds: float, steps: int) -> str | None:
         """Why training is over now, or None if it is not."""
@@ -126,6 +128,8 @@ class StopRule:
             return f"time limit of {self.max_seconds:.0f} s"
         if steps >= self.max_steps:
             return f"step limit of {self.max_steps:.0f}"
+        if len(counted(episodes)) >= self.max_episodes:
+            return f"{self.max_episodes:.0f} episodes"
         last = counted(episodes)[-self.window :]
         if len(last) < self.window or steps < self.min_steps:
             return None

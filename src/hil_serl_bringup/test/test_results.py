@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results page: what is run, what is kept, and what the page says of it."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from hil_serl_bringup.paper import HOURS, REPORTED
+from hil_serl_bringup.report import wilson
+from hil_serl_bringup.results import Budget, Cell, Store, curve, fingerprint, finished
+from hil_serl_bringup.results_command import Results, command_line
+from hil_serl_bringup.results_page import draw_task, page
+from hil_serl_bringup.statistics import Episode
+from hil_serl_core.methods import METHODS
+from hil_serl_core.spec import load_task
+
+TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
+METHOD_NAMES = ("hil_serl", "serl", "hg_dagger", "bc")
+
+
+def episode(number: int, success: bool = True, intervened: int = 0) -> Episode:
+    return Episode(
+        phase="train",
+        wall=10.0 * (number + 1),
+        env_steps=20 * (number + 1),
+        actor_id="actor_0",
+        episode=number,
+        success=success,
+        truncated=not success,
+        aborted=False,
+        reason="",
+        steps=20,
+        intervened_steps=intervened,
+        interventions=intervened > 0,
+        duration=2.0,
+        policy_version=1,
+        seed=number,
+    )
+
+
+def cell(method: str, successes: int, offline: bool = False, task: str = "ram_insertion") -> dict:
+    trials = 50
+    training = [] if offline else [episode(number, number > 5, max(0, 10 - number)) for number in range(30)]
+    return {
+        "task": task,
+        "method": method,
+        "seed": 0,
+        "settings": fingerprint(TASK),
+        "trials": trials,
+        "agents": [
+            {
+                "agent": "",
+                "task": task,
+                "episodes": trials,
+                "successes": successes,
+                "success": successes / trials,
+                "ci95": wilson(successes, trials),
+                "cycle_time": 2.5 if successes else None,
+                "cycle_steps": 25.0,
+                "intervention": 0.0,
+            }
+        ],
+        "training": {
+            "seconds": 600.0,
+            "stopped_by": "step limit of 9000",
+            "updates": 1000,
+            "env_steps": 0 if offline else 9000,
+            "episodes": len(training),
+            "intervention": None if offline else 0.2,
+            "intervention_last": None if offline else 0.0,
+        },
+        "demonstrations": {"episodes": 20, "cycle_time": 3.7},
+        "curve": curve(training),
+    }
+
+
+def test_a_finished_cell_stands_until_task_or_trials_change(tmp_path):
+    store, one = Store(tmp_path), Cell("ram_insertion", "bc", 0)
+    assert not finished(store.read(one), TASK, Budget())
+    store.write(one, cell("bc", 7, offline=True))
+    assert finished(store.read(one), TASK, Budget(episodes=50))
+    assert not finished(store.read(one), TASK, Budget(episodes=100))
+    learner = TASK.learner.model_copy(update={"learning_rate": 1e-3})
+    assert not finished(store.read(one), TASK.model_copy(update={"learner": learner}), Budget())
+    assert [c["method"] for c in store.all()] == ["bc"]
+
+
+def test_budget_is_the_papers_transitions_unless_told_and_hg_dagger_gets_the_episodes_of_rl():
+    rule = Budget(minutes=2).rule(TASK, "hil_serl", None)
+    assert (rule.max_seconds, rule.max_steps, rule.window) == (120, 32000, 30)
+    assert Budget(steps=500).rule(TASK, "serl", None).max_steps == 500
+    dagger = Budget().rule(TASK, "hg_dagger", {"training": {"episodes": 7}})
+    episodes = [episode(number) for number in range(200)]
+    assert dagger.reason(episodes[:6], 1.0, 9000) is None
+    assert dagger.reason(episodes[:7], 1.0, 9000) == "7 episodes"
+    alone = Budget().rule(TASK, "hg_dagger", None)
+    assert (
+        alone.reason(episodes, 1.0, 9000) is None
+    )  # success of its training, with interventions, says little
+    assert math.isinf(alone.max_episodes)
+
+
+def test_the_page_has_our_numbers_beside_the_papers_and_says_what_is_missing():
+    text = page(
+        [cell("hil_serl", 50), cell("bc", 30, offline=True)],
+        ["ram_insertion", "object_flip"],
+        METHOD_NAMES,
+        "cmd",
+    )
+    assert "\ncmd\n" in text
+    assert (
+        "| [ram_insertion](#ram_insertion) | 100 % | 100 % | not run | 48 %* | not run | 29 % | 60 % | 12 %* |"
+        in text
+    )
+    row = next(line for line in text.splitlines() if line.startswith("| hil_serl |"))
+    assert "100 % (93 % to 100 %, n = 50) | 100 % | 2.5 s | 4.8 s | 9,000 | 10.0 |" in row
+    assert "| offline |" in text
+    assert "- ram_insertion: serl, hg_dagger\n- object_flip: hil_serl, serl, hg_dagger, bc" in text
+
+
+def test_the_page_says_where_a_method_does_better_or_worse_than_reported():
+    text = page([cell("hil_serl", 40), cell("bc", 30, offline=True)], ["ram_insertion"], METHOD_NAMES, "cmd")
+    assert "`hil_serl` does worse than reported: here 40 of 50, in the paper 100 %." in text
+    assert "`bc` does better than reported: here 30 of 50, in the paper 12 % (200 demonstrations)." in text
+    fair = page([cell("hil_serl", 50)], ["ram_insertion"], METHOD_NAMES, "cmd")
+    assert "than reported" not in fair
+
+
+def test_curves_are_drawn_with_and_without_online_data(tmp_path):
+    path = tmp_path / "curves" / "ram_insertion.png"
+    draw_task("ram_insertion", [cell("hil_serl", 50), cell("bc", 0, offline=True)], METHOD_NAMES, path)
+    assert path.stat().st_size > 10_000
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_end():
+    long = [dataclasses.replace(episode(number), env_steps=number) for number in range(1234)]
+    points = curve(long)
+    assert len(points["env_steps"]) <= 201
+    assert points["env_steps"][-1] == 1233
+    assert points["success"][-1] == 1.0
+
+
+def test_what_the_papers_report_is_about_known_tasks_and_methods():
+    assert set(HOURS) <= set(REPORTED)
+    assert all(set(methods) <= set(METHODS) for methods in REPORTED.values())
+    ours = [r["hil_serl"].success for r in REPORTED.values() if "hil_serl" in r]
+    assert ours == [100] * 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["results", "--seeds", "0", "1", "--page-only"], "hil-serl results --seeds 0 1"),
+        (
+            ["results", "--runs", "/tmp/x", "--output=/tmp/y", "--minutes", "5"],
+            "hil-serl results --minutes 5",
+        ),
+    ],
+)
+def test_the_command_is_kept_without_the_places(arguments, line):
+    assert command_line(arguments) == line
+
+
+def test_only_the_page_is_written_without_running(tmp_path):
+    store = Store(tmp_path / "cells")
+    store.write(Cell("ram_insertion", "hil_serl", 0), cell("hil_serl", 49))
+    assert Results(tasks=("ram_insertion",), output=tmp_path, page_only=True).run() == 0
+    assert "98 %" in (tmp_path / "index.md").read_text()
+    assert (tmp_path / "curves" / "ram_insertion.png").exists()
