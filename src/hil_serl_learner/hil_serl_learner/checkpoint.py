@@ -19,6 +19,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from hil_serl_core.spec.model import TaskSpec
 from hil_serl_core.weights import POLICY_FILE
 from hil_serl_learner.trainer import Counters, Trainer
 
@@ -164,14 +165,12 @@ def load(trainer: Trainer, folder: Path) -> None:
         DamagedCheckpointError: Files are missing or damaged; the trainer is unchanged.
         CheckpointError: It belongs to another task spec, algorithm or version of this suite.
     """
-    state, contents = _read_checked(folder)
-    if state.get("format") != FORMAT:
-        raise CheckpointError(f"{folder} has format {state.get('format')}, this version reads {FORMAT}")
-    for what, have in (("spec_hash", trainer.spec.hash), ("algorithm", trainer.method.name)):
-        if state[what] != have:
-            raise CheckpointError(
-                f"{folder} has {what} {state[what]}, this run has {have}; use the run's own task file"
-            )
+    state, contents = read(folder, trainer.spec)
+    if state["algorithm"] != trainer.method.name:
+        raise CheckpointError(
+            f"{folder} has algorithm {state['algorithm']}, this run has {trainer.method.name}; "
+            "resume with the algorithm that the run began with"
+        )
     try:
         model = safetensors.torch.load(contents[MODEL_FILE])
         optimizer = safetensors.torch.load(contents[OPTIMIZER_FILE])
@@ -182,6 +181,24 @@ def load(trainer: Trainer, folder: Path) -> None:
         raise DamagedCheckpointError(
             f"checkpoint {folder} is damaged: {type(error).__name__}: {error}"
         ) from error
+
+
+def read(folder: Path, spec: TaskSpec) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """``state.json`` and the checked contents of the other files, by name.
+
+    Raises:
+        DamagedCheckpointError: Files are missing or damaged.
+        CheckpointError: It belongs to another task spec or version of this suite.
+    """
+    state, contents = _read_checked(folder)
+    if state.get("format") != FORMAT:
+        raise CheckpointError(f"{folder} has format {state.get('format')}, this version reads {FORMAT}")
+    if state["spec_hash"] != spec.hash:
+        raise CheckpointError(
+            f"{folder} has spec_hash {state['spec_hash']}, this run has {spec.hash}; "
+            "use the run's own task file"
+        )
+    return state, contents
 
 
 def _read_checked(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
