@@ -19,7 +19,7 @@ from hil_serl_learner.classifier.samples import DataError, Source, read_samples
 from hil_serl_learner.classifier.training import TrainingOptions, train_classifier
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import qos
-from hil_serl_ros.bag import BagWriter
+from hil_serl_ros.bag import BagWriter, read_steps
 from hil_serl_ros.conversions import step_to_message
 from hil_serl_ros.stamps import seconds_to_ns
 
@@ -221,3 +221,15 @@ def test_mistakes_are_found_added_and_cured(recorded: Path, tmp_path: Path, toy:
     assert after < before
     assert json.loads((folder / "dataset.json").read_text())["sources"][-1]["records"]
     assert (folder / "previous" / "classifier.safetensors").is_file()
+
+
+def test_steps_that_the_pose_check_rejects_are_left_out(tmp_path: Path, toy: Any) -> None:
+    content = task(toy).model_dump(mode="json")
+    content["reward"]["pose"] = {"gripper": [0.0, 10.0]}
+    spec = task_from_dict(content)
+    run = record(tmp_path / "run", spec, toy, episodes=2)
+    samples = read_samples(spec, [Source(str(run))])
+    openings = [float(step.state["gripper"][0]) for step in read_steps(run)]
+    kept = [sequence for sequence, opening in enumerate(openings) if 0.0 <= opening <= 10.0]
+    assert [sample.sequence for sample in samples] == kept
+    assert 0 < len(kept) < len(openings)

@@ -8,8 +8,12 @@ from scipy.spatial.transform import Rotation
 
 from hil_serl_core import geometry
 from hil_serl_core.episode import Outcome
-from hil_serl_core.observation import ArmSample, Observation
+from hil_serl_core.observation import Observation
+from hil_serl_core.spec.model import TaskSpec
 from hil_serl_core.spec.rewards import PoseRewardSpec
+from hil_serl_core.step import Step
+
+_NO_GRIPPER = np.array([np.nan])
 
 
 class PoseTest:
@@ -26,10 +30,20 @@ class PoseTest:
             KeyError: The observation has no such arm.
         """
         arm = observation.arms[self._spec.arm]
-        return self._position(arm) and self._rotation(arm) and self._gripper(arm)
+        return self.met_by(arm.tcp_pose, arm.gripper)
 
-    def _position(self, arm: ArmSample) -> bool:
-        spec, position = self._spec, arm.tcp_pose[:3]
+    def held(self, step: Step, task: TaskSpec) -> bool:
+        """True if the named arm met all conditions when a record of the task was made."""
+        name = self._spec.arm
+        gripper = step.state.get(f"{name}/gripper" if name else "gripper", _NO_GRIPPER)
+        return self.met_by(step.tcp_poses[task.arm_names.index(name)], float(gripper[0]))
+
+    def met_by(self, tcp_pose: np.ndarray, gripper: float) -> bool:
+        """True if a tcp pose (7,) in the base frame and an opening meet all conditions; an opening of NaN meets none."""
+        return self._position(tcp_pose[:3]) and self._rotation(tcp_pose) and self._gripper(gripper)
+
+    def _position(self, position: np.ndarray) -> bool:
+        spec = self._spec
         if spec.position is not None:
             off = np.abs(position - np.asarray(spec.position))
             if np.any(off > np.asarray(spec.position_tolerance)):
@@ -37,17 +51,17 @@ class PoseTest:
         above = spec.minimum_height is None or position[2] >= spec.minimum_height
         return bool(above and (spec.maximum_height is None or position[2] <= spec.maximum_height))
 
-    def _rotation(self, arm: ArmSample) -> bool:
+    def _rotation(self, tcp_pose: np.ndarray) -> bool:
         if self._goal is None or self._spec.rotation_tolerance is None:
             return True
-        angle = (self._goal.inv() * geometry.rotation_of(arm.tcp_pose)).magnitude()
+        angle = (self._goal.inv() * geometry.rotation_of(tcp_pose)).magnitude()
         return bool(angle <= self._spec.rotation_tolerance)
 
-    def _gripper(self, arm: ArmSample) -> bool:
+    def _gripper(self, opening: float) -> bool:
         if self._spec.gripper is None:
             return True
         low, high = self._spec.gripper
-        return bool(low <= arm.gripper <= high)  # NaN, no gripper: does not hold
+        return bool(low <= opening <= high)
 
 
 class PoseReward:

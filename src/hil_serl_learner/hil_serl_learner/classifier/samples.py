@@ -4,6 +4,9 @@
 A record's class is, in this order: the one that the person names on the command line, the one in ``labels.jsonl``
 beside the bag, or what the recorded reward says (the last record of a solved episode shows success, all others do
 not).
+
+Where the task checks the pose beside the classifier, records that fail the check are left out: the check rejects them
+whatever the picture shows, and often the picture cannot show why (a gripper seen from the side, open or closed).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from hil_serl_core.rewards.classifier_file import task_views, view_differences
 from hil_serl_core.rewards.errors import RewardError
 from hil_serl_core.rewards.labels import LABELS_FILE, read_labels
+from hil_serl_core.rewards.pose import PoseTest
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_core.step import Step
 from hil_serl_ros.bag import read_steps
@@ -159,13 +163,14 @@ def _read_source(spec: TaskSpec, source: Source) -> Iterator[LabelledStep]:
         labels = None
         if source.label is None:
             labels = _file_labels(labels_file) if labels_file else _reward_labels(spec, recorded, folder)
+        test = PoseTest(spec.reward.pose) if spec.reward.pose is not None else None
         for step in read_steps(folder, keep_before_damage=True):
             if not source.holds(step):
                 continue
             _check_step(spec, recorded, step, folder)
             label = source.label if labels is None else labels(step)
-            if label is None:
-                continue  # a person skipped it
+            if label is None or (test is not None and not test.held(step, spec)):
+                continue
             yield LabelledStep(
                 recording=_name_of(recording),
                 actor_id=step.actor_id,
