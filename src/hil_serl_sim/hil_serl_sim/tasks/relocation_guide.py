@@ -41,12 +41,14 @@ class RelocationGuide(Guide):
 
     habits: ClassVar = {
         "reaction": (0.1, 0.2),  # a rehearsed sequence: the next move is known before it is seen to be due
-        "speed": (0.75, 1.0),  # long ways
+        "speed": (0.75, 1.0),  # long ways, no precision
+        "gain": (0.85, 1.1),
+        "hand_rate": 0.5,
         "patience_steps": (6, 10),
         "correction_steps": (15, 30),  # a grasp or a carry to its end, since half of it leaves nothing behind
         "rest_steps": (4, 8),
     }
-    hover = 0.05  # [m] tcp above the block's centre, at which fingertips pass over it
+    hover = 0.042  # [m] tcp above the block's centre, at which fingertips pass over it
     grip = 0.006  # [m] tcp above the block's centre when the fingers close
     deep = 0.012  # [m] off that height
     beside = 0.012  # [m] off the block's centre, across the fingers
