@@ -59,9 +59,9 @@ class HandoverGuide(Guide):
     habits: ClassVar = {
         "reaction": (0.1, 0.2),  # a rehearsed sequence: the next move is known before it is seen to be due
         "foresight": (0.7, 0.85),  # the arms of this task follow a command faster
-        "patience_steps": (6, 10),  # a bar in two hands does not wait
-        "correction_steps": (10, 20),  # a correction is a whole move
-        "rest_steps": (3, 6),
+        "patience_steps": (4, 7),  # a bar in two hands does not wait
+        "correction_steps": (25, 45),  # who takes a bar over in mid-air brings it home
+        "rest_steps": (2, 4),
     }
     hover = 0.042  # [m] tcp above the bar on the way to it
     clearance = 0.028  # [m] tcp above the bar at which fingertips pass over it
@@ -69,7 +69,7 @@ class HandoverGuide(Guide):
     deep = 0.01  # [m] above or below the bar's axis, when they close
     reach = 0.018  # [m] along the bar
     turned = 0.2  # [rad]
-    low = 0.038  # [m] under the place to go to, when a bar is lifted before it is moved aside
+    low = 0.028  # [m] under the place to go to, when a bar is lifted before it is moved aside
     offered = 0.05  # [m] from the meeting place, when the other hand comes down
     backed_off = 0.05  # [m] that the giver moves away after letting go
     corridor = 0.09  # [m] beside the bar that a sensible approach stays in

@@ -34,9 +34,12 @@ class HandoverParameters:
     rail_y: float = -0.10  # centre of rail and bar
     rail_height: float = 0.188  # of the rail's top
     rail_width: float = 0.012  # fingers reach down beside it
+    cheek_height: float = 0.016  # above the rail's top: a bar that is only knocked stays
+    cheek_length: float = 0.04
+    cheek_gap: float = 0.002  # each side
     range_x: float = 0.03  # +/- across the bar
     range_y: float = 0.01  # +/- along it
-    range_yaw: float = 0.1  # +/- 5.7 deg
+    range_yaw: float = 0.08  # +/- 4.6 deg
     meeting_y: float = -0.02  # where a sensible person offers the bar: its centre
     meeting_height: float = 0.245
     basket_y: float = 0.15
@@ -80,16 +83,31 @@ class ObjectHandover(Twin):
 
     def build(self, scene: mujoco.MjSpec) -> None:
         """Table, rail with the bar on it, basket."""
-        p, world = self.parameters, scene.worldbody
+        world = scene.worldbody
         self._box(world, "table", (0, 0, -0.01), (0.45, 0.8, 0.01), (0.62, 0.6, 0.56, 1))
-        rail = world.add_body(name="rail", pos=(0, p.rail_y, 0))
-        post = p.rail_height - 0.03
-        # a narrow edge on a wider post, so that fingertips pass beside what they grasp
-        size = (0.4 * p.bar_length, p.rail_width / 2, 0.015)
-        self._box(rail, "rail", (0, 0, p.rail_height - 0.015), size, (0.25, 0.27, 0.3, 1))
-        self._box(rail, "post", (0, 0, post / 2), (0.06, 0.03, post / 2), (0.32, 0.36, 0.42, 1))
+        self._add_rail(world)
         self._add_basket(world)
         self._add_bar(world)
+
+    def _add_rail(self, world: mujoco.MjsBody) -> None:
+        """A narrow edge on a post, so that fingertips pass beside what they grasp; cheeks keep the bar on it."""
+        p = self.parameters
+        rail = world.add_body(name="rail", pos=(0, p.rail_y, 0))
+        edge, post = 0.015, p.rail_height - 0.03
+        size = (0.4 * p.bar_length, p.rail_width / 2, edge)
+        self._box(rail, "rail", (0, 0, p.rail_height - edge), size, (0.25, 0.27, 0.3, 1))
+        self._box(rail, "post", (0, 0, post / 2), (0.06, 0.03, post / 2), (0.32, 0.36, 0.42, 1))
+        beside, wall, height = p.bar_width / 2 + p.cheek_gap, 0.004, p.cheek_height / 2 + edge
+        for name, sign in (("cheek_right", -1), ("cheek_left", 1)):
+            place = (0, sign * (beside + wall), p.rail_height + p.cheek_height - height)
+            self._box(
+                rail,
+                name,
+                place,
+                (p.cheek_length / 2, wall, height),
+                (0.85, 0.7, 0.2, 1),
+                friction=(0.1, 0.005, 1e-4),
+            )
 
     def _box(self, body: mujoco.MjsBody, name: str, pos, size, rgba, **more) -> None:
         look = {"type": _BOX, "group": POLICY_GROUP, "friction": (0.6, 0.005, 0.0001)}
