@@ -21,6 +21,7 @@ setup(
     entry_points={
         "console_scripts": [
             "sim_node = hil_serl_sim.sim_node:main",
+            "gym_node = hil_serl_sim.gym_node:main",
             "operator_node = hil_serl_sim.operator_node:main",
             "fig3 = hil_serl_sim.fig3:main",
         ],

@@ -48,7 +48,7 @@ class Demo(LearnerOptions, CellOptions):
 
     def run(self) -> int:
         setup = self.setup(self.device, self.learner_threads)
-        folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume, setup.robot.simulated)
+        folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume, setup.robot.has_twin)
         plan = demo.DemoPlan(self.demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
         with session(folder, self.namespace, "hil-serl demo") as running:
             summary = demo.run_demo(running, setup, plan)
@@ -73,8 +73,7 @@ class Train(MethodOptions, LearnerOptions, CellOptions):
 
     def run(self) -> int:
         setup = self.setup(self.device, self.learner_threads)
-        simulated = setup.robot.simulated
-        folder = self.open_judged(self.task, self.seed, "train", self.run_dir, self.resume, simulated)
+        folder = self.open_judged(self.task, self.seed, "train", self.run_dir, self.resume, setup.robot)
         method = method_named(self.algorithm)
         setup = replace(self.judging(setup), algorithm=method.name)
         if self.demos is not None:
@@ -169,8 +168,9 @@ class RecordDemos(RewardOptions, CellOptions):
 
     def run(self) -> int:
         setup = self.setup()
-        simulated = setup.robot.simulated
-        folder = self.open_judged(self.task, self.seed, "record-demos", self.run_dir, self.resume, simulated)
+        folder = self.open_judged(
+            self.task, self.seed, "record-demos", self.run_dir, self.resume, setup.robot
+        )
         setup = self.judging(setup)
         with session(folder, self.namespace, "hil-serl record-demos") as running:
             phases.demonstrations(running, setup, demonstrations_of(folder, self.episodes))

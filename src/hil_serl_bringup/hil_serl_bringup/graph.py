@@ -46,6 +46,7 @@ class GraphRequest:
         run_dir: Run folder, absolute.
         operator: Who corrects.
         simulated: Start the simulated cell (else the robot's own drivers provide the same topics).
+        gym: Parameters of the Gymnasium environment that stands for the simulated cell; empty: the task's twin.
         seed: Seed of simulator, operator, actor and learner.
         speed: 'lockstep', or the factor of real time the simulator runs at.
         episodes: Episodes to complete, 0 for no limit.
@@ -78,6 +79,7 @@ class GraphRequest:
     run_dir: Path
     operator: Operator = Operator.SCRIPTED
     simulated: bool = True
+    gym: Mapping[str, Scalar] = field(default_factory=dict)
     seed: int = 0
     speed: str = "lockstep"
     episodes: int = 0
@@ -152,6 +154,13 @@ def _check(request: GraphRequest) -> None:
             "the scripted operator needs the simulator's ground truth; "
             "on a robot use spacenav, joy, keyboard or none"
         )
+    if request.operator is Operator.SCRIPTED and request.gym:
+        raise GraphError(
+            "nobody has told the scripted operator how to solve a Gymnasium environment: use --operator none "
+            "(with --algorithm rlpd_scratch), keyboard, spacenav or joy"
+        )
+    if request.gym and request.perturbation != "none":
+        raise GraphError("perturbations are made by the twins; a Gymnasium environment has to bring its own")
     if request.mode is Mode.EVAL and not request.checkpoint:
         raise GraphError("an evaluation needs a checkpoint")
     if request.mode is Mode.EVAL and request.partner and not request.partner_checkpoint:
@@ -208,7 +217,10 @@ def _sim(request: GraphRequest) -> ProcessSpec:
     if request.perturbation != "none":
         parameters |= {"perturbation": request.perturbation, "perturbation_step": request.perturbation_step}
     # It is the source of /clock itself.
-    return _process(request, "sim", "hil_serl_sim", "sim_node", parameters, sim_time=False)
+    executable = "gym_node" if request.gym else "sim_node"
+    return _process(
+        request, "sim", "hil_serl_sim", executable, parameters | dict(request.gym), sim_time=False
+    )
 
 
 def _operator(request: GraphRequest) -> list[ProcessSpec]:

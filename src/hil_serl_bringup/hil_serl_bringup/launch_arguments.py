@@ -70,7 +70,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
     robot = find_robot(text["robot"])
     mode, path = Mode(text["mode"]), Path(text["run_dir"]) if text["run_dir"] else None
     known = path if path is not None and (path / "run.json").exists() else None
-    folder = open_folder(text["task"], int(text["seed"]), "launch", path, known, robot.simulated)
+    folder = open_folder(text["task"], int(text["seed"]), "launch", path, known, robot.has_twin)
     link_agents(folder)
     resume = mode is Mode.TRAIN and folder.begin_part("train") > 0
     checkpoints = [text["checkpoint"], ""]
@@ -82,6 +82,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         run_dir=folder.path,
         operator=Operator(text["operator"]),
         simulated=robot.simulated,
+        gym=robot.gym.model_dump() if robot.gym is not None else {},
         drivers=[driver.process(text["namespace"]) for driver in robot.drivers],
         remappings=robot.remappings,
         seed=folder.seed,

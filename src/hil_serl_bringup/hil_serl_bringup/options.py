@@ -16,7 +16,7 @@ from hil_serl_bringup.graph import GraphError, Operator
 from hil_serl_bringup.monitor_node import MonitorNode
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.robots import find_robot
+from hil_serl_bringup.robots import Robot, find_robot
 from hil_serl_bringup.run_folder import RunFolder
 from hil_serl_bringup.runner import Session
 from hil_serl_bringup.statistics import StopRule
@@ -183,17 +183,17 @@ class RewardOptions:
         return task
 
     def open_judged(
-        self, task: str, seed: int, command: str, run_dir: Path | None, resume: Path | None, simulated: bool
+        self, task: str, seed: int, command: str, run_dir: Path | None, resume: Path | None, robot: Robot
     ) -> RunFolder:
         """The run folder to go on with, or a new one of the task with the reward asked for."""
         if resume is not None:
             folder = RunFolder.open(resume)
             self._take_over(folder)
             return folder
-        spec = self.judged(find_task(task, simulated), simulated)
-        partner = find_task(spec.reset.partner, simulated) if spec.reset.partner else None
+        spec = self.judged(find_task(task, robot.has_twin), robot.simulated)
+        partner = find_task(spec.reset.partner, robot.has_twin) if spec.reset.partner else None
         if partner is not None:
-            partner = self.judged(partner, simulated)
+            partner = self.judged(partner, robot.simulated)
         return RunFolder.create(spec, seed, command, Path("runs"), run_dir, partner, **self.facts())
 
     def facts(self) -> dict[str, str]:

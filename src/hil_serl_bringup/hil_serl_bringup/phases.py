@@ -64,6 +64,7 @@ class Setup:
             "device": self.device,
             "learner_threads": self.learner_threads,
             "simulated": self.robot.simulated,
+            "gym": self.robot.gym.model_dump() if self.robot.gym is not None else {},
             "drivers": [driver.process(self.namespace) for driver in self.robot.drivers],
             "remappings": self.robot.remappings,
             "namespace": self.namespace,
@@ -80,8 +81,12 @@ class Setup:
 
 
 def demonstrations(session: Session, setup: Setup, count: int, number: tuple[int, int] = (1, 1)) -> Outcome:
-    """Record successful episodes driven by the operator until there are `count` of them."""
+    """Record successful episodes driven by the operator until there are `count` of them, of each agent.
+
+    Two agents take turns at success, so that the total is shared evenly but for objects that were lost.
+    """
     folder = session.folder
+    count *= len(folder.agents)
     phase = Phase("record_demos", "Recording demonstrations", count, number=number, only_solved=True)
     done = sum(episode.success for episode in session.log.of(phase.name))
     if done >= count:

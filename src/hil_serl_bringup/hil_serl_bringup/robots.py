@@ -45,6 +45,15 @@ class Driver(_Model):
         )
 
 
+class GymEnvironment(_Model):
+    """A Gymnasium environment in the place of the cell."""
+
+    environment: str = Field(min_length=1, description="Gymnasium id, or module:Class")
+    adapter: str = Field(
+        default="", description="file that maps its observation to the task; empty: SERL's names"
+    )
+
+
 class Robot(_Model):
     """One cell."""
 
@@ -53,6 +62,14 @@ class Robot(_Model):
     simulated: bool
     drivers: tuple[Driver, ...] = ()
     remappings: dict[str, str] = Field(default={}, description="remappings of the actor")
+    gym: GymEnvironment | None = Field(
+        default=None, description="simulated by this environment, not by a twin"
+    )
+
+    @property
+    def has_twin(self) -> bool:
+        """The task's twin stands for the cell, so that the twin's task file is used."""
+        return self.simulated and self.gym is None
 
 
 def robot_folders() -> list[Path]:

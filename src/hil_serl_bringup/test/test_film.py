@@ -34,9 +34,8 @@ class PointCell:
         self.ticks = 0
 
     def arm_state(self, arm=""):
-        still = dict(
-            twist=np.zeros(6), wrench=np.zeros(6), joint_position=np.zeros(7), joint_velocity=np.zeros(7)
-        )
+        parts = {"twist": 6, "wrench": 6, "joint_position": 7, "joint_velocity": 7}
+        still = {part: np.zeros(size) for part, size in parts.items()}
         return SimpleNamespace(pose=self.pose.copy(), gripper=float("nan"), **still)
 
     def advance(self, commands, ticks):

@@ -8,6 +8,7 @@ import pytest
 from hil_serl_bringup.graph import GraphError
 from hil_serl_bringup.options import MethodOptions, RewardOptions
 from hil_serl_bringup.phases import link_agents
+from hil_serl_bringup.robots import find_robot
 from hil_serl_bringup.run_folder import RunFolder
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import TaskFileError, load_task
@@ -51,7 +52,7 @@ def test_a_resumed_run_keeps_its_algorithm_and_classifier(tmp_path):
     facts = MethodOptions(classifier=tmp_path, algorithm="serl").facts()
     folder = RunFolder.create(TWIN, 0, "train", path=tmp_path / "run", **facts)
     options = MethodOptions()
-    options.open_judged("ram_insertion", 0, "train", None, folder.path, simulated=True)
+    options.open_judged("ram_insertion", 0, "train", None, folder.path, find_robot("panda_sim"))
     assert (options.algorithm, options.classifier) == ("serl", tmp_path)
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from hil_serl_bringup.graph import GraphRequest, Operator, build_graph
+from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, build_graph
 from hil_serl_bringup.robots import RobotFileError, find_robot, robot_folders
 from hil_serl_core.episode import Mode
 
@@ -52,3 +52,17 @@ def test_a_bad_file_is_named_with_its_key(tmp_path, content, message):
 def test_an_unknown_robot_gets_the_nearest_name():
     with pytest.raises(RobotFileError, match="did you mean 'panda_sim'"):
         find_robot("panda_sm")
+
+
+def test_a_gymnasium_environment_takes_the_place_of_the_twin(tmp_path):
+    path = tmp_path / "slide.yaml"
+    path.write_text("name: slide\ndescription: d\nsimulated: true\ngym: {environment: 'my_world:Slide'}\n")
+    robot = find_robot(str(path))
+    assert not robot.has_twin
+    assert find_robot("panda_sim").has_twin
+    fields = {"gym": robot.gym.model_dump(), "operator": Operator.NONE}
+    nodes = {p.name: p for p in build_graph(GraphRequest("t", Mode.TRAIN, tmp_path, **fields))}
+    assert nodes["sim"].executable == "gym_node"
+    assert nodes["sim"].parameters["environment"] == "my_world:Slide"
+    with pytest.raises(GraphError, match="scripted operator"):
+        build_graph(GraphRequest("t", Mode.TRAIN, tmp_path, gym=fields["gym"]))

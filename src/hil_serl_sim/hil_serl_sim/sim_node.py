@@ -13,6 +13,7 @@ import math
 import sys
 import time
 from functools import partial
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, WrenchStamped
@@ -25,7 +26,7 @@ from std_msgs.msg import Float64
 
 from hil_serl_core.action import ArmCommand
 from hil_serl_core.observation import ArmSample
-from hil_serl_core.spec import load_task
+from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_msgs.msg import ArmState, SceneTruth
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
@@ -60,17 +61,21 @@ class SimNode(Node):
         speed = parameters.string("speed", "lockstep")
         seed = parameters.integer("seed", 0, minimum=0)
         self._display = parameters.boolean("display", False)
-        kind = parameters.string("perturbation", "none", choices=("none", "move_target", "open_gripper"))
-        step = parameters.integer("perturbation_step", 10, minimum=0)
-        choose_backend()
-        from hil_serl_sim.cell import Cell  # imports mujoco, which reads the choice
-
-        self._cell = Cell(self._spec, seed=seed, perturbation=None if kind == "none" else (kind, step))
+        self._cell = self._make_cell(self._spec, parameters, seed)
         self._pacing = make_pacing(self._cell, speed, self._spec.arm_names, self._spec.grippers > 0)
         self._make_interfaces()
         self._publish(self._pacing.poll(time.monotonic()))
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.05 if speed == "lockstep" else 0.002, self._on_timer, clock=wall)
+
+    def _make_cell(self, spec: TaskSpec, parameters: Parameters, seed: int) -> Any:
+        """What stands behind the topics."""
+        kind = parameters.string("perturbation", "none", choices=("none", "move_target", "open_gripper"))
+        step = parameters.integer("perturbation_step", 10, minimum=0)
+        choose_backend()
+        from hil_serl_sim.cell import Cell  # imports mujoco, which reads the choice
+
+        return Cell(spec, seed=seed, perturbation=None if kind == "none" else (kind, step))
 
     def _make_interfaces(self) -> None:
         self._clock_publisher = self.create_publisher(ClockMessage, names.CLOCK, qos.CLOCK)
