@@ -18,6 +18,7 @@ from hil_serl_core.nn.encoder import (
     ObservationEncoder,
     PooledCameraHead,
 )
+from hil_serl_core.nn.grasp_critic import GraspCritic
 from hil_serl_core.nn.layers import Dense, DenseNormTanh, EnsembleDense, lecun_normal_, tanh, xavier_uniform_
 
 
@@ -163,3 +164,20 @@ def test_encoder_concatenates_cameras_in_order_then_state():
 def test_unknown_camera_head_is_named():
     with pytest.raises(ValueError, match="dense"):
         ObservationEncoder(NetworkConfig({"one": (1, 1, 1)}, 1, 1, camera_head="conv"))
+
+
+def test_grasp_critic_equals_numpy_with_a_linear_last_hidden_layer():
+    torch.manual_seed(0)
+    critic = GraspCritic(5, (7, 6), 9)
+    randomise(critic)
+    x, p = torch.randn(4, 5), arrays(critic)
+    hidden = dense_norm_tanh(
+        x.double().numpy(),
+        p["mlp.0.dense.weight"],
+        p["mlp.0.dense.bias"],
+        p["mlp.0.norm.weight"],
+        p["mlp.0.norm.bias"],
+    )
+    linear = hidden @ p["mlp.1.weight"] + p["mlp.1.bias"]
+    expected = linear @ p["output.weight"] + p["output.bias"]
+    np.testing.assert_allclose(critic(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)

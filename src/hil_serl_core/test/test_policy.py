@@ -17,6 +17,10 @@ from hil_serl_core.weights import WeightsError, pack, read_file, unpack
 
 @pytest.fixture(scope="module")
 def packed(spec):
+    return pack_new(spec)
+
+
+def pack_new(spec):
     torch.manual_seed(0)
     features = FeatureExtractor.from_spec(spec)
     size = spec.cameras[0].size
@@ -130,3 +134,64 @@ def test_equal_weights_are_equal_bytes_and_files(spec, policy, packed, tmp_path)
     assert again == packed
     (tmp_path / "policy.safetensors").write_bytes(packed.data)
     assert read_file(tmp_path) == packed
+
+
+def _grasping(spec, arms, exploration=0.0):
+    """The task with grippers; networks packed, loaded, and the observation that fits."""
+    content = spec.model_dump()
+    content["action"]["gripper"] = {}
+    content["state"] = [*content["state"], "gripper"]
+    content["learner"]["grasp_exploration"] = exploration
+    if arms == 2:
+        arm = {
+            "workspace": content.pop("workspace"),
+            "nominal_position": content["reset"].pop("nominal_position"),
+        }
+        content["arms"] = {
+            side: {"base_frame": f"{side}_base", "tcp_frame": f"{side}_tcp", **arm}
+            for side in ("left", "right")
+        }
+    spec = type(spec).model_validate(content)
+    policy = Policy(spec)
+    policy.load(unpack(pack_new(spec), spec.hash, policy.shapes))
+    rng = np.random.default_rng(0)
+    frames = {c.name: rng.integers(0, 256, (c.size, c.size, 3), dtype=np.uint8) for c in spec.cameras}
+    state = {part: rng.normal(size=size).astype(np.float32) for part, size in spec.state_sizes.items()}
+    return policy, frames, state
+
+
+@pytest.mark.parametrize("arms", [1, 2])
+def test_gripper_commands_are_the_argmax_of_the_grasp_critic_behind_the_continuous_action(spec, arms):
+    policy, frames, state = _grasping(spec, arms)
+    bias = policy._network.grasp.output.bias
+    seen = set()
+    for index in range(3**arms):
+        bias.zero_()
+        bias[index] = 100.0
+        action = policy.act(frames, state)
+        assert action.shape == (7 * arms,)
+        assert np.abs(action[: 6 * arms]).max() < 1.0
+        commands = tuple(action[6 * arms :].tolist())
+        assert sum((command + 1) * 3**k for k, command in enumerate(commands)) == index
+        seen.add(commands)
+    assert len(seen) == 3**arms
+
+
+def test_random_gripper_commands_only_where_asked_for(spec):
+    for exploration, deterministic, expected in ((0.0, False, 1), (0.5, True, 1), (0.5, False, 3)):
+        policy, frames, state = _grasping(spec, 1, exploration)
+        generator = torch.Generator().manual_seed(0)
+        commands = {
+            policy.act(frames, state, deterministic=deterministic, generator=generator)[6] for _ in range(30)
+        }
+        assert len(commands) == expected
+
+
+def test_each_arms_state_is_scaled_alike(spec):
+    from hil_serl_core.nn.observation import StateLayout
+
+    policy, _, state = _grasping(spec, 2)
+    layout = StateLayout(policy.spec)
+    flat = layout.flatten(state)
+    for part in ("left/tcp_pose", "right/tcp_pose"):
+        np.testing.assert_allclose(flat[layout.slices[part]], state[part] / 0.05, rtol=1e-6)

@@ -188,6 +188,25 @@ def test_behaviour_cloning_ends_by_itself(cell):
     assert read_file(cell.run_dir / "checkpoints" / "latest").update == 30
 
 
+def test_hg_dagger_clones_first_and_goes_on_with_what_the_operator_does(cell, toy):
+    cell.start(algorithm="hg_dagger", offline_updates=30)
+    cell.until(lambda: cell.weights and cell.publisher.get_subscription_count())
+    assert cell.weights[0].update == 30
+    cell.publish(toy.episodes(cell.spec, 2, source=Source.HUMAN))
+    cell.until(lambda: cell.status is not None and cell.status.trained_step == 16)
+    assert cell.status.updates == 30 + (16 - 5) * 2
+    assert cell.status.demo_size == 16 + 16
+
+
+def test_from_scratch_needs_no_demonstrations_and_leaves_them_alone(cell, toy):
+    cell.start(algorithm="rlpd_scratch")
+    cell.until(lambda: cell.weights and cell.publisher.get_subscription_count())
+    cell.publish(toy.episodes(cell.spec, 8))
+    cell.until(lambda: cell.status is not None and cell.status.trained_step == 64)
+    assert (cell.status.demo_size, cell.status.rl_size) == (0, 64)
+    assert cell.status.updates == (64 - 50) * 2
+
+
 def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(cell, tmp_path):
     (cell.run_dir / "checkpoints" / "step_00000000").mkdir(parents=True)
     for parameters, text in (
