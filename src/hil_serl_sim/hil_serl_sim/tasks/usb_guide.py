@@ -41,9 +41,15 @@ class UsbGuide(Guide):
     """
 
     habits: ClassVar = {
-        "correction_steps": (10, 24),
-        "rest_steps": (4, 8),
-    }  # a grasp takes longer than a push
+        "reaction": (0.1, 0.2),  # a rehearsed sequence: the next move is known before it is seen to be due
+        "speed": (0.75, 1.0),
+        "gain": (0.8, 1.05),
+        "hand_rate": 0.5,
+        "patience_steps": (6, 10),
+        "correction_steps": (20, 36),  # whoever takes the connector over brings it into the port
+        "rest_steps": (3, 6),
+        "button_steps": (0, 1),
+    }
     grasp = (-0.002, 0.0, 0.005)  # [m] tcp in the connector's frame
     grasp_range = (0.009, 0.006, 0.007)  # [m] a grasp this far from it still serves
     hover = 0.035  # [m] above the grasp on the way
