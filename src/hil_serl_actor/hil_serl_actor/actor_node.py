@@ -62,9 +62,13 @@ class ActorNode(Node):
             own.actor_id: AgentLink(self, options, own, self.warn, self._pump_lockstep)
             for own in options.agents
         }
-        self._truth = any(own.spec.reward.kind == "ground_truth" for own in options.agents) or (
-            self._mode is Mode.RECORD_CLASSIFIER and self._spec.sim is not None
+        # Lockstep is a simulated cell: its truth is noted beside the opinion of a reward model.
+        noted = options.lockstep and any(
+            own.spec.reward.kind in ("classifier", "pose") for own in options.agents
         )
+        judged = any(own.spec.reward.kind == "ground_truth" for own in options.agents)
+        recorded = self._mode is Mode.RECORD_CLASSIFIER and self._spec.sim is not None
+        self._truth = judged or noted or recorded
         self._loop = ControlLoop(self._loop_config(), [link.agent for link in self._links.values()], self)
         self._scenes = {name: MarkerScene(self._spec.arm(name), name) for name in self._spec.arm_names}
         arms = [names.for_arm(names.ARM_STATE, arm) for arm in self._spec.arm_names]

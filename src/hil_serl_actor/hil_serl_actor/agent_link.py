@@ -63,9 +63,8 @@ class AgentLink:
         self.sender = StepSender(self._log)
         self._policy = ActingPolicy(options, own) if options.mode in _POLICY_MODES else None
         self.agent = self._make_agent()
-        self._labels = (
-            LabelWriter(Path(folder) / LABELS_FILE) if options.mode is Mode.RECORD_CLASSIFIER else None
-        )
+        self._labels_file = Path(folder) / LABELS_FILE
+        self._labels: LabelWriter | None = None
         self._step_pub = node.create_publisher(StepMessage, topic, qos.STEP)
         if options.mode is Mode.TRAIN:
             self._subscribe()
@@ -124,9 +123,9 @@ class AgentLink:
 
     def label(self, step: Step, label: str) -> None:
         """Notes the class of a record; a label that cannot be written is warned of, the record itself is safe."""
-        if self._labels is None:
-            return
         try:
+            if self._labels is None:
+                self._labels = LabelWriter(self._labels_file)
             self._labels.write(step.actor_id, step.sequence, label)
         except OSError as error:
             self._warn(f"the label of record {step.sequence} was not written: {error.strerror}")

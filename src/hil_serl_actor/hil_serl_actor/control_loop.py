@@ -40,7 +40,7 @@ class ControlLoop:
         )
         self._phase = Phase.IDLE
         self._label: Outcome | None = None
-        self._class = "failure"  # of the state last seen, for classifier data
+        self._class: str | None = None  # of the state last seen, for classifier data
         self._reset_poses: dict[str, np.ndarray] | None = None
         self._last_tick = -np.inf
         self._hold: dict[str, np.ndarray] | None = None
@@ -245,6 +245,7 @@ class ControlLoop:
             button = agent.spec.intervention.success_button
             if any(device.pressed(button) for device in operators.values()):
                 self._label = Outcome(success=True)
+        person = self._label
         outcome = self._outcome(agent, observation)
         if agent.runner.step_index == 0 and outcome.success and self._rotation.pass_on():
             self._ports.report_episode(agent, agent.runner.abort("done before it began"), now)
@@ -253,8 +254,18 @@ class ControlLoop:
         policy = agent.policy
         propose = None if policy is None else (lambda seen: policy.propose(seen, agent.transition))
         tick = agent.runner.tick(observation, outcome, operators, propose)
-        self._class = label_of(outcome, agent.spec.reward.classifier)
+        known = self._known(agent, outcome, person)
+        self._class = None if known is None else label_of(known, agent.spec.reward.classifier)
         return tick
+
+    def _known(self, agent: Agent, outcome: Outcome, person: Outcome | None) -> Outcome | None:
+        """What is known about the state besides a reward model's opinion, None for nothing.
+
+        It labels classifier data, and shows later what a classifier got wrong while a policy trained on it.
+        """
+        if self._config.mode is Mode.RECORD_CLASSIFIER:
+            return outcome
+        return None if agent.reward is None else person or self._truth(agent)
 
     def _outcome(self, agent: Agent, observation) -> Outcome:
         """A person's label rules over the reward model, and that over the cell's truth."""
@@ -264,10 +275,14 @@ class ControlLoop:
             return label
         if judged is not None:
             return judged
+        return self._truth(agent) or Outcome()
+
+    def _truth(self, agent: Agent) -> Outcome | None:
+        """The simulated cell's verdict for the agent's goal."""
         verdict = self.inputs.verdict
-        if self._config.await_truth and verdict is not None:
-            return verdict.outcome(agent.spec.sim.goal if agent.spec.sim else None)
-        return Outcome()
+        if not self._config.await_truth or verdict is None:
+            return None
+        return verdict.outcome(agent.spec.sim.goal if agent.spec.sim else None)
 
     def _commit(self, tick: Tick, now: float) -> bool:
         """Durable first, then sent, then executed."""
@@ -278,7 +293,7 @@ class ControlLoop:
             self._pending = tick
             self._ports.warn(f"{error}; the arm holds until the record can be written")
             return False
-        if self._config.mode is Mode.RECORD_CLASSIFIER:
+        if self._class is not None:
             self._ports.label_step(tick.step, self._class)
         self._ports.send_step(tick.step)
         if tick.action is not None:

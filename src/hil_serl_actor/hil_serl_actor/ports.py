@@ -81,7 +81,7 @@ class LoopConfig:
         mode: What episodes are for.
         lockstep: Tick on complete inputs of one stamp instead of on time.
         await_operator: In lockstep, the operator's input of the same stamp belongs to a complete tick.
-        await_truth: The reward comes from the cell's ``sim/truth``.
+        await_truth: The cell's ``sim/truth`` gives the reward, or labels what a reward model judges.
         episodes: Stop after this many counted episodes (demonstrations: successful ones); 0 for no limit.
         seed: Seed of the initial states.
         switched_operator: One device drives one of several arms at a time.
