@@ -243,7 +243,12 @@ def test_scaled_real_time_runs_by_itself(spec, task_file, client):
 
 @pytest.mark.parametrize(
     ("parameters", "says"),
-    [({"speed": "fast"}, "lockstep"), ({"task": "/nowhere.yaml"}, "task"), ({"speed": "-1.0"}, "positive")],
+    [
+        ({"speed": "fast"}, "lockstep"),
+        ({"task": "/nowhere.yaml"}, "task"),
+        ({"speed": "-1.0"}, "positive"),
+        ({"perturbation": "open_gripper"}, "does not move its gripper"),
+    ],
 )
 def test_wrong_parameters_end_the_simulator_with_one_line(task_file, parameters, says):
     process = start("sim_node", **{"task": str(task_file), **parameters})
