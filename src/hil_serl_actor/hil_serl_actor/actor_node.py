@@ -67,7 +67,9 @@ class ActorNode(Node):
             own.spec.reward.kind in ("classifier", "pose") for own in options.agents
         )
         judged = any(own.spec.reward.kind == "ground_truth" for own in options.agents)
-        recorded = self._mode is Mode.RECORD_CLASSIFIER and self._spec.sim is not None
+        # VICE gives its reward in the learner; demonstrations and trials still need somebody who sees success.
+        vice = any(own.spec.reward.kind == "vice" for own in options.agents) and self._mode is not Mode.TRAIN
+        recorded = (vice or self._mode is Mode.RECORD_CLASSIFIER) and self._spec.sim is not None
         self._truth = judged or noted or recorded
         self._loop = ControlLoop(self._loop_config(), [link.agent for link in self._links.values()], self)
         self._scenes = {name: MarkerScene(self._spec.arm(name), name) for name in self._spec.arm_names}
