@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tasks": ("commands_info", "Tasks"),
     "schema": ("commands_info", "Schema"),
     "results": ("results_command", "Results"),
+    "analyse": ("analyse_command", "Analyse"),
     "fig3": ("commands_info", "Fig3"),
     "doctor": ("commands_info", "Doctor"),
 }

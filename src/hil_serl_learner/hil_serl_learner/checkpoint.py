@@ -26,6 +26,8 @@ from hil_serl_learner.trainer import Counters, Trainer
 FORMAT = 2
 LATEST = "latest"
 KEEP = 3
+MILESTONES = 8
+"""Older checkpoints kept besides, evenly spread over the training: its history, for the analysis."""
 MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.safetensors", "state.json"
 
 
@@ -42,7 +44,7 @@ def save(trainer: Trainer, root: Path, keep: int = KEEP) -> Path:
     Args:
         trainer: What to save.
         root: ``<run>/checkpoints``; created if missing.
-        keep: How many to keep.
+        keep: How many of the newest to keep, besides some milestones.
 
     Returns:
         The folder.
@@ -70,9 +72,26 @@ def save(trainer: Trainer, root: Path, keep: int = KEEP) -> Path:
         raise
     _point_latest(root, target.name)
     _sync(root)
-    for old in _folders(root)[:-keep]:
+    for old in surplus(_folders(root), keep):
         shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def surplus(folders: list[Path], keep: int, milestones: int = MILESTONES) -> list[Path]:
+    """Checkpoints that may go: not the newest, and not among those that spread most evenly over the training.
+
+    Args:
+        folders: ``step_XXXXXXXX``, oldest first.
+        keep: How many of the newest stay.
+        milestones: How many of the older ones stay.
+    """
+    old = folders[:-keep]
+    gone = []
+    while len(old) > milestones:
+        steps = [0, *(int(folder.name.removeprefix("step_")) for folder in old)]
+        gaps = [after - before for before, after in zip(steps[:-1], steps[2:], strict=False)]
+        gone.append(old.pop(gaps.index(min(gaps))))  # the last one is never among these
+    return gone
 
 
 def _write_files(trainer: Trainer, folder: Path) -> None:

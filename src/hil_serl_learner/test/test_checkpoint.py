@@ -151,13 +151,27 @@ def test_killed_at_any_system_call_the_earlier_checkpoint_stays_usable(
     assert json.loads((again / "state.json").read_text())["trained_step"] == trainer.trained_step
 
 
-def test_only_the_last_three_are_kept(toy, spec, tmp_path):
+def test_the_newest_are_kept_and_some_of_the_training_s_history(toy, spec, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint.surplus, "__defaults__", (2,))
     trainer = trained(toy, spec, 0)
     for step in toy.episodes(spec, 1):
         trainer.consume(step)
         if step.action is not None:
             checkpoint.save(trainer, tmp_path)
-    assert sorted(p.name for p in tmp_path.glob("step_*")) == [f"step_{n:08d}" for n in (6, 7, 8)]
+    kept = [int(p.name.removeprefix("step_")) for p in sorted(tmp_path.glob("step_*"))]
+    assert kept[-3:] == [6, 7, 8]
+    assert len(kept) == 5
+
+
+def test_milestones_spread_over_the_whole_training():
+    kept: list[Path] = []
+    for step in range(500, 60001, 500):
+        kept.append(Path(f"step_{step:08d}"))
+        kept = [folder for folder in kept if folder not in checkpoint.surplus(kept, 3)]
+    steps = [0, *(int(folder.name.removeprefix("step_")) for folder in kept[:-3])]
+    gaps = [after - before for before, after in itertools.pairwise(steps)]
+    assert len(gaps) == checkpoint.MILESTONES
+    assert max(gaps) <= 3 * 60000 / checkpoint.MILESTONES
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(toy, spec, tmp_path, monkeypatch):
