@@ -173,12 +173,19 @@ class ActionMapper:
         return result
 
     def hold(self, poses: Mapping[str, np.ndarray]) -> dict[str, ArmCommand]:
-        """Commands that keep the arms at poses (7,), and the grippers as they are."""
+        """Commands that keep the arms at poses (7,), and the grippers as they are.
+
+        A wrench controller hears no poses: no force is the nearest to holding, and keeps its watchdog quiet.
+        """
         openings = self.grippers.openings
-        return {
-            arm: ArmCommand(pose=poses[arm], gripper=openings[k] if openings else None)
-            for k, arm in enumerate(self._arms)
-        }
+        result = {}
+        for k, arm in enumerate(self._arms):
+            opening = openings[k] if openings else None
+            if self._twist:
+                result[arm] = ArmCommand(pose=poses[arm], gripper=opening)
+            else:
+                result[arm] = ArmCommand(wrench=np.zeros(6), gripper=opening)
+        return result
 
     def _wrench(self, part: np.ndarray) -> np.ndarray:
         wrench = np.zeros(6)
