@@ -43,9 +43,9 @@ class RelocationParameters:
     bin_half_y: float = 0.095
     wall: float = 0.004  # half thickness
     rim: float = 0.012  # height of the walls over the floors; an open hand reaches over them
-    range_x: float = 0.055  # +/- of the block in its bin after a full reset
-    range_y: float = 0.045
-    range_yaw: float = 0.4  # +/- 23 deg
+    range_x: float = 0.065  # +/- of the block in its bin after a full reset
+    range_y: float = 0.055
+    range_yaw: float = 0.3  # +/- 17 deg
     clear: float = 0.004  # released: distance of both pads from the block
     lost: float = 0.02  # failure: the block rests this far outside both bins
     image_gain: float = 0.15  # +/- share
