@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hil_serl_bringup import tether
-from hil_serl_bringup.graph import GraphRequest, Operator
+from hil_serl_bringup.graph import BACKWARD, GraphRequest, Operator
 from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT
 from hil_serl_bringup.robots import Robot
 from hil_serl_bringup.run_folder import RunFolder, RunFolderError
@@ -79,6 +79,20 @@ class Setup:
             values |= {"partner": str(folder.partner_file), "partner_classifier": self.partner_classifier}
         return GraphRequest(str(folder.task_file), mode, folder.path, seed=seed, **values)  # type: ignore[arg-type]
 
+    def alone(self, request: GraphRequest, folder: RunFolder, agent: str) -> GraphRequest:
+        """The graph of one of two agents without the other: the cell resets the whole scene for it."""
+        back = agent == BACKWARD
+        return replace(
+            request,
+            task=str(folder.partner_file if back else folder.task_file),
+            actor_id=f"{ACTOR_ID}_{agent}",
+            checkpoint=request.partner_checkpoint if back else request.checkpoint,
+            classifier=request.partner_classifier if back else request.classifier,
+            partner="",
+            partner_checkpoint="",
+            partner_classifier="",
+        )
+
 
 def demonstrations(session: Session, setup: Setup, count: int, number: tuple[int, int] = (1, 1)) -> Outcome:
     """Record successful episodes driven by the operator until there are `count` of them, of each agent.
@@ -140,6 +154,8 @@ def evaluation(
 ) -> list[Episode]:
     """Run episodes without operator, with the mode of the policy; returns the counted ones.
 
+    Two agents are tried one after the other in the simulator, and in turns on a robot.
+
     Args:
         session: The run.
         setup: Common settings.
@@ -151,22 +167,30 @@ def evaluation(
         folder: Folder the actor records into, default the run's.
         deterministic: Act with the policy's mode instead of samples.
     """
-    total = episodes * len(checkpoints)
-    for _ in range(3):  # the last message of an actor that ends may be lost; the episode is then run again
-        done = len(session.log.of(phase))
-        if done >= total:
-            break
-        request = setup.request(
-            folder or session.folder,
-            Mode.EVAL,
-            session.folder.seed,
-            operator=Operator.NONE,
-            checkpoint=str(checkpoints[0]),
-            partner_checkpoint=str(checkpoints[-1]) if len(checkpoints) > 1 else "",
-            deterministic=deterministic,
-            episodes=total - done,
-        )
-        session.run(request, Phase(phase, words, total, number=number))
+    chosen = folder or session.folder
+    # Trials begin from seeded initial states (Sec. 4.3). On a robot two agents reset the scene for each other.
+    apart = len(checkpoints) > 1 and setup.robot.simulated
+    total = 0
+    for agent in chosen.agents if apart else ("",):
+        total += episodes if apart else episodes * len(checkpoints)
+        for _ in range(
+            3
+        ):  # the last message of an actor that ends may be lost; the episode is then run again
+            done = len(session.log.of(phase))
+            if done >= total:
+                break
+            request = setup.request(
+                chosen,
+                Mode.EVAL,
+                session.folder.seed,
+                operator=Operator.NONE,
+                checkpoint=str(checkpoints[0]),
+                partner_checkpoint=str(checkpoints[-1]) if len(checkpoints) > 1 else "",
+                deterministic=deterministic,
+                episodes=total - done,
+            )
+            request = setup.alone(request, chosen, agent) if apart else request
+            session.run(request, Phase(phase, f"{words} {agent}".strip(), total, number=number))
     return session.log.of(phase)
 
 
@@ -213,12 +237,14 @@ def share_demonstrations(source: RunFolder, target: RunFolder) -> None:
 
 
 def film(session: Session, phase: str, bags: Path, path: Path, count: int = 3) -> str:
-    """Film the first episodes of an evaluation in the simulator.
+    """Film the first episodes of an evaluation in the simulator; of two agents, the forward one's.
 
     Returns:
         Why there is no video, empty if there is one.
     """
-    chosen = [f"{e.episode}:{e.seed}" for e in session.log.of(phase) if e.seed >= 0][:count]
+    actor = "_".join(filter(None, (ACTOR_ID, session.folder.agents[0])))
+    own = [e for e in session.log.of(phase) if e.actor_id == actor and e.seed >= 0]
+    bags, chosen = bags / actor, [f"{e.episode}:{e.seed}" for e in own[:count]]
     if not chosen:
         return "no episode with a known seed"
     arguments = [str(session.folder.task_file), str(bags), str(path), *chosen]
