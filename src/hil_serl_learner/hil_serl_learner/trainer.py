@@ -87,6 +87,7 @@ class Trainer:
         self.extractor = FeatureExtractor.from_spec(spec).to(self._device)
         config = NetworkConfig.from_spec(spec, self.extractor.cameras)
         self.algorithm = create_algorithm(algorithm, config, spec.learner, seed, device)
+        self.algorithm.return_bounds = spec.return_bounds if spec.learner.bounded_targets else None
         self.replay = Replay(
             spec, interventions_are_demonstrations=self.algorithm.interventions_are_demonstrations
         )

@@ -15,6 +15,7 @@ from hil_serl_learner.algorithms.rlpd import (
     Rlpd,
     Temperature,
     actor_loss,
+    bounded,
     critic_loss,
     temporal_difference_target,
 )
@@ -73,6 +74,17 @@ def test_actor_loss_takes_the_mean_critic():
     q = torch.tensor([[1.0, 4.0], [3.0, 0.0]])
     # mean Q = (2, 2); alpha log pi = 0.1 * (-1, -3): ((-0.1 - 2) + (-0.3 - 2)) / 2
     assert actor_loss(q, torch.tensor([-1.0, -3.0]), 0.1).item() == pytest.approx(-2.2)
+
+
+def test_targets_stay_within_the_returns_that_are_possible(toy):
+    assert bounded(torch.tensor([-0.3, 0.4, 1.7]), (0.0, 1.0)).tolist() == pytest.approx([0.0, 0.4, 1.0])
+    agent = make_agent(toy, learning_rate=1e-2)
+    agent.return_bounds = (0.0, 1.0)
+    batch = make_batch()
+    batch = Batch(**{**vars(batch), "reward": torch.full((7,), 5.0), "mask": torch.zeros(7)})
+    for _ in range(300):
+        metrics = agent.update(batch)
+    assert float(metrics["q_mean"]) == pytest.approx(1.0, abs=0.1), "unbounded it would be 5"
 
 
 def test_temperature_starts_at_its_value_and_moves_towards_the_target_entropy():

@@ -25,7 +25,9 @@ class LearnerSpec(SpecModel):
         default=20, ge=1, description="offline demonstrations recorded before training, Tables 2-12"
     )
     transitions: int | None = Field(
-        default=None, ge=1, description="RL transitions the paper needed, Tables 2-12; results are held against it"
+        default=None,
+        ge=1,
+        description="RL transitions the paper needed, Tables 2-12; results are held against it",
     )
     discount: float = Field(default=0.97, gt=0.0, lt=1.0, description="gamma, Tables 2-12")
     soft_target_update: float = Field(default=0.005, gt=0.0, le=1.0, description="tau of the Polyak average")
@@ -76,6 +78,10 @@ class LearnerSpec(SpecModel):
         default=4, ge=1, le=16, description="randomly shifted views cached per stored frame"
     )
     crop_padding: int = Field(default=2, ge=0, le=16, description="random-crop augmentation [px]")
+    bounded_targets: bool = Field(
+        default=True,
+        description="sparse rewards: TD targets are kept within the returns that are possible at all, 0 to success_reward",
+    )
     timeouts_are_terminal: bool = Field(
         default=False, description="true: the original release's treatment of time limits"
     )

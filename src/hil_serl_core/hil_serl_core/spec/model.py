@@ -219,6 +219,11 @@ class TaskSpec(SpecModel):
         }
 
     @property
+    def return_bounds(self) -> tuple[float, float] | None:
+        """Least and largest discounted return of any policy; None where the reward is not sparse."""
+        return None if self.reward.dense else (0.0, self.reward.success_reward)
+
+    @property
     def period(self) -> float:
         """Control period [s]."""
         return 1.0 / self.control.frequency
@@ -229,12 +234,7 @@ class TaskSpec(SpecModel):
         identity = self.model_dump(mode="json", include=_IDENTITY)
         # Who puts the scene back, or judges success, changes no record's meaning; the kind of number does.
         identity["reset"].pop("partner")
-        dense = self.reward.kind == "vice" or (
-            self.reward.kind == "classifier"
-            and self.reward.classifier is not None
-            and self.reward.classifier.form == "log_probability"
-        )
-        identity["reward"] = {"success_reward": self.reward.success_reward, "dense": dense}
+        identity["reward"] = {"success_reward": self.reward.success_reward, "dense": self.reward.dense}
         identity["networks"] = self.learner.model_dump(mode="json", include=_IDENTITY_OF_NETWORKS)
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

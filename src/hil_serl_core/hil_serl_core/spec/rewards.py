@@ -94,6 +94,12 @@ class RewardSpec(SpecModel):
         default=None, description="goal of kind pose; beside a classifier: an extra condition"
     )
 
+    @property
+    def dense(self) -> bool:
+        """Every step has a reward of its own; else only success brings one."""
+        log_probability = self.classifier is not None and self.classifier.form == "log_probability"
+        return self.kind == "vice" or (self.kind == "classifier" and log_probability)
+
     @model_validator(mode="after")
     def _complete(self) -> RewardSpec:
         if self.kind in ("classifier", "vice") and self.classifier is None:

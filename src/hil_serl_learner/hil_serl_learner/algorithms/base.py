@@ -23,6 +23,7 @@ class Algorithm(ABC):
         policy: The networks the actor runs.
         critics: Its critics; None for an algorithm that has none.
         optimizers: Adam by group, as checkpoints name them.
+        return_bounds: Least and largest possible return, which targets are kept in; None for no bounds.
     """
 
     demonstration_share: float = 0.5
@@ -31,6 +32,7 @@ class Algorithm(ABC):
 
     policy: PolicyNetwork
     critics: CriticEnsemble | None = None
+    return_bounds: tuple[float, float] | None = None
     optimizers: dict[str, FlatAdam]
 
     @abstractmethod

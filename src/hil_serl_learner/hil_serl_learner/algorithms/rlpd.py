@@ -27,6 +27,11 @@ def temporal_difference_target(reward: Tensor, mask: Tensor, next_q: Tensor, dis
     return reward + discount * mask * next_q.amin(dim=0)
 
 
+def bounded(target: Tensor, bounds: tuple[float, float] | None) -> Tensor:
+    """A target (B,) kept within the returns that are possible; with long interventions critics run far beyond them."""
+    return target if bounds is None else target.clamp(*bounds)
+
+
 def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     """Mean squared error over members and batch, eq. (1); (E, B) and (B,)."""
     return (q - target).square().mean()
@@ -174,8 +179,11 @@ class Rlpd(Algorithm):
         target_embedding = self._target.encoder(batch.next_features, batch.next_state)
         next_q = self._target.ensemble(target_embedding, action)
         critic = temporal_difference_target(batch.reward, batch.mask, next_q, self._learner.discount)
-        grasp = None if self._grasp is None else self._grasp.targets(batch, embedding, target_embedding)
-        return _Targets(critic, grasp, log_prob)
+        grasp = None
+        if self._grasp is not None:
+            largest = None if self.return_bounds is None else self.return_bounds[1]
+            grasp = self._grasp.targets(batch, embedding, target_embedding, largest)
+        return _Targets(bounded(critic, self.return_bounds), grasp, log_prob)
 
     def _update_actor(
         self, batch: Batch, cameras: Tensor, projected: Tensor, next_log_prob: Tensor
