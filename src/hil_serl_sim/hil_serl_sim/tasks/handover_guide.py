@@ -59,9 +59,9 @@ class HandoverGuide(Guide):
     habits: ClassVar = {
         "reaction": (0.1, 0.2),  # a rehearsed sequence: the next move is known before it is seen to be due
         "foresight": (0.7, 0.85),  # the arms of this task follow a command faster
-        "patience_steps": (4, 7),  # a bar in two hands does not wait
-        "correction_steps": (25, 45),  # who takes a bar over in mid-air brings it home
-        "rest_steps": (2, 4),
+        "patience_steps": (5, 8),  # a bar in two hands does not wait
+        "correction_steps": (12, 20),  # who takes a bar over in mid-air brings it home
+        "rest_steps": (4, 8),
     }
     hover = 0.042  # [m] tcp above the bar on the way to it
     clearance = 0.028  # [m] tcp above the bar at which fingertips pass over it
@@ -70,7 +70,7 @@ class HandoverGuide(Guide):
     reach = 0.018  # [m] along the bar
     turned = 0.2  # [rad]
     low = 0.028  # [m] under the place to go to, when a bar is lifted before it is moved aside
-    offered = 0.05  # [m] from the meeting place, when the other hand comes down
+    offered = 0.012  # [m] below the meeting place, from where on the other hand takes it
     backed_off = 0.05  # [m] that the giver moves away after letting go
     corridor = 0.09  # [m] beside the bar that a sensible approach stays in
 
@@ -104,18 +104,14 @@ class HandoverGuide(Guide):
         bar[:3] += bias[:3]
         stage = self.stage(view)
         if stage is Stage.PICK:
-            wait = self._over_free_end(bar)
             return {
                 GIVER: self._approach(view, GIVER, bar, tolerance),
-                TAKER: self._open_at(view, TAKER, wait, bar),
+                TAKER: self._wait(view, bar, tolerance),
             }
         if stage is Stage.OFFER:
             offer = self._carry(view, GIVER, bar, self._meeting)
-            y, z = bar[1] - self._meeting[0], bar[2] - self._meeting[1]
-            near = float(np.hypot(y, z)) < tolerance * self.offered
-            take = self._approach(view, TAKER, bar, tolerance)
-            if not near:
-                take = self._open_at(view, TAKER, self._over_free_end(bar), bar)
+            low = self._meeting[1] - bar[2] > tolerance * self.offered
+            take = self._wait(view, bar, tolerance) if low else self._approach(view, TAKER, bar, tolerance)
             return {GIVER: offer, TAKER: take}
         if stage is Stage.RELEASE:
             return {
@@ -124,7 +120,7 @@ class HandoverGuide(Guide):
             }
         away = view.tcp[GIVER].copy()
         away[1] -= self.backed_off
-        giver = self._open_at(view, GIVER, away[:3], None)
+        giver = self._open_at(view, GIVER, away)
         return {GIVER: giver, TAKER: self._carry(view, TAKER, bar, self._goal)}
 
     def resting(self, view: SceneView) -> bool:
@@ -208,16 +204,17 @@ class HandoverGuide(Guide):
         closing = self._around(grasp) and grasp.opening < self._let_go
         return Intent(self._on_bar(arm, bar, height), gripper=-1.0 if ready or closing else 0.0)
 
-    def _over_free_end(self, bar: np.ndarray) -> np.ndarray:
-        """(3,) where the taker waits: over the place where the bar's free end will come."""
-        return np.array([bar[0], self._meeting[0] + self._offset[TAKER], self._meeting[1] + self.hover])
+    def _wait(self, view: SceneView, bar: np.ndarray, tolerance: float) -> Intent:
+        """The taker's open fingers stand over the bar's free end, where the giver will lift it to."""
+        grasp = self._grasp(view, TAKER, bar)
+        pose = self._on_bar(TAKER, bar, 0.0)
+        beside = abs(grasp.across) > tolerance * self.centred or abs(grasp.turn) > tolerance * self.turned
+        pose[2] = self._meeting[1] + (self.clearance if beside else 0.0)
+        return self._open_at(view, TAKER, pose)
 
-    def _open_at(self, view: SceneView, arm: str, place: np.ndarray, bar: np.ndarray | None) -> Intent:
-        turn = geometry.rotation_of(view.tcp[arm])
-        if bar is not None:
-            turn = self._level(bar) * self._hand_on_bar(arm)
+    def _open_at(self, view: SceneView, arm: str, pose: np.ndarray) -> Intent:
         wide = view.gripper[arm] > self._let_go
-        return Intent(geometry.make_pose(place, turn), gripper=0.0 if wide else 1.0)
+        return Intent(pose, gripper=0.0 if wide else 1.0)
 
     def _carry(self, view: SceneView, arm: str, bar: np.ndarray, to: tuple[float, float]) -> Intent:
         """Move a hand such that the bar's centre comes to (y, z), first off the rail."""

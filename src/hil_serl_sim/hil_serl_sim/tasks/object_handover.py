@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Object handover (paper Table 9): one arm picks a bar up and hands it to the other, which carries it off.
 
-The arms face each other. The bar lies on a narrow rail that only the right arm reaches; the left arm's basket is
-out of the right arm's reach, so the bar has to change hands in the air. Both grasps hold by friction alone. Rail,
+The arms face each other. The bar lies on a narrow rail, down to which only the right arm reaches; the left arm's
+basket is out of the right arm's reach, so the bar has to change hands in the air. Both grasps hold by friction alone. Rail,
 bar and both starts differ from episode to episode by more than an open gripper forgives, and proprioception is
 relative to the start, so each hand has to look.
 """
@@ -31,7 +31,7 @@ class HandoverParameters:
     bar_width: float = 0.024
     bar_mass: float = 0.08  # [kg]
     grasp_offset: float = 0.055  # from the bar's centre to where each hand takes it
-    rail_y: float = -0.10  # centre of rail and bar
+    rail_y: float = -0.03  # centre of rail and bar
     rail_height: float = 0.188  # of the rail's top
     rail_width: float = 0.012  # fingers reach down beside it
     cheek_height: float = 0.016  # above the rail's top: a bar that is only knocked stays
@@ -40,12 +40,12 @@ class HandoverParameters:
     range_x: float = 0.03  # +/- across the bar
     range_y: float = 0.01  # +/- along it
     range_yaw: float = 0.08  # +/- 4.6 deg
-    meeting_y: float = -0.02  # where a sensible person offers the bar: its centre
-    meeting_height: float = 0.245
-    basket_y: float = 0.15
-    basket_near: float = 0.05  # success: the bar's centre is beyond
+    meeting_y: float = -0.03  # where a sensible person offers the bar: its centre
+    meeting_height: float = 0.248
+    basket_y: float = 0.14
+    basket_near: float = 0.04  # success: the bar's centre is beyond
     basket_half_x: float = 0.08
-    basket_half_y: float = 0.11
+    basket_half_y: float = 0.10
     basket_height: float = 0.10  # of its floor
     carried_height: float = 0.19  # success: the bar is no lower
     lost_height: float = 0.185  # failure: the bar is lower
