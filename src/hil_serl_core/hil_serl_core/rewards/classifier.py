@@ -132,7 +132,8 @@ class ClassifierReward:
 
     An observation is positive if p(success) reaches the threshold and the pose test, if there is one, holds; success
     after ``confirm_steps`` positive observations in a row. With ``form: log_probability`` the reward of every step is
-    r(s) = log p(success | s), cut below (SERL, Sec. 4.2).
+    r(s) = log p(success | s), cut below (SERL, Sec. 4.2); success itself brings the task's success reward, because
+    records tell a solved episode by its last reward being positive.
 
     Attributes:
         probabilities: (classes,) of the latest observation, for people and diagnostics.
@@ -171,7 +172,7 @@ class ClassifierReward:
         failure = (
             not success and bool(self._failure) and lost >= self._classifier.description.failure_threshold
         )
-        if self._section.form == "binary":
+        if self._section.form == "binary" or success:
             return Outcome(success=success, failure=failure)
         return Outcome(
             success=success, failure=failure, reward=log_probability(p, self._section.least_log_probability)
