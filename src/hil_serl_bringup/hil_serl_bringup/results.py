@@ -139,6 +139,8 @@ def run_cell(cell: Cell, setup: Setup, budget: Budget, root: Path, store: Store)
             demos = [e for e in running.log.of("record_demos") if e.success]
         phases.share_demonstrations(source, folder)
     reference = store.read(replace(cell, method="hil_serl"))
+    if reference is not None and reference["settings"] != fingerprint(task):
+        reference = None  # of other settings
     with session(folder) as running:
         if not folder.is_done("train"):
             _train(running, setup, budget.rule(task, method.name, reference))

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results page: what is run, what is kept, and what the page says of it."""
 
+import contextlib
 import dataclasses
 import math
 from pathlib import Path
 
 import pytest
+from test_demo import PlayedSession
 
+from hil_serl_bringup import results
+from hil_serl_bringup.graph import Operator
 from hil_serl_bringup.paper import HOURS, REPORTED
+from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.report import wilson
-from hil_serl_bringup.results import Budget, Cell, Store, curve, fingerprint, finished
+from hil_serl_bringup.results import Budget, Cell, Store, curve, fingerprint, finished, run_cell
 from hil_serl_bringup.results_command import Results, command_line
 from hil_serl_bringup.results_page import draw_task, page
 from hil_serl_bringup.statistics import Episode
@@ -100,6 +105,64 @@ def test_budget_is_the_papers_transitions_unless_told_and_hg_dagger_gets_the_epi
         alone.reason(episodes, 1.0, 9000) is None
     )  # success of its training, with interventions, says little
     assert math.isinf(alone.max_episodes)
+
+
+@pytest.fixture
+def played(monkeypatch, tmp_path):
+    """Runs cells with sessions that play their episodes themselves; returns what was asked of them."""
+    requests = []
+
+    @contextlib.contextmanager
+    def session(folder):
+        running = PlayedSession(folder)
+        running.requests = requests
+        yield running
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(results, "session", session)
+    return requests
+
+
+def run(cell: Cell, budget: Budget | None = None) -> dict:
+    return run_cell(
+        cell, Setup(), budget or Budget(episodes=5, demonstrations=4), Path("runs"), Store(Path("cells"))
+    )
+
+
+def test_methods_of_one_task_and_seed_share_their_demonstrations(played):
+    result = run(Cell("ram_insertion", "hil_serl", 3))
+    run(Cell("ram_insertion", "serl", 3))
+    assert [name for name, _ in played] == ["record_demos", "train", "eval", "train", "eval"]
+    assert [request.operator for name, request in played if name == "train"] == [
+        Operator.SCRIPTED,
+        Operator.NONE,
+    ]
+    assert {request.seed for _, request in played} == {3}
+    assert result["agents"][0]["successes"] == 5
+    assert result["training"]["episodes"] == 30
+    assert result["demonstrations"]["episodes"] == 4
+
+
+def test_an_offline_method_runs_no_robot_and_one_from_scratch_no_demonstrations(played):
+    run(Cell("ram_insertion", "bc", 0))
+    run(Cell("ram_insertion", "rlpd_scratch", 0))
+    names = [name for name, _ in played]
+    assert names == ["record_demos", "train", "eval", "train", "eval"]
+    assert [request.actor for name, request in played if name == "train"] == [False, True]
+
+
+def test_an_interrupted_cell_goes_on_and_one_of_an_older_task_file_begins_anew(played, monkeypatch):
+    one = Cell("ram_insertion", "hil_serl", 0)
+    run(one)
+    played.clear()
+    run(one)  # as if interrupted before its result was written
+    assert not played
+    learner = TASK.learner.model_copy(update={"learning_rate": 1e-3})
+    changed = TASK.model_copy(update={"learner": learner})
+    monkeypatch.setattr(results, "find_task", lambda name: changed)
+    run(one)
+    assert [name for name, _ in played] == ["record_demos", "train", "eval"]
+    assert Path("runs/ram_insertion-hil_serl-seed0.old0").is_dir()
 
 
 def test_the_page_has_our_numbers_beside_the_papers_and_says_what_is_missing():
