@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,14 @@ def test_episodes_stay_on_their_side_when_some_are_added() -> None:
     before = {s.episode_key for s, out in zip(samples(20), held_out(samples(20), 2), strict=True) if out}
     after = {s.episode_key for s, out in zip(samples(24), held_out(samples(24), 2), strict=True) if out}
     assert len(before & after) >= len(before) - 1
+
+
+def test_what_a_person_added_is_trained_on() -> None:
+    data = samples(12)
+    before = {s.episode for s, out in zip(data, held_out(data, 2), strict=True) if out}
+    wrong = sorted(before)[0]
+    data = [replace(s, added=s.episode == wrong and s.step_index == 4) for s in data]
+    assert wrong not in {s.episode for s, out in zip(data, held_out(data, 2), strict=True) if out}
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def held_out(
     """Which samples are held out.
 
     Episodes are drawn by a hash of their name, so that adding data later moves few of them to the other side, and the
-    threshold of a retrained classifier is chosen on much the same data. Each class is on both sides.
+    threshold of a retrained classifier is chosen on much the same data. Each class is on both sides. Episodes of which a
+    person added steps are trained on: what is held out would not be cured.
 
     Args:
         samples: Enough of them, see :func:`check_enough`.
@@ -71,15 +72,17 @@ def held_out(
     labels: dict[str, set[int]] = defaultdict(set)
     for sample in samples:
         labels[sample.episode_key].add(sample.label)
-    order = sorted(labels, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
+    added = {sample.episode_key for sample in samples if sample.added}
+    order = sorted(labels.keys() - added, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
     strata: dict[frozenset[int], list[str]] = defaultdict(list)
     for key in order:
         strata[frozenset(labels[key])].append(key)
     held = {key for keys in strata.values() for key in keys[: round(share * len(keys))]}
     for label in range(classes):
         having = [key for key in order if label in labels[key]]
-        if not held.intersection(having):
+        trained = any(label in labels[key] for key in added)
+        if having and not held.intersection(having):
             held.add(having[0])
-        elif held.issuperset(having):
+        elif having and held.issuperset(having) and not trained:
             held.discard(having[-1])
     return np.array([sample.episode_key in held for sample in samples])
