@@ -118,7 +118,7 @@ def label_help(task: TaskSpec, operator: Operator, path: Path) -> str:
         return "The scripted operator does the task, misses it and strays; the simulator's truth labels every step."
     button = task.intervention.success_button
     how = (
-        "the label key"
+        "the key y"
         if operator is Operator.KEYBOARD
         else f"button {button} (counted from 0) of the device"
     )
