@@ -178,7 +178,7 @@ class GymCell:
         space = self._environment.action_space
         observation, reward, terminated, _, info = self._environment.step(action.astype(space.dtype))
         named = next((bool(info[key]) for key in _SUCCESS if key in info), None)
-        success = bool(terminated and reward > 0.0) if named is None else named
+        success = bool(terminated and float(reward) > 0.0) if named is None else named
         self._present = _Present(observation, success, bool(terminated) and not success)
 
     def _action(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict
+from gymnasium.spaces import Box, Dict, Space
 
 from hil_serl_core.action import ActionMapper, GripperStates
 from hil_serl_core.observation import ArmSample, Observation, ObservationAssembler
@@ -49,8 +49,12 @@ class CellEnv(gymnasium.Env):
         self._mapper = ActionMapper(self.task, self._grippers)
         self._reset_poses: dict[str, np.ndarray] = {}
         self._steps = 0
-        cameras = {c.name: Box(0, 255, (c.size, c.size, 3), np.uint8) for c in self.task.cameras}
-        state = {part: Box(-np.inf, np.inf, (n,), np.float32) for part, n in self.task.state_sizes.items()}
+        cameras: dict[str, Space] = {
+            c.name: Box(0, 255, (c.size, c.size, 3), np.uint8) for c in self.task.cameras
+        }
+        state: dict[str, Space] = {
+            part: Box(-np.inf, np.inf, (n,), np.float32) for part, n in self.task.state_sizes.items()
+        }
         self.observation_space = Dict({"images": Dict(cameras), "state": Dict(state)})
         self.action_space = Box(-1.0, 1.0, (self.task.action_size,), np.float32)
 
