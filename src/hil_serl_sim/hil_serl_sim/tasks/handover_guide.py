@@ -141,7 +141,7 @@ class HandoverGuide(Guide):
         return abs(bar[1] - self._goal[0])
 
     def strayed(self, view: SceneView) -> bool:
-        """A hand closed on nothing, left the bar's surroundings, or the bar slips out of place."""
+        """A hand has closed on nothing, turned away from the bar or left its surroundings."""
         bar = view.poses["bar"]
         for arm in (GIVER, TAKER):
             grasp = self._grasp(view, arm, bar)
