@@ -14,7 +14,7 @@ from hil_serl_bringup.run_folder import RunFolder
 from hil_serl_core.step import Step
 from hil_serl_ros.bag import read_steps
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 TASK = "object_relocation"
 AGENTS = ("forward", "backward")
 
@@ -73,7 +73,7 @@ def test_a_killed_learner_ends_the_run_and_resume_goes_on_with_both(demonstratio
         return recorded_episodes(run / "bags" / "train" / f"actor_0_{agent}", "train")
 
     process = start("train", "--task", TASK, "--demos", demonstrations, "--run-dir", run, "--minutes", 30)
-    wait_for(lambda: trained("backward") or process.poll() is not None)
+    wait_for(lambda: trained("backward") or process.poll() is not None, 420)
     assert process.poll() is None, end(process, 10)
     kill(run, "learner_backward")
     output = end(process, 120)
@@ -83,7 +83,7 @@ def test_a_killed_learner_ends_the_run_and_resume_goes_on_with_both(demonstratio
     before = {agent: trained(agent) for agent in AGENTS}
 
     process = start("train", "--resume", run, "--minutes", 30)
-    wait_for(lambda: process.poll() is not None or len(trained("forward")) > len(before["forward"]))
+    wait_for(lambda: process.poll() is not None or len(trained("forward")) > len(before["forward"]), 420)
     process.send_signal(signal.SIGINT)
     output = end(process, 120)
     assert process.returncode == 130, output
