@@ -65,6 +65,14 @@ def _overview(
             own = [c for c in by_task.get(task, ()) if c["method"] == method]
             cells += [_share(own) if own else "not run", _paper_success(task, method)]
         lines.append("| " + " | ".join(cells) + " |")
+    notes = [
+        f"{task} by {method}: {reported.note}"
+        for task in tasks
+        for method in methods
+        if (reported := REPORTED.get(task, {}).get(method)) is not None and reported.note
+    ]
+    if notes:
+        lines += ["", f"\\* in the paper under other conditions; {'; '.join(notes)}."]
     return "\n".join(lines) + "\n"
 
 

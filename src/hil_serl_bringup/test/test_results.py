@@ -180,6 +180,7 @@ def test_the_page_has_our_numbers_beside_the_papers_and_says_what_is_missing():
     row = next(line for line in text.splitlines() if line.startswith("| hil_serl |"))
     assert "100 % (93 % to 100 %, n = 50) | 100 % | 2.5 s | 4.8 s | 9,000 | 10.0 |" in row
     assert "| offline |" in text
+    assert "\\* in the paper under other conditions; ram_insertion by serl: 200 demonstrations;" in text
     assert "- ram_insertion: serl, hg_dagger\n- object_flip: hil_serl, serl, hg_dagger, bc" in text
 
 
