@@ -62,6 +62,18 @@ def test_pose_holds_inside_every_tolerance_only() -> None:
     assert not reward.judge(observation(rotation=tuple(turned.as_rotvec()))).success
 
 
+def test_tilt_leaves_yaw_free() -> None:
+    test = PoseTest(PoseRewardSpec(rotation=(math.pi, 0.0, 0.0), tilt_tolerance=0.02))
+    down = Rotation.from_rotvec((math.pi, 0.0, 0.0))
+
+    def turned(*angles: float) -> Observation:
+        return observation(rotation=tuple((down * Rotation.from_rotvec(angles)).as_rotvec()))
+
+    assert test.holds(turned(0.0, 0.0, 0.5))
+    assert test.holds(turned(0.019, 0.0, 0.0))
+    assert not test.holds(turned(0.0, 0.021, 0.0))
+
+
 def test_pose_height_and_gripper_of_the_named_arm() -> None:
     test = PoseTest(PoseRewardSpec(arm="left", minimum_height=0.04, gripper=(0.4, 1.0)))
     assert test.holds(observation((0.0, 0.0, 0.05), gripper=0.5, arm="left"))
@@ -74,6 +86,8 @@ def test_pose_height_and_gripper_of_the_named_arm() -> None:
     ("section", "reason"),
     [
         ({"position": [0.5, 0.0, 0.2]}, "belong together"),
+        ({"rotation": [3.1, 0.0, 0.0]}, "belongs together with"),
+        ({"tilt_tolerance": 0.1}, "belongs together with"),
         ({"minimum_height": 0.3, "maximum_height": 0.2}, "must be below"),
         ({"gripper": [0.9, 0.1]}, "smallest, largest"),
         ({}, "at least one condition"),

@@ -52,10 +52,14 @@ class PoseTest:
         return bool(above and (spec.maximum_height is None or position[2] <= spec.maximum_height))
 
     def _rotation(self, tcp_pose: np.ndarray) -> bool:
-        if self._goal is None or self._spec.rotation_tolerance is None:
+        if self._goal is None:
             return True
-        angle = (self._goal.inv() * geometry.rotation_of(tcp_pose)).magnitude()
-        return bool(angle <= self._spec.rotation_tolerance)
+        turn, spec = self._goal.inv() * geometry.rotation_of(tcp_pose), self._spec
+        tilt = np.arccos(np.clip(turn.as_matrix()[2, 2], -1.0, 1.0))
+        upright = spec.tilt_tolerance is None or tilt <= spec.tilt_tolerance
+        return bool(
+            upright and (spec.rotation_tolerance is None or turn.magnitude() <= spec.rotation_tolerance)
+        )
 
     def _gripper(self, opening: float) -> bool:
         if self._spec.gripper is None:

@@ -20,6 +20,10 @@ class PoseRewardSpec(SpecModel):
     )
     rotation: Vector3 | None = Field(default=None, description="goal orientation, rotation vector [rad]")
     rotation_tolerance: Positive | None = Field(default=None, description="largest angle from it [rad]")
+    tilt_tolerance: Positive | None = Field(
+        default=None,
+        description="largest angle of the tool's z axis from that of rotation, whatever its yaw [rad]",
+    )
     minimum_height: float | None = Field(default=None, description="least z of the tcp, base frame [m]")
     maximum_height: float | None = Field(default=None, description="largest z of the tcp, base frame [m]")
     gripper: tuple[NonNegative, NonNegative] | None = Field(
@@ -28,9 +32,10 @@ class PoseRewardSpec(SpecModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> PoseRewardSpec:
-        for goal, tolerance in (("position", "position_tolerance"), ("rotation", "rotation_tolerance")):
-            if (getattr(self, goal) is None) != (getattr(self, tolerance) is None):
-                raise ValueError(f"{goal} and {tolerance} belong together: give both or neither")
+        if (self.position is None) != (self.position_tolerance is None):
+            raise ValueError("position and position_tolerance belong together: give both or neither")
+        if (self.rotation is None) != (self.rotation_tolerance is None and self.tilt_tolerance is None):
+            raise ValueError("rotation belongs together with rotation_tolerance or tilt_tolerance")
         low, high = self.minimum_height, self.maximum_height
         if low is not None and high is not None and low >= high:
             raise ValueError(f"minimum_height {low} must be below maximum_height {high}")
