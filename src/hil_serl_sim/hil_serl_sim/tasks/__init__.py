@@ -7,6 +7,7 @@ from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.twin import Twin
 
 _TWINS = {
+    "object_flip": "ObjectFlip",
     "object_handover": "ObjectHandover",
     "object_relocation": "ObjectRelocation",
     "ram_insertion": "RamInsertion",
