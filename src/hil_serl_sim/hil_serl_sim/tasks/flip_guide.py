@@ -42,6 +42,7 @@ class FlipGuide(Guide):
         "reaction": (0.0, 0.0),
         "hand_rate": 2.0,
         "pause_chance": 0.0,
+        "patience_steps": (20, 28),  # stepping in mid-swing does harm (Sec. 4.3)
         "strength": (0.85, 1.15),
         "tremor": 0.08,
     }
