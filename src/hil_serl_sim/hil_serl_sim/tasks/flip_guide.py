@@ -47,17 +47,17 @@ class FlipGuide(Guide):
         "tremor": 0.08,
     }
     gathered = 0.034  # [m] forward of the middle: the slab is at the far wall
-    lean = (-0.33, -0.15)  # pitch on the way there [rad], and how much more while the slab is far from it
-    lean_gain = (2.6, 0.36)  # torque_y per radian and per rad/s
-    jerk = -0.5  # force_x that drags the pan from under the slab
-    come_back = (-3.0, 3.0)  # force_x, force_z per metre from the start
-    steady_rate, ready_pitch = 0.8, -0.25  # [rad/s], [rad] when the flick may begin
-    flick = (1.0, 0.0, 1.0, 0.0)  # forces; torque and its change with pitch [1/rad]
-    swing_rate, brake_pitch = 1.5, 0.45  # [rad/s] the flick is under way; [rad] and ends
-    brake = (0.5, 0.75, -0.9)
+    lean = (-0.37, -0.15)  # pitch on the way there [rad], and how much more while the slab is far from it
+    lean_gain = (2.18, 0.36)  # torque_y per radian and per rad/s
+    jerk = -0.43  # force_x that drags the pan from under the slab
+    come_back = (-2.33, 3.0)  # force_x, force_z per metre from the start
+    steady_rate, ready_pitch = 0.8, -0.282  # [rad/s], [rad] when the flick may begin
+    flick = (1.03, 0.0, 0.95, 0.0)  # forces; torque and its change with pitch [1/rad]
+    swing_rate, brake_pitch = 1.5, 0.47  # [rad/s] the flick is under way; [rad] and ends
+    brake = (0.65, 0.75, -0.79)
     gain = (1.6, 0.22)  # torque_y per radian and per rad/s, in the air and afterwards
     catch_pitch = 0.0
-    follow = (0.0, 40.0, 0.2)  # force_x and its change with the slab's place [1/m]; force_z
+    follow = (0.028, 29.9, 0.2)  # force_x and its change with the slab's place [1/m]; force_z
     level = 0.86  # torque_y per radian of the hand's pitch
 
     def __init__(self, half_height: float, start: np.ndarray):
