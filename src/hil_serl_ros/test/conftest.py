@@ -26,7 +26,7 @@ def build_step(sequence: int, *, size: int = 4, **changes: Any) -> Step:
         "step_index": sequence % 10,
         "frames": {f"wrist_{i}": rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for i in (1, 2)},
         "state": {"tcp_pose": rng.normal(size=6).astype(np.float32), "gripper": np.zeros(1, np.float32)},
-        "tcp_pose": np.concatenate([rng.normal(size=3), [0.0, 0.0, 0.0, 1.0]]),
+        "tcp_poses": np.concatenate([rng.normal(size=3), [0.0, 0.0, 0.0, 1.0]])[None],
         "action": rng.uniform(-1, 1, 6).astype(np.float32),
         "policy_action": None,
         "source": Source.HUMAN,

@@ -146,7 +146,7 @@ def test_message_that_contradicts_itself_names_the_field(
         ({"frames": {"wrist_1": np.zeros((4, 4), np.uint8)}}, r"frames\[wrist_1\]"),
         ({"frames": {"wrist_1": np.zeros((4, 4, 3), np.float32)}}, r"frames\[wrist_1\]"),
         ({"state": {"gripper": np.zeros((1, 1), np.float32)}}, r"state\[gripper\]"),
-        ({"tcp_pose": np.zeros(6)}, "tcp_pose"),
+        ({"tcp_poses": np.zeros((1, 6))}, "tcp_poses"),
         ({"action": np.zeros((2, 3), np.float32)}, "action"),
         ({"sequence": -1}, "sequence: -1"),
         ({"step_index": 2**32}, "step_index"),
