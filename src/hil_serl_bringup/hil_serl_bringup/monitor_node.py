@@ -35,7 +35,7 @@ class MonitorNode:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         for kind, name, profile, handler in (
-            (EpisodeSummary, names.EPISODE, qos.EPISODE, "on_episode"),
+            (EpisodeSummary, names.EPISODE, qos.EPISODE_LIVE, "on_episode"),
             (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
             (LearnerStatus, f"{FORWARD}/{names.LEARNER_STATUS}", qos.LEARNER_STATUS, "on_learner_status"),
             (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),

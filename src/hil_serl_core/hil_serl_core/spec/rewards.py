@@ -109,6 +109,9 @@ class RewardSpec(SpecModel):
     def _complete(self) -> RewardSpec:
         if self.kind in ("classifier", "vice") and self.classifier is None:
             raise ValueError(f"reward kind '{self.kind}' needs a 'classifier' section")
-        if self.kind == "pose" and self.pose is None:
-            raise ValueError("reward kind 'pose' needs a 'pose' section")
+        if self.kind == "pose" and (self.pose is None or self.pose.position is None):
+            # Heights, tilts and openings alone are checks beside a classifier: most states pass them.
+            raise ValueError(
+                "reward kind 'pose' needs a 'pose' section with the goal's position and its tolerance"
+            )
         return self
