@@ -40,7 +40,7 @@ def test_a_reward_that_cannot_be_had_is_refused(options, task, simulated, messag
 
 def test_a_reward_that_the_task_file_does_not_describe_is_refused():
     with pytest.raises(TaskFileError, match=r"(?s)with --reward pose.*needs a 'pose' section"):
-        RewardOptions("pose").judged(TWIN, simulated=True)
+        RewardOptions("pose").judged(load_task(TASKS / "sim" / "object_handover.yaml"), simulated=True)
 
 
 def test_a_method_that_cannot_use_the_reward_is_refused():

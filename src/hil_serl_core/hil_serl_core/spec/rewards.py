@@ -30,6 +30,11 @@ class PoseRewardSpec(SpecModel):
         default=None, description="smallest and largest opening, 0 closed to 1 open"
     )
 
+    @property
+    def names_a_place(self) -> bool:
+        """It can be a goal of its own; a tilt or an opening alone is only a check beside a classifier."""
+        return any(value is not None for value in (self.position, self.minimum_height, self.maximum_height))
+
     @model_validator(mode="after")
     def _says_something(self) -> PoseRewardSpec:
         if (self.position is None) != (self.position_tolerance is None):
@@ -109,9 +114,9 @@ class RewardSpec(SpecModel):
     def _complete(self) -> RewardSpec:
         if self.kind in ("classifier", "vice") and self.classifier is None:
             raise ValueError(f"reward kind '{self.kind}' needs a 'classifier' section")
-        if self.kind == "pose" and (self.pose is None or self.pose.position is None):
-            # Heights, tilts and openings alone are checks beside a classifier: most states pass them.
+        if self.kind == "pose" and (self.pose is None or not self.pose.names_a_place):
             raise ValueError(
-                "reward kind 'pose' needs a 'pose' section with the goal's position and its tolerance"
+                "reward kind 'pose' needs a 'pose' section that names a place: position, minimum_height or "
+                "maximum_height"
             )
         return self
