@@ -117,11 +117,7 @@ def label_help(task: TaskSpec, operator: Operator, path: Path) -> str:
     if operator is Operator.SCRIPTED:
         return "The scripted operator does the task, misses it and strays; the simulator's truth labels every step."
     button = task.intervention.success_button
-    how = (
-        "the key y"
-        if operator is Operator.KEYBOARD
-        else f"button {button} (counted from 0) of the device"
-    )
+    how = "the key y" if operator is Operator.KEYBOARD else f"button {button} (counted from 0) of the device"
     return (
         f"Drive the task; hold {how} as long as the state shows success, every other step counts as no success. "
         "Keep the part where it belongs for some seconds, pull it out again, miss on purpose, stray. "

@@ -59,7 +59,9 @@ METHODS: dict[str, Method] = {
     for method in (
         Method("hil_serl", "RLPD with demonstrations and interventions", True, True, True, True),
         Method("serl", "RLPD with demonstrations, nobody intervenes", True, False, True, True),
-        Method("rlpd_scratch", "RL from scratch: no demonstrations, nobody intervenes", False, False, True, True),
+        Method(
+            "rlpd_scratch", "RL from scratch: no demonstrations, nobody intervenes", False, False, True, True
+        ),
         Method("bc", "behaviour cloning on the demonstrations", True, False, False, False),
         Method("hg_dagger", "cloning of demonstrations and interventions", True, True, True, False),
     )
