@@ -71,6 +71,7 @@ REPORTED: dict[str, dict[str, Reported]] = {
     "object_flip": {
         "hil_serl": Reported(100, 3.8),
         "serl": Reported(100, note=_MANY),
+        "hg_dagger": Reported(46),
         "bc": Reported(46, 3.9, note=_MANY),
         "rlpd_scratch": Reported(0),
     },

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from hil_serl_core import geometry
 from hil_serl_core.observation import ArmSample
+from hil_serl_core.spec import ArmSpec, TaskSpec
 from hil_serl_core.spec.action import WRENCH_AXES, GripperSpec
-from hil_serl_core.spec.model import ArmSpec, TaskSpec
 
 CLOSE, STAY, OPEN = -1.0, 0.0, 1.0
 """Gripper commands in an action vector."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.spec.action import WRENCH_AXES
-from hil_serl_core.spec.model import TaskSpec
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from hil_serl_core.action import ActionLayout, GripperStates
 from hil_serl_core.arbiter import Arbitration, InterventionArbiter, OperatorInput
 from hil_serl_core.observation import Observation
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Source, Step
 
 

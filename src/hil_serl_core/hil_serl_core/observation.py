@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from hil_serl_core import geometry
-from hil_serl_core.spec.model import STATE_PART_SIZES, CameraSpec, TaskSpec
+from hil_serl_core.spec import CameraSpec, TaskSpec
+from hil_serl_core.spec.model import STATE_PART_SIZES
 
 STATE_PARTS = STATE_PART_SIZES
 """State parts and their sizes.

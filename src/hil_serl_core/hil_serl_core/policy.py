@@ -15,7 +15,7 @@ from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
 from hil_serl_core.nn.features import FeatureExtractor
 from hil_serl_core.nn.grasp_critic import GraspCritic
 from hil_serl_core.nn.observation import StateLayout
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 
 
 class PolicyNetwork(nn.Module):

@@ -18,7 +18,7 @@ from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_core.nn.features import FeatureExtractor
 from hil_serl_core.nn.observation import StateLayout
 from hil_serl_core.policy import PolicyNetwork
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 from hil_serl_learner import checkpoint
 from hil_serl_learner.algorithms import create_algorithm

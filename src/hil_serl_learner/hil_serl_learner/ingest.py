@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 
 # Records held for one actor while an earlier one is missing; what is beyond is sent again anyway.

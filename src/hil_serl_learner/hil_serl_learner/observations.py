@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hil_serl_core.nn.features import FeatureExtractor
-from hil_serl_core.spec.model import LearnerSpec
+from hil_serl_core.spec import LearnerSpec
 from hil_serl_core.step import Step
 from hil_serl_learner.augmentation import draw_offsets, shift, view_offsets
 from hil_serl_learner.batch import Batch

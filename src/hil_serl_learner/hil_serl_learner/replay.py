@@ -15,7 +15,7 @@ import numpy as np
 
 from hil_serl_core.action import ActionLayout
 from hil_serl_core.nn.observation import StateLayout
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Source, Step
 from hil_serl_learner.index_list import IndexList
 

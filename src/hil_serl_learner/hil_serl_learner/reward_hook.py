@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hil_serl_core.nn.features import FeatureExtractor
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_learner.observations import CachedObservations, PlainObservations
 from hil_serl_learner.replay import Replay
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from hil_serl_core.spec.model import LearnerSpec
+from hil_serl_core.spec import LearnerSpec
 from hil_serl_core.step import Step
 
 

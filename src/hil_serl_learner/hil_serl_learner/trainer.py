@@ -15,7 +15,7 @@ from hil_serl_core.methods import method_named
 from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_core.nn.features import FeatureExtractor
 from hil_serl_core.policy import policy_state
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 from hil_serl_core.weights import PackedWeights, pack
 from hil_serl_learner.algorithms import create_algorithm

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Source, Step
 
 torch.set_num_threads(1)

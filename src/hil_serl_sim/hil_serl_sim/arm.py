@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 import serl_impedance_controller as impedance
 from hil_serl_core.action import ArmCommand
+from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.gripper import HAND_BODY, Gripper, prefixed
 from hil_serl_sim.panda import HOME, JOINTS, TCP_SITE
@@ -42,6 +43,26 @@ class ArmReading:
     fault: int
     fault_text: str
     gripper: float = float("nan")
+
+    def sample(self, stamp: float, frame_id: str) -> ArmSample:
+        """The same as the actor gets it.
+
+        Args:
+            stamp: sampling time [s].
+            frame_id: name of the base frame.
+        """
+        return ArmSample(
+            stamp=stamp,
+            frame_id=frame_id,
+            tcp_pose=self.pose,
+            tcp_twist=self.twist,
+            external_wrench=self.wrench,
+            joint_position=self.joint_position,
+            joint_velocity=self.joint_velocity,
+            gripper=self.gripper,
+            fault=self.fault,
+            fault_text=self.fault_text,
+        )
 
 
 def make_controller(spec: TaskSpec, arm: str = "") -> impedance.Controller:

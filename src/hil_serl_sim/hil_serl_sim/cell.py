@@ -9,6 +9,7 @@ import numpy as np
 
 from hil_serl_core import geometry
 from hil_serl_core.action import ArmCommand
+from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.arm import Arm, ArmReading, full_inertia
 from hil_serl_sim.gripper import TIMESTEP
@@ -86,7 +87,7 @@ class Cell:
         self._seed = int(self._rng.integers(2**31)) if seed is None or seed < 0 else int(seed)
         rng = np.random.default_rng(self._seed)
         state = self.twin.sample(rng)
-        self._gain = 1.0 + self.twin.image_gain * rng.uniform(-1.0, 1.0, len(self.spec.cameras))
+        self._gain = 1.0 + self.twin.parameters.image_gain * rng.uniform(-1.0, 1.0, len(self.spec.cameras))
         if arm_only:
             self._let_go()
             arm_only = not self.truth().failure
@@ -98,7 +99,7 @@ class Cell:
             self.twin.apply(self.model, self.data, state)
         self._place_arms()
         self._episode_ticks = 0
-        self._perturbed = self._perturbation is None
+        self._due = self._perturbation  # of this episode, until it has happened
         self._ticks += self.period_ticks  # later than every stamp before
         self.resets += 1
         self.objects_put_back = not arm_only
@@ -137,9 +138,9 @@ class Cell:
         ticks = self.period_ticks if ticks is None else ticks
         for name, command in (commands or {}).items():
             self.command(command, self.time, arm=name)
-        if not self._perturbed and self._episode_ticks >= self._perturbation[1] * self.period_ticks:
-            self.perturb(self._perturbation[0])
-            self._perturbed = True
+        if self._due is not None and self._episode_ticks >= self._due[1] * self.period_ticks:
+            self.perturb(self._due[0])
+            self._due = None
         self._run(ticks)
         self._ticks += ticks
         self._episode_ticks += ticks
@@ -210,6 +211,10 @@ class Cell:
         """What an arm reports now."""
         return self.arms[arm].reading()
 
+    def sample(self, arm: str = "") -> ArmSample:
+        """An arm's state as the actor gets it, stamped with the cell's time."""
+        return self.arm_state(arm).sample(self.time, self.spec.arm(arm).base_frame)
+
     def truth(self) -> Truth:
         """Success, failure and the objects' poses now."""
         return self.twin.truth(self.model, self.data)
@@ -245,7 +250,7 @@ class Cell:
         noise = np.random.default_rng((self._seed, self._episode_ticks, index)).standard_normal(
             picture.shape, dtype=np.float32
         )
-        noisy = picture * np.float32(self._gain[index]) + np.float32(self.twin.image_noise) * noise
+        noisy = picture * np.float32(self._gain[index]) + np.float32(self.twin.parameters.image_noise) * noise
         return np.clip(noisy, 0.0, 255.0).astype(np.uint8)
 
     def render_display(self) -> np.ndarray:

@@ -40,7 +40,7 @@ class Expert:
         intents = self._guide.intents(view, bias)
         parts = [self._continuous(view, arm, intents.get(arm, Intent())) for arm in self._spec.arm_names]
         if self._spec.grippers:
-            parts.append([intents.get(arm, Intent()).gripper for arm in self._spec.arm_names])
+            parts.append(np.array([intents.get(arm, Intent()).gripper for arm in self._spec.arm_names]))
         return np.concatenate(parts).astype(np.float32)
 
     def _continuous(self, view: SceneView, arm: str, intent: Intent) -> np.ndarray:

@@ -12,8 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Space
 
-from hil_serl_core.action import ActionMapper, GripperStates
-from hil_serl_core.observation import ArmSample, Observation, ObservationAssembler
+from hil_serl_core.observation import Observation, ObservationAssembler
 from hil_serl_core.spec import TaskSpec, list_tasks, load_task
 from hil_serl_sim.gl import choose_backend
 
@@ -38,6 +37,7 @@ class CellEnv(gymnasium.Env):
     def __init__(self, task: TaskSpec | str | Path, render_mode: str | None = None):
         choose_backend()
         from hil_serl_sim.cell import Cell  # imports mujoco, which reads the choice
+        from hil_serl_sim.rollout import Driver
 
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be None or 'rgb_array', got '{render_mode}'")
@@ -45,8 +45,7 @@ class CellEnv(gymnasium.Env):
         self.render_mode = render_mode
         self.cell = Cell(self.task, seed=0)
         self._inputs = ObservationAssembler(self.task)
-        self._grippers = GripperStates(self.task)
-        self._mapper = ActionMapper(self.task, self._grippers)
+        self._driver = Driver(self.cell)
         self._reset_poses: dict[str, np.ndarray] = {}
         self._steps = 0
         cameras: dict[str, Space] = {
@@ -69,12 +68,11 @@ class CellEnv(gymnasium.Env):
         """
         super().reset(seed=seed)
         arm_only = bool((options or {}).get("arm_only", False))
-        self.cell.reset(int(self.np_random.integers(2**31)), arm_only)
-        self._grippers.reset()
+        self._driver.reset(int(self.np_random.integers(2**31)), arm_only)
         self._inputs.clear()
         self._steps = 0
         self._see()
-        self._reset_poses = {arm: sample.tcp_pose for arm, sample in self._arms.items()}
+        self._reset_poses = {arm: self.cell.sample(arm).tcp_pose for arm in self.task.arm_names}
         return self._observation(), self._info(0.0)
 
     def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -82,9 +80,8 @@ class CellEnv(gymnasium.Env):
         action = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)
         penalty = 0.0
         if self.task.action.gripper is not None:
-            toggles = self._grippers.toggles(action[self.task.continuous_size :])
-            penalty = self.task.action.gripper.penalty * toggles
-        self.cell.advance(self._mapper.commands(action, self._arms))
+            penalty = self.task.action.gripper.penalty * self._driver.toggles(action)
+        self._driver.step(action)
         self._see()
         self._steps += 1
         truth, limit = self.cell.truth(), self._steps >= self.task.episode.max_steps
@@ -101,31 +98,12 @@ class CellEnv(gymnasium.Env):
         """Free the renderers."""
         self.cell.close()
 
-    @property
-    def _arms(self) -> dict[str, ArmSample]:
-        arms = self._inputs.arms
-        assert arms is not None  # _see() puts all of them
-        return arms
-
     def _see(self) -> None:
         """Take arm states and pictures of the present state, as the actor does from topics."""
-        now = self.cell.time
         for name in self.task.arm_names:
-            state = self.cell.arm_state(name)
-            sample = ArmSample(
-                stamp=now,
-                frame_id=self.task.arm(name).base_frame,
-                tcp_pose=state.pose,
-                tcp_twist=state.twist,
-                external_wrench=state.wrench,
-                joint_position=state.joint_position,
-                joint_velocity=state.joint_velocity,
-                gripper=state.gripper,
-            )
-            self._inputs.put_arm(sample, name)
+            self._inputs.put_arm(self.cell.sample(name), name)
         for camera in self.task.cameras:
-            self._inputs.put_frame(camera.name, now, self.cell.render(camera.name))
-        self._grippers.observe(self._arms)
+            self._inputs.put_frame(camera.name, self.cell.time, self.cell.render(camera.name))
 
     def _observation(self) -> dict[str, Any]:
         seen: Observation = self._inputs.assemble(self.cell.time, self._reset_poses)

@@ -133,8 +133,10 @@ class ScriptedOperator:
         if turn in (Turn.STRAY, Turn.STAY):
             self._release()
             self._driving = True
-            buttons = self._spec.intervention.close_button, self._spec.intervention.open_button
-            numbers = None if not self._spec.grippers or None in buttons else buttons
+            close, open_ = self._spec.intervention.close_button, self._spec.intervention.open_button
+            numbers = None
+            if self._spec.grippers and close is not None and open_ is not None:
+                numbers = (close, open_)
             return {arm: self._collector.device(numbers) for arm in self._hands}
         self._driving = True
         self._notice_stuck(sight)

@@ -53,6 +53,7 @@ class Driver:
         """New initial state, see :meth:`Cell.reset`."""
         self.cell.reset(seed, arm_only)
         self._mapper.grippers.reset()
+        self._mapper.grippers.observe(self._samples())
 
     def toggles(self, action: np.ndarray) -> int:
         """How many grippers an action (A,) would open or close."""
@@ -61,24 +62,14 @@ class Driver:
     def step(self, action: np.ndarray) -> None:
         """One control period of an action (A,)."""
         self.cell.advance(self.commands(action))
+        self._mapper.grippers.observe(self._samples())
 
     def commands(self, action: np.ndarray) -> dict[str, ArmCommand]:
         """What an action (A,) makes the actor tell each arm in the present state."""
-        cell, samples = self.cell, {}
-        for name in cell.spec.arm_names:
-            state = cell.arm_state(name)
-            samples[name] = ArmSample(
-                stamp=cell.time,
-                frame_id=cell.spec.arm(name).base_frame,
-                tcp_pose=state.pose,
-                tcp_twist=state.twist,
-                external_wrench=state.wrench,
-                joint_position=state.joint_position,
-                joint_velocity=state.joint_velocity,
-                gripper=state.gripper,
-            )
-        self._mapper.grippers.observe(samples)
-        return self._mapper.commands(action, samples)
+        return self._mapper.commands(action, self._samples())
+
+    def _samples(self) -> dict[str, ArmSample]:
+        return {name: self.cell.sample(name) for name in self.cell.spec.arm_names}
 
 
 def run_episode(

@@ -25,7 +25,6 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
 
 from hil_serl_core.action import ArmCommand
-from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_msgs.msg import ArmState, SceneTruth
 from hil_serl_msgs.srv import ResetEpisode
@@ -163,20 +162,8 @@ class SimNode(Node):
 
     def _arm_message(self, arm: str, stamp: int) -> ArmState:
         state, spec = self._cell.arm_state(arm), self._spec.arm(arm)
-        sample = ArmSample(
-            stamp=stamp * 1e-9,
-            frame_id=spec.base_frame,
-            tcp_pose=state.pose,
-            tcp_twist=state.twist,
-            external_wrench=state.wrench,
-            joint_position=state.joint_position,
-            joint_velocity=state.joint_velocity,
-            gripper=state.gripper,
-            fault=state.fault,
-            fault_text=state.fault_text,
-        )
         return arm_state_to_message(
-            sample,
+            state.sample(stamp * 1e-9, spec.base_frame),
             tcp_frame=spec.tcp_frame,
             target_pose=state.target,
             joint_effort=state.joint_effort,

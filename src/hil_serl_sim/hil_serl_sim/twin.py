@@ -134,20 +134,38 @@ class Guide(ABC):
         """Whether a tool has left the region that a sensible attempt stays in."""
 
 
+@dataclass(frozen=True)
+class Parameters:
+    """Numbers of a twin, which a task file overrides by name under ``sim.parameters``. Twins add theirs.
+
+    Attributes:
+        image_gain: +/- share by which a camera's brightness differs from episode to episode.
+        image_noise: standard deviation per pixel and frame [grey levels].
+    """
+
+    image_gain: float = 0.15
+    image_noise: float = 3.0
+
+
 class Twin(ABC):
     """Objects of one task around the simulated arms.
 
-    ``parameters`` are the twin's numbers; a task file overrides them by name under ``sim.parameters``.
+    Args:
+        spec: the task.
+        defaults: the twin's frozen dataclass of numbers.
+
+    Raises:
+        ValueError: the task file names a parameter that the twin does not have.
     """
 
     finger_opening: float = 0.0  # [m] of fingers that do not move
-    image_gain: float = 0.0  # +/- share by which a camera's brightness differs from episode to episode
-    image_noise: float = 0.0  # standard deviation per pixel and frame [grey levels]
     cameras: ClassVar[Mapping[str, Camera]] = {}
     display: Camera
+    parameters: Parameters
 
-    def __init__(self, spec: TaskSpec):
+    def __init__(self, spec: TaskSpec, defaults: type[Parameters] = Parameters):
         self.spec = spec
+        self.parameters = _parameters(spec, defaults)
 
     @abstractmethod
     def build(self, scene: mujoco.MjSpec) -> None:
@@ -197,12 +215,8 @@ def base_pose(spec: TaskSpec, arm: str) -> np.ndarray:
     return geometry.make_pose(np.asarray(found.base_position), Rotation.from_rotvec(found.base_rotation))
 
 
-def parameters_from(spec: TaskSpec, defaults: type):
-    """Parameters of a twin: a frozen dataclass of floats, overridden by the task file's ``sim.parameters``.
-
-    Raises:
-        ValueError: the task file names a parameter that the twin does not have.
-    """
+def _parameters(spec: TaskSpec, defaults: type[Parameters]) -> Parameters:
+    """A twin's numbers, overridden by the task file's ``sim.parameters``."""
     given = dict(spec.sim.parameters) if spec.sim is not None else {}
     known = {f.name for f in fields(defaults)}
     unknown = sorted(set(given) - known)

@@ -29,7 +29,7 @@ from hil_serl_ros.geometry_messages import pose_stamped, pose_to_array
 from hil_serl_ros.stamps import stamp_to_ns
 
 pytestmark = pytest.mark.integration
-DOMAIN = "71"
+DOMAIN = os.environ.get("ROS_DOMAIN_ID", "71")
 
 
 def start(module: str, **parameters) -> subprocess.Popen:

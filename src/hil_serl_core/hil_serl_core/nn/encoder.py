@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hil_serl_core.nn.layers import DenseNormTanh, lecun_normal_
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 
 
 @dataclass(frozen=True)

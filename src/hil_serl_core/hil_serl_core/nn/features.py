@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hil_serl_core.nn.backbones import Backbone, create_backbone
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 
 # Images per pass through the trunk; small enough for the activations to stay in the processor's cache.
 CHUNK = 8

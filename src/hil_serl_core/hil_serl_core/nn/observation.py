@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 
 
 class StateLayout:

@@ -26,7 +26,7 @@ from hil_serl_core.rewards.classifier_file import (
 )
 from hil_serl_core.rewards.network import ClassifierNetwork, class_probabilities
 from hil_serl_core.rewards.pose import PoseTest
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 
 
 class SuccessClassifier:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hil_serl_core.nn.backbones import Backbone
 from hil_serl_core.rewards.errors import RewardError
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 
 CLASSIFIER_FILE = "classifier.safetensors"
 """Name inside a classifier folder."""

@@ -10,7 +10,7 @@ from hil_serl_core.episode import Outcome
 from hil_serl_core.observation import Observation
 from hil_serl_core.rewards.errors import RewardError
 from hil_serl_core.rewards.pose import PoseReward
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 
 
 class RewardModel(Protocol):

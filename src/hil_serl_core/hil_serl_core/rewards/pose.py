@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from hil_serl_core import geometry
 from hil_serl_core.episode import Outcome
 from hil_serl_core.observation import Observation
-from hil_serl_core.spec.model import TaskSpec
+from hil_serl_core.spec import TaskSpec
 from hil_serl_core.spec.rewards import PoseRewardSpec
 from hil_serl_core.step import Step
 

@@ -9,33 +9,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hil_serl_core.spec.action import ActionSpec, GripperSpec
+from hil_serl_core.spec.action import ActionSpec
 from hil_serl_core.spec.camera import CameraSpec
 from hil_serl_core.spec.common import Name, SpecModel
-from hil_serl_core.spec.control import ArmSpec, ControlSpec, WorkspaceSpec, WrenchControlSpec
+from hil_serl_core.spec.control import ArmSpec, ControlSpec, WorkspaceSpec
 from hil_serl_core.spec.episode import EpisodeSpec, InterventionSpec, ResetSpec
-from hil_serl_core.spec.learner import LearnerSpec, LearningRateDecay
-from hil_serl_core.spec.rewards import ClassifierSpec, PoseRewardSpec, RewardSpec
-
-__all__ = [
-    "ActionSpec",
-    "ArmSpec",
-    "CameraSpec",
-    "ClassifierSpec",
-    "ControlSpec",
-    "EpisodeSpec",
-    "GripperSpec",
-    "InterventionSpec",
-    "LearnerSpec",
-    "LearningRateDecay",
-    "PoseRewardSpec",
-    "ResetSpec",
-    "RewardSpec",
-    "SimSpec",
-    "TaskSpec",
-    "WorkspaceSpec",
-    "WrenchControlSpec",
-]
+from hil_serl_core.spec.learner import LearnerSpec
+from hil_serl_core.spec.rewards import RewardSpec
 
 STATE_PART_SIZES: dict[str, int] = {
     "tcp_pose": 6,

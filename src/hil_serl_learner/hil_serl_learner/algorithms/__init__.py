@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hil_serl_core.methods import method_named
 from hil_serl_core.nn.encoder import NetworkConfig
-from hil_serl_core.spec.model import LearnerSpec
+from hil_serl_core.spec import LearnerSpec
 from hil_serl_learner.algorithms.base import Algorithm
 from hil_serl_learner.algorithms.cloning import BehaviourCloning, HgDagger
 from hil_serl_learner.algorithms.rlpd import HilSerl, Rlpd, RlpdScratch, Serl

@@ -12,7 +12,7 @@ from torch.nn import functional
 from hil_serl_core.nn.actor import STD_MIN
 from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_core.policy import PolicyNetwork
-from hil_serl_core.spec.model import LearnerSpec
+from hil_serl_core.spec import LearnerSpec
 from hil_serl_learner.algorithms.base import Algorithm
 from hil_serl_learner.batch import Batch
 from hil_serl_learner.optimise import FlatAdam, FlatParameters

@@ -15,7 +15,7 @@ from hil_serl_core.nn.critic import CriticEnsemble
 from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
 from hil_serl_core.nn.grasp_critic import GraspCritic
 from hil_serl_core.policy import PolicyNetwork
-from hil_serl_core.spec.model import LearnerSpec
+from hil_serl_core.spec import LearnerSpec
 from hil_serl_learner.algorithms.base import Algorithm
 from hil_serl_learner.algorithms.grasp import GraspLearner
 from hil_serl_learner.batch import Batch

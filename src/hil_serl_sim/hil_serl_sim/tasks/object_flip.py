@@ -9,25 +9,25 @@ proprioceptive state: only the cameras tell.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hil_serl_core.spec import TaskSpec
-from hil_serl_sim.panda import HAND_BODY, HIDDEN_GROUP, POLICY_GROUP, TCP_IN_HAND
+from hil_serl_sim.panda import HAND_BODY, HIDDEN_GROUP, TCP_IN_HAND
+from hil_serl_sim.parts import add_box, add_look, add_table, body_pose, stiff_contact
 from hil_serl_sim.tasks.flip_guide import FlipGuide
-from hil_serl_sim.twin import Camera, InitialState, Truth, Twin, parameters_from
+from hil_serl_sim.twin import Camera, InitialState, Parameters, Truth, Twin
 
-_BOX = mujoco.mjtGeom.mjGEOM_BOX
 _UPWARDS = Rotation.from_rotvec([np.pi, 0.0, 0.0])
 """From the tool's axes, z out of the hand, to axes with z up when the pan is level; x is forward in both."""
 AXES = ("force_x", "force_z", "torque_y")
 
 
 @dataclass(frozen=True)
-class FlipParameters:
+class FlipParameters(Parameters):
     """Numbers of the twin [m, rad]."""
 
     reach: float = 0.22  # from the tcp forward to the pan's centre
@@ -51,8 +51,6 @@ class FlipParameters:
     settled_speed: float = 0.1  # [m/s] success: slower against the pan
     settled_turn: float = 1.5  # [rad/s]
     lost_height: float = 0.05  # failure: so far below the pan's floor
-    image_gain: float = 0.15  # +/- share
-    image_noise: float = 3.0  # standard deviation [grey levels]
 
 
 class ObjectFlip(Twin):
@@ -73,75 +71,51 @@ class ObjectFlip(Twin):
     )
     finger_opening = 0.016  # [m] the handle's width
 
+    parameters: FlipParameters
+
     def __init__(self, spec: TaskSpec):
         if spec.action.kind != "wrench" or tuple(spec.action.wrench_axes) != AXES:
             raise ValueError(
                 f"task '{spec.name}': the twin object_flip needs action.kind 'wrench' and wrench_axes {list(AXES)}"
             )
-        super().__init__(spec)
-        self.parameters = parameters_from(spec, FlipParameters)
-        self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
+        super().__init__(spec, FlipParameters)
 
     def build(self, scene: mujoco.MjSpec) -> None:
         """Pan on the hand, slab in it, table far below."""
         self._add_pan(scene)
         self._add_slab(scene)
-        scene.worldbody.add_geom(
-            name="table",
-            type=_BOX,
-            pos=(0.6, 0.0, -0.01),
-            size=(0.6, 0.5, 0.01),
-            rgba=(0.62, 0.6, 0.56, 1.0),
-            group=POLICY_GROUP,
-        )
+        add_table(scene, x=0.6, half=(0.6, 0.5))
 
-    def _contact(self) -> dict:
+    def _contact(self) -> dict[str, Any]:
         p = self.parameters
-        return {
-            "friction": (0.5 * (p.friction_least + p.friction_most), 0.005, 0.0001),
-            "solref": (p.contact_time, 1.0),
-            "solimp": (0.95, 0.99, 0.001, 0.5, 2.0),
-            "condim": 4,
-        }
+        friction = 0.5 * (p.friction_least + p.friction_most)
+        return stiff_contact(friction, p.contact_time) | {"condim": 4}
 
     def _add_pan(self, scene: mujoco.MjSpec) -> None:
         p, thick = self.parameters, 0.004
         place = np.add(TCP_IN_HAND, (p.reach, 0.0, p.drop))
         pan = scene.body(HAND_BODY).add_body(name="pan", pos=place, quat=_UPWARDS.as_quat(scalar_first=True))
-        shared = {"type": _BOX, "group": POLICY_GROUP, **self._contact()}
-        pan.add_geom(
-            name="pan_floor",
-            pos=(0.0, 0.0, -thick),
-            size=(p.floor, p.floor, thick),
-            mass=0.6 * p.pan_mass,
-            rgba=(0.16, 0.17, 0.2, 1.0),
-            **shared,
-        )
+        shared = self._contact()
+        size = (p.floor, p.floor, thick)
+        colour = (0.16, 0.17, 0.2, 1.0)
+        add_box(pan, "pan_floor", (0.0, 0.0, -thick), size, colour, mass=0.6 * p.pan_mass, **shared)
         for side in range(4):
             turn = Rotation.from_rotvec([0.0, 0.0, side * np.pi / 2])
             lean = turn * Rotation.from_rotvec([0.0, p.slope, 0.0])
             centre = turn.apply([p.floor, 0.0, 0.0]) + lean.apply([0.003, 0.0, p.wall / 2])
-            pan.add_geom(
-                name=f"pan_wall_{side}",
-                pos=centre,
+            add_box(
+                pan,
+                f"pan_wall_{side}",
+                centre,
+                (0.003, p.floor + 0.02, p.wall / 2),
+                (0.24, 0.25, 0.28, 1.0),
                 quat=lean.as_quat(scalar_first=True),
-                size=(0.003, p.floor + 0.02, p.wall / 2),
                 mass=0.1 * p.pan_mass,
-                rgba=(0.24, 0.25, 0.28, 1.0),
                 **shared,
             )
         handle = 0.5 * (p.reach - p.floor)
-        pan.add_geom(
-            name="pan_handle",
-            type=_BOX,
-            pos=(-p.reach + handle - 0.005, 0.0, p.drop),
-            size=(handle - 0.005, 0.008, 0.006),
-            mass=0.0,
-            contype=0,
-            conaffinity=0,
-            rgba=(0.1, 0.1, 0.1, 1.0),
-            group=POLICY_GROUP,
-        )
+        place = (-p.reach + handle - 0.005, 0.0, p.drop)
+        add_look(pan, "pan_handle", place, (handle - 0.005, 0.008, 0.006), (0.1, 0.1, 0.1, 1.0))
 
     def _add_slab(self, scene: mujoco.MjSpec) -> None:
         """One box that is felt; two halves of different colour and a stripe on one side that are seen."""
@@ -149,31 +123,15 @@ class ObjectFlip(Twin):
         slab = scene.worldbody.add_body(name="slab", pos=(0.6, 0.0, 0.6))
         slab.add_freejoint(name="slab")
         half, height = p.slab, p.slab_half_height
-        slab.add_geom(
-            name="slab",
-            type=_BOX,
-            size=(half, half, height),
-            mass=p.slab_mass,
-            group=HIDDEN_GROUP,
-            **self._contact(),
-        )
+        felt = {"mass": p.slab_mass, "group": HIDDEN_GROUP, **self._contact()}
+        add_box(slab, "slab", (0, 0, 0), (half, half, height), (0.5, 0.5, 0.5, 1.0), **felt)
         looks = {
             "slab_top": ((0.0, 0.0, height / 2), (half, half, height / 2), (0.95, 0.8, 0.25, 1.0)),
             "slab_bottom": ((0.0, 0.0, -height / 2), (half, half, height / 2), (0.8, 0.2, 0.15, 1.0)),
             "slab_side": ((half, 0.0, 0.0), (5e-4, half, height), (0.95, 0.95, 0.95, 1.0)),
         }
         for name, (place, extent, colour) in looks.items():
-            slab.add_geom(
-                name=name,
-                type=_BOX,
-                pos=place,
-                size=extent,
-                rgba=colour,
-                mass=0.0,
-                contype=0,
-                conaffinity=0,
-                group=POLICY_GROUP,
-            )
+            add_look(slab, name, place, extent, colour)
 
     def sample(self, rng: np.random.Generator) -> InitialState:
         """Arm as the task file says; the handle turned in the hand; a slab around the middle, more or less slippery."""
@@ -208,7 +166,7 @@ class ObjectFlip(Twin):
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """Success: the first face lies on the pan's floor, at rest against the pan. Failure: the slab has left the pan."""
         p = self.parameters
-        poses = {name: _pose(data.body(name).xpos, data.body(name).xmat) for name in ("pan", "slab")}
+        poses = {name: body_pose(data, name) for name in ("pan", "slab")}
         turn = Rotation.from_quat(poses["pan"][3:])
         place = turn.inv().apply(poses["slab"][:3] - poses["pan"][:3])
         up = turn.inv().apply(data.body("slab").xmat.reshape(3, 3)[:, 2])[2]
@@ -236,7 +194,3 @@ class ObjectFlip(Twin):
     def guide(self, goal: str | None = None) -> FlipGuide:
         """How to flip."""
         return FlipGuide(self.parameters.slab_half_height, np.asarray(self.spec.arm("").nominal_position))
-
-
-def _pose(position: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return np.concatenate([position, Rotation.from_matrix(matrix.reshape(3, 3)).as_quat()])

@@ -16,15 +16,14 @@ from scipy.spatial.transform import Rotation
 
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.gripper import SLIDES, STROKE, prefixed
-from hil_serl_sim.panda import HIDDEN_GROUP, POLICY_GROUP
+from hil_serl_sim.panda import HIDDEN_GROUP
+from hil_serl_sim.parts import add_box, add_table, body_pose
 from hil_serl_sim.tasks.handover_guide import GIVER, TAKER, HandoverGuide
-from hil_serl_sim.twin import Camera, InitialState, Truth, Twin, parameters_from
-
-_BOX = mujoco.mjtGeom.mjGEOM_BOX
+from hil_serl_sim.twin import Camera, InitialState, Parameters, Truth, Twin
 
 
 @dataclass(frozen=True)
-class HandoverParameters:
+class HandoverParameters(Parameters):
     """Numbers of the twin [m, rad], world frame: y runs from the right arm (giver) to the left one (taker)."""
 
     bar_length: float = 0.160
@@ -50,8 +49,6 @@ class HandoverParameters:
     carried_height: float = 0.19  # success: the bar is no lower
     lost_height: float = 0.185  # failure: the bar is lower
     clear: float = 0.005  # success: distance of the giver's pads from the bar
-    image_gain: float = 0.15  # +/- share
-    image_noise: float = 3.0  # standard deviation [grey levels]
 
 
 class ObjectHandover(Twin):
@@ -72,19 +69,19 @@ class ObjectHandover(Twin):
         position=(1.05, 0.35, 0.62), target=(0.0, 0.0, 0.27), up=(0.0, 0.0, 1.0), fovy=50.0, on_hand=False
     )
 
+    parameters: HandoverParameters
+
     def __init__(self, spec: TaskSpec):
         if spec.arm_names != (TAKER, GIVER) or not spec.grippers:
             raise ValueError(
                 f"task '{spec.name}': the twin object_handover needs the arms {TAKER} and {GIVER} and 'action.gripper'"
             )
-        super().__init__(spec)
-        self.parameters = parameters_from(spec, HandoverParameters)
-        self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
+        super().__init__(spec, HandoverParameters)
 
     def build(self, scene: mujoco.MjSpec) -> None:
         """Table, rail with the bar on it, basket."""
         world = scene.worldbody
-        self._box(world, "table", (0, 0, -0.01), (0.45, 0.8, 0.01), (0.62, 0.6, 0.56, 1))
+        add_table(scene, x=0.0, half=(0.45, 0.8))
         self._add_rail(world)
         self._add_basket(world)
         self._add_bar(world)
@@ -95,12 +92,12 @@ class ObjectHandover(Twin):
         rail = world.add_body(name="rail", pos=(0, p.rail_y, 0))
         edge, post = 0.015, p.rail_height - 0.03
         size = (0.4 * p.bar_length, p.rail_width / 2, edge)
-        self._box(rail, "rail", (0, 0, p.rail_height - edge), size, (0.25, 0.27, 0.3, 1))
-        self._box(rail, "post", (0, 0, post / 2), (0.06, 0.03, post / 2), (0.32, 0.36, 0.42, 1))
+        add_box(rail, "rail", (0, 0, p.rail_height - edge), size, (0.25, 0.27, 0.3, 1))
+        add_box(rail, "post", (0, 0, post / 2), (0.06, 0.03, post / 2), (0.32, 0.36, 0.42, 1))
         beside, wall, height = p.bar_width / 2 + p.cheek_gap, 0.004, p.cheek_height / 2 + edge
         for name, sign in (("cheek_right", -1), ("cheek_left", 1)):
             place = (0, sign * (beside + wall), p.rail_height + p.cheek_height - height)
-            self._box(
+            add_box(
                 rail,
                 name,
                 place,
@@ -109,22 +106,16 @@ class ObjectHandover(Twin):
                 friction=(0.1, 0.005, 1e-4),
             )
 
-    def _box(self, body: mujoco.MjsBody, name: str, pos, size, rgba, **more) -> None:
-        look = {"type": _BOX, "group": POLICY_GROUP, "friction": (0.6, 0.005, 0.0001)}
-        body.add_geom(name=name, pos=pos, size=size, rgba=rgba, **(look | more))
-
     def _add_basket(self, world: mujoco.MjsBody) -> None:
         p, wall = self.parameters, 0.004
         basket = world.add_body(name="basket", pos=(0, p.basket_y, p.basket_height))
         x, y, h, white = p.basket_half_x, p.basket_half_y, 0.02, (0.88, 0.86, 0.8, 1)
-        self._box(basket, "basket_floor", (0, 0, -wall), (x, y, wall), (0.1, 0.35, 0.2, 1))
+        add_box(basket, "basket_floor", (0, 0, -wall), (x, y, wall), (0.1, 0.35, 0.2, 1))
         stand = (p.basket_height - 2 * wall) / 2
-        self._box(
-            basket, "basket_stand", (0, 0, -2 * wall - stand), (0.04, 0.06, stand), (0.4, 0.41, 0.43, 1)
-        )
+        add_box(basket, "basket_stand", (0, 0, -2 * wall - stand), (0.04, 0.06, stand), (0.4, 0.41, 0.43, 1))
         for name, sign in (("front", -1), ("back", 1)):
-            self._box(basket, f"basket_{name}", (0, sign * (y - wall), h), (x, wall, h), white)
-            self._box(basket, f"basket_side_{name}", (sign * (x - wall), 0, h), (wall, y, h), white)
+            add_box(basket, f"basket_{name}", (0, sign * (y - wall), h), (x, wall, h), white)
+            add_box(basket, f"basket_side_{name}", (sign * (x - wall), 0, h), (wall, y, h), white)
 
     def _add_bar(self, world: mujoco.MjsBody) -> None:
         p = self.parameters
@@ -143,7 +134,7 @@ class ObjectHandover(Twin):
                 "friction": (0.6, 0.01, 0.0001),
                 "solref": (0.004, 1),
             }
-            self._box(bar, name, (sign * p.bar_length / 4, 0, 0), size, rgba, **contact)
+            add_box(bar, name, (sign * p.bar_length / 4, 0, 0), size, rgba, **contact)
         bar.add_site(name="bar", group=HIDDEN_GROUP)
 
     @property
@@ -169,10 +160,8 @@ class ObjectHandover(Twin):
 
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """Success: the left hand alone holds the bar over the basket. Failure: the bar has fallen."""
-        p, poses = self.parameters, {}
-        for name in ("bar", "rail", "basket"):
-            body = data.body(name)
-            poses[name] = np.concatenate([body.xpos, np.roll(body.xquat, -1)])
+        p = self.parameters
+        poses = {name: body_pose(data, name) for name in ("bar", "rail", "basket")}
         x, y, height = poses["bar"][:3]
         over = abs(x) < p.basket_half_x and y > p.basket_near and height > p.carried_height
         success = bool(over and self._held(model, data, TAKER) and self._clear(model, data, GIVER))

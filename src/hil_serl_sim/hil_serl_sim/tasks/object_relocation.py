@@ -16,11 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.gripper import SLIDES, STROKE
-from hil_serl_sim.panda import POLICY_GROUP
+from hil_serl_sim.parts import add_box, add_table, body_pose
 from hil_serl_sim.tasks.relocation_guide import Layout, RelocationGuide
-from hil_serl_sim.twin import Camera, InitialState, Truth, Twin, parameters_from
-
-_BOX = mujoco.mjtGeom.mjGEOM_BOX
+from hil_serl_sim.twin import Camera, InitialState, Parameters, Truth, Twin
 
 FORWARD, BACKWARD = "forward", "backward"
 """Goals: the block lies released in the left bin, in the right bin."""
@@ -30,7 +28,7 @@ _COLOURS = {FORWARD: (0.85, 0.7, 0.15, 1.0), BACKWARD: (0.12, 0.3, 0.7, 1.0)}
 
 
 @dataclass(frozen=True)
-class RelocationParameters:
+class RelocationParameters(Parameters):
     """Numbers of the twin [m, rad], world frame: y runs from the right bin to the left one."""
 
     block_width: float = 0.040
@@ -48,8 +46,6 @@ class RelocationParameters:
     range_yaw: float = 0.3  # +/- 17 deg
     clear: float = 0.004  # released: distance of both pads from the block
     lost: float = 0.02  # failure: the block rests this far outside both bins
-    image_gain: float = 0.15  # +/- share
-    image_noise: float = 3.0  # standard deviation [grey levels]
 
 
 class ObjectRelocation(Twin):
@@ -67,10 +63,10 @@ class ObjectRelocation(Twin):
         position=(1.12, -0.42, 0.55), target=(0.46, 0.0, 0.16), up=(0.0, 0.0, 1.0), fovy=44.0, on_hand=False
     )
 
+    parameters: RelocationParameters
+
     def __init__(self, spec: TaskSpec):
-        super().__init__(spec)
-        self.parameters = parameters_from(spec, RelocationParameters)
-        self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
+        super().__init__(spec, RelocationParameters)
         if spec.arm_names != ("",) or not spec.grippers:
             raise ValueError(
                 f"task '{spec.name}': the twin object_relocation needs one arm and 'action.gripper'"
@@ -91,7 +87,7 @@ class ObjectRelocation(Twin):
     def build(self, scene: mujoco.MjSpec) -> None:
         """Table, two bins side by side, block."""
         p, world = self.parameters, scene.worldbody
-        self._box(world, "table", (0.45, 0, -0.01), (0.45, 0.5, 0.01), (0.62, 0.6, 0.56, 1))
+        add_table(scene)
         for goal in _SIDES:
             self._add_bin(world, goal)
         block = world.add_body(name="block", pos=(*self._centre(BACKWARD), self._rest_height))
@@ -100,24 +96,20 @@ class ObjectRelocation(Twin):
         contact = {"mass": p.block_mass, "condim": 4, "friction": (0.6, 0.01, 0.0001)}
         look = (0.85, 0.15, 0.12, 1)
         size = (half, half, p.block_height / 2)
-        self._box(block, "block", (0, 0, 0), size, look, solref=(p.softness, 1.0), **contact)
-
-    def _box(self, body: mujoco.MjsBody, name: str, pos, size, rgba, **more) -> None:
-        look = {"type": _BOX, "group": POLICY_GROUP, "friction": (0.6, 0.005, 0.0001)}
-        body.add_geom(name=name, pos=pos, size=size, rgba=rgba, **(look | more))
+        add_box(block, "block", (0, 0, 0), size, look, solref=(p.softness, 1.0), **contact)
 
     def _add_bin(self, world: mujoco.MjsBody, goal: str) -> None:
         """Coloured floor and low white walls; the wall between the bins belongs half to each."""
         p, colour = self.parameters, _COLOURS[goal]
         tray = world.add_body(name=f"bin_{goal}", pos=(*self._centre(goal), p.floor))
         x, y, w, h = p.bin_half_x, p.bin_half_y, p.wall, p.rim / 2
-        self._box(tray, f"floor_{goal}", (0, 0, -p.floor / 2), (x + 2 * w, y + w, p.floor / 2), colour)
+        add_box(tray, f"floor_{goal}", (0, 0, -p.floor / 2), (x + 2 * w, y + w, p.floor / 2), colour)
         white = (0.88, 0.86, 0.8, 1)
         out = _SIDES[goal]
-        self._box(tray, f"outer_{goal}", (0, out * (y + w), h), (x, w, h), white)
-        self._box(tray, f"inner_{goal}", (0, -out * (y + w / 2), h), (x, w / 2, h), white)
+        add_box(tray, f"outer_{goal}", (0, out * (y + w), h), (x, w, h), white)
+        add_box(tray, f"inner_{goal}", (0, -out * (y + w / 2), h), (x, w / 2, h), white)
         for name, sign in (("near", -1), ("far", 1)):
-            self._box(tray, f"{name}_{goal}", (sign * (x + w), 0, h), (w, y + w, h), white)
+            add_box(tray, f"{name}_{goal}", (sign * (x + w), 0, h), (w, y + w, h), white)
 
     @property
     def _rest_height(self) -> float:
@@ -152,7 +144,7 @@ class ObjectRelocation(Twin):
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """A goal is reached when the block lies released in that bin. Failure: it rests outside both."""
         p, block = self.parameters, data.body("block")
-        poses = {"block": np.concatenate([block.xpos, np.roll(block.xquat, -1)])}
+        poses = {"block": body_pose(data, "block")}
         low = bool(block.xpos[2] < p.floor + 0.75 * p.block_height)
         free = low and self._released(model, data)
         goals = {goal: free and self._outside(block.xpos, goal) < 0.0 for goal in _SIDES}

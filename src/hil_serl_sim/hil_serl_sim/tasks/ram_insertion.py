@@ -9,22 +9,24 @@ proprioceptive state, so only the cameras tell.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from hil_serl_core.geometry import compose
 from hil_serl_core.spec import TaskSpec
-from hil_serl_sim.gripper import HAND_BODY, POLICY_GROUP
+from hil_serl_sim.gripper import HAND_BODY
 from hil_serl_sim.panda import TCP_IN_HAND
-from hil_serl_sim.twin import Camera, Guide, InitialState, Intent, SceneView, Truth, Twin, parameters_from
+from hil_serl_sim.parts import add_box, add_look, add_table, body_pose, site_pose, stiff_contact
+from hil_serl_sim.twin import Camera, Guide, InitialState, Intent, Parameters, SceneView, Truth, Twin
 
-_BOX = mujoco.mjtGeom.mjGEOM_BOX
+_TURNED = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])  # half a turn about x: the tool points down
 
 
 @dataclass(frozen=True)
-class RamParameters:
+class RamParameters(Parameters):
     """Numbers of the twin [m, rad]."""
 
     card_width: float = 0.040
@@ -42,12 +44,6 @@ class RamParameters:
     contact_time: float = 0.004  # solref time constant [s]
     seated_gap: float = 0.002  # success: tip this close to the floor
     seated_tilt: float = 0.02  # [rad] success: tilt below
-    image_gain: float = 0.15  # +/- share
-    image_noise: float = 3.0  # standard deviation [grey levels]
-
-
-def _pose(position: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return np.concatenate([position, Rotation.from_matrix(matrix.reshape(3, 3)).as_quat()])
 
 
 class RamGuide(Guide):
@@ -129,26 +125,20 @@ class RamInsertion(Twin):
         position=(0.98, -0.42, 0.36), target=(0.46, 0.0, 0.235), up=(0.0, 0.0, 1.0), fovy=38.0, on_hand=False
     )
 
+    parameters: RamParameters
+
     def __init__(self, spec: TaskSpec):
-        super().__init__(spec)
-        self.parameters = parameters_from(spec, RamParameters)
+        super().__init__(spec, RamParameters)
         self._slot = (self.parameters.slot_x, self.parameters.slot_y, self.parameters.slot_top)
         self.finger_opening = self.parameters.card_thickness
-        self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
 
     def build(self, scene: mujoco.MjSpec) -> None:
         """Card under the hand, slot of four walls on a board, table."""
         self._add_card(scene)
         self._add_board(scene)
 
-    def _contact(self) -> dict:
-        p = self.parameters
-        return {
-            "friction": (p.friction, 0.005, 0.0001),
-            "solref": (p.contact_time, 1.0),
-            "solimp": (0.95, 0.99, 0.001, 0.5, 2.0),
-            "group": POLICY_GROUP,
-        }
+    def _contact(self) -> dict[str, Any]:
+        return stiff_contact(self.parameters.friction, self.parameters.contact_time)
 
     def _add_card(self, scene: mujoco.MjSpec) -> None:
         p = self.parameters
@@ -156,60 +146,23 @@ class RamInsertion(Twin):
         top = -0.012  # above the tcp, between the pads
         half = (p.card_reach - top) / 2
         size = (p.card_width / 2, p.card_thickness / 2, half)
-        card.add_geom(
-            name="card",
-            type=_BOX,
-            size=size,
-            pos=(0, 0, top + half),
-            rgba=(0.1, 0.35, 0.85, 1),
-            mass=0.03,
-            **self._contact(),
-        )
+        add_box(card, "card", (0, 0, top + half), size, (0.1, 0.35, 0.85, 1), mass=0.03, **self._contact())
         # contacts' gold stripe: seen, not felt
-        card.add_geom(
-            name="card_edge",
-            type=_BOX,
-            pos=(0, 0, p.card_reach - 0.004),
-            size=(size[0] + 2e-4, size[1] + 2e-4, 0.0041),
-            rgba=(0.95, 0.75, 0.15, 1),
-            mass=0,
-            contype=0,
-            conaffinity=0,
-            group=POLICY_GROUP,
-        )
+        stripe = (size[0] + 2e-4, size[1] + 2e-4, 0.0041)
+        add_look(card, "card_edge", (0, 0, p.card_reach - 0.004), stripe, (0.95, 0.75, 0.15, 1))
         card.add_site(name="card_tip", pos=(0, 0, p.card_reach), group=4)
 
     def _add_board(self, scene: mujoco.MjSpec) -> None:
         p = self.parameters
-        world = scene.worldbody
-        floor = p.slot_top - p.slot_depth
-        world.add_geom(
-            name="table",
-            type=_BOX,
-            pos=(0.45, 0, -0.01),
-            size=(0.45, 0.5, 0.01),
-            rgba=(0.62, 0.6, 0.56, 1),
-            **self._contact(),
-        )
-        board = world.add_body(name="slot", pos=self._slot)
+        floor, contact = p.slot_top - p.slot_depth, self._contact()
+        add_table(scene, **contact)
+        board = scene.worldbody.add_body(name="slot", pos=self._slot)
         slab = 0.006  # half the board's thickness
-        board.add_geom(
-            name="board",
-            type=_BOX,
-            pos=(0, 0, -p.slot_depth - slab),
-            size=(0.11, 0.13, slab),
-            rgba=(0.05, 0.3, 0.15, 1),
-            **self._contact(),
-        )
+        place = (0, 0, -p.slot_depth - slab)
+        add_box(board, "board", place, (0.11, 0.13, slab), (0.05, 0.3, 0.15, 1), **contact)
         stand = floor / 2 - slab
-        board.add_geom(
-            name="stand",
-            type=_BOX,
-            pos=(0, 0, stand - p.slot_top),
-            size=(0.07, 0.09, stand),
-            rgba=(0.4, 0.41, 0.43, 1),
-            **self._contact(),
-        )
+        place = (0, 0, stand - p.slot_top)
+        add_box(board, "stand", place, (0.07, 0.09, stand), (0.4, 0.41, 0.43, 1), **contact)
         inner_x, inner_y = p.card_width / 2 + p.clearance, p.card_thickness / 2 + p.clearance
         wall, height = 0.005, p.slot_depth / 2
         walls = {
@@ -219,20 +172,10 @@ class RamInsertion(Twin):
             "wall_back": ((-inner_x - wall, 0, -height), (wall, inner_y, height)),
         }
         for name, (pos, size) in walls.items():
-            board.add_geom(
-                name=name, type=_BOX, pos=pos, size=size, rgba=(0.9, 0.88, 0.82, 1), **self._contact()
-            )
+            add_box(board, name, pos, size, (0.9, 0.88, 0.82, 1), **contact)
         # dark lining, so that the opening shows without shadows
-        board.add_geom(
-            name="lining",
-            type=_BOX,
-            pos=(0, 0, -p.slot_depth / 2 - 0.001),
-            size=(inner_x - 2e-4, inner_y - 2e-4, p.slot_depth / 2 - 1e-3),
-            rgba=(0.03, 0.03, 0.03, 1),
-            contype=0,
-            conaffinity=0,
-            group=POLICY_GROUP,
-        )
+        size = (inner_x - 2e-4, inner_y - 2e-4, p.slot_depth / 2 - 1e-3)
+        add_look(board, "lining", (0, 0, -p.slot_depth / 2 - 0.001), size, (0.03, 0.03, 0.03, 1))
 
     def sample(self, rng: np.random.Generator) -> InitialState:
         """Uniform start around the nominal pose (task file) and uniform grasp offset."""
@@ -256,11 +199,8 @@ class RamInsertion(Twin):
 
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """Success: the tip is at the floor of the slot, upright. Failure: the tip hangs beyond the board."""
-        tip = data.site("card_tip")
         # pose "card": origin at the tip, oriented such that it equals the slot's orientation when inserted
-        card = _pose(tip.xpos, tip.xmat.reshape(3, 3) @ np.diag([1.0, -1.0, -1.0]))
-        slot = _pose(data.body("slot").xpos, data.body("slot").xmat)
-        poses = {"card": card, "slot": slot}
+        poses = {"card": compose(site_pose(data, "card_tip"), _TURNED), "slot": body_pose(data, "slot")}
         where, turn = self.guide().tip_in_slot(poses)
         p = self.parameters
         inside = abs(where[0]) < p.card_width / 2 and abs(where[1]) < p.card_thickness / 2

@@ -8,7 +8,7 @@ dropped can be picked up again.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -16,18 +16,18 @@ from scipy.spatial.transform import Rotation
 
 from hil_serl_core import geometry
 from hil_serl_core.spec import TaskSpec
-from hil_serl_sim.gripper import POLICY_GROUP, STROKE
+from hil_serl_sim.gripper import STROKE
+from hil_serl_sim.parts import add_box, add_look, add_table, body_pose, stiff_contact
 from hil_serl_sim.tasks.usb_guide import UsbGeometry, UsbGuide
-from hil_serl_sim.twin import Camera, InitialState, SceneView, Truth, Twin, parameters_from
+from hil_serl_sim.twin import Camera, InitialState, Parameters, SceneView, Truth, Twin
 
-_BOX = mujoco.mjtGeom.mjGEOM_BOX
 _BODY = (0.017, 0.012, 0.007)  # [m] half lengths
 _PLUG = (0.014, 0.008, 0.004)
 _WALL = 0.006  # [m] thickness of the port's walls
 
 
 @dataclass(frozen=True)
-class UsbParameters:
+class UsbParameters(Parameters):
     """Numbers of the twin [m, rad]."""
 
     clearance: float = 0.0005  # each side
@@ -44,8 +44,6 @@ class UsbParameters:
     contact_time: float = 0.004  # solref time constant [s]
     seated_gap: float = 0.003  # success: tip this close to the port's end
     released: float = 0.4  # success: opening beyond
-    image_gain: float = 0.15  # +/- share
-    image_noise: float = 3.0  # standard deviation [grey levels]
 
 
 class UsbInsertion(Twin):
@@ -70,12 +68,12 @@ class UsbInsertion(Twin):
         position=(0.95, -0.45, 0.34), target=(0.48, 0.0, 0.12), up=(0.0, 0.0, 1.0), fovy=38.0, on_hand=False
     )
 
+    parameters: UsbParameters
+
     def __init__(self, spec: TaskSpec):
-        super().__init__(spec)
+        super().__init__(spec, UsbParameters)
         if not spec.grippers or spec.arm_names != ("",):
             raise ValueError(f"task '{spec.name}': this twin needs one arm and action.gripper")
-        self.parameters = parameters_from(spec, UsbParameters)
-        self.image_gain, self.image_noise = self.parameters.image_gain, self.parameters.image_noise
         p = self.parameters
         gripper = spec.action.gripper
         self._opened = 0.9 * gripper.open_position if gripper is not None else 1.0
@@ -83,101 +81,59 @@ class UsbInsertion(Twin):
 
     def build(self, scene: mujoco.MjSpec) -> None:
         """Table, connector, port on its stand."""
-        scene.worldbody.add_geom(
-            name="table",
-            type=_BOX,
-            pos=(0.45, 0, -0.01),
-            size=(0.45, 0.5, 0.01),
-            rgba=(0.62, 0.6, 0.56, 1),
-            **self._contact(),
-        )
+        add_table(scene, **self._contact())
         self._add_connector(scene)
         self._add_port(scene)
 
-    def _contact(self) -> dict:
-        p = self.parameters
-        return {
-            "friction": (p.friction, 0.005, 0.0001),
-            "solref": (p.contact_time, 1.0),
-            "solimp": (0.95, 0.99, 0.001, 0.5, 2.0),
-            "group": POLICY_GROUP,
-        }
+    def _contact(self) -> dict[str, Any]:
+        return stiff_contact(self.parameters.friction, self.parameters.contact_time)
 
     def _add_connector(self, scene: mujoco.MjSpec) -> None:
         connector = scene.worldbody.add_body(name="connector", pos=(0.46, 0.0, _BODY[2]))
         connector.add_freejoint(name="connector")
-        connector.add_geom(
-            name="connector_body",
-            type=_BOX,
-            size=_BODY,
-            rgba=(0.1, 0.35, 0.85, 1),
-            mass=0.03,
-            **self._contact(),
-        )
-        connector.add_geom(
-            name="plug",
-            type=_BOX,
-            size=_PLUG,
-            pos=(_BODY[0] + _PLUG[0], 0, 0),
-            rgba=(0.95, 0.75, 0.15, 1),
-            mass=0.01,
-            **self._contact(),
-        )
+        contact = self._contact()
+        add_box(connector, "connector_body", (0, 0, 0), _BODY, (0.1, 0.35, 0.85, 1), mass=0.03, **contact)
+        place = (_BODY[0] + _PLUG[0], 0, 0)
+        add_box(connector, "plug", place, _PLUG, (0.95, 0.75, 0.15, 1), mass=0.01, **contact)
 
     def _add_port(self, scene: mujoco.MjSpec) -> None:
         """Four walls with a chamfer before each, an end, a stand. Frame: origin mid-rim, x into the port."""
-        p = self.parameters
+        p, contact = self.parameters, self._contact()
         port = scene.worldbody.add_body(name="socket", pos=self._port)
         half = np.array([p.port_depth / 2, _PLUG[1] + p.clearance, _PLUG[2] + p.clearance])
-        plate = 0.0015  # half the chamfer's thickness
         for axis, other in ((1, 2), (2, 1)):
             for side in (-1.0, 1.0):
                 pos, size = np.array([half[0], 0.0, 0.0]), half.copy()
                 pos[axis], size[axis] = side * (half[axis] + _WALL / 2), _WALL / 2
                 size[other] += _WALL
-                port.add_geom(type=_BOX, pos=pos, size=size, rgba=(0.9, 0.88, 0.82, 1), **self._contact())
-                # the inner face of the chamfer runs from the rim outwards at 45 degrees
-                middle = 0.5 * p.chamfer
-                pos = np.array([-middle, 0.0, 0.0]) + plate * np.sqrt(0.5) * np.array([1.0, 0.0, 0.0])
-                pos[axis] = side * (half[axis] + middle + plate * np.sqrt(0.5))
-                size = np.array([p.chamfer * np.sqrt(0.5), plate, half[other] + p.chamfer])
-                turn = Rotation.from_rotvec(
-                    [0.0, 0.0, side * 0.75 * np.pi] if axis == 1 else [0.0, -side * 0.75 * np.pi, 0.0]
-                )
-                port.add_geom(
-                    type=_BOX,
-                    pos=pos,
-                    size=size if axis == 1 else size[[0, 2, 1]],
-                    quat=turn.as_quat(scalar_first=True),
-                    rgba=(0.75, 0.3, 0.2, 1),
-                    **self._contact(),
-                )
+                add_box(port, "", pos, size, (0.9, 0.88, 0.82, 1), **contact)
+                self._add_chamfer(port, half, axis, side)
         end = half + np.array([0.0, _WALL, _WALL])
-        port.add_geom(
-            type=_BOX,
-            pos=(p.port_depth + 0.004, 0, 0),
-            size=(0.004, end[1], end[2]),
-            rgba=(0.4, 0.41, 0.43, 1),
-            **self._contact(),
-        )
+        place = (p.port_depth + 0.004, 0, 0)
+        add_box(port, "", place, (0.004, end[1], end[2]), (0.4, 0.41, 0.43, 1), **contact)
         stand = (p.port_z - end[2]) / 2
-        port.add_geom(
-            type=_BOX,
-            pos=(half[0] + 0.008, 0, -end[2] - stand),
-            size=(half[0], end[1], stand),
-            rgba=(0.05, 0.3, 0.15, 1),
-            **self._contact(),
-        )
+        place = (half[0] + 0.008, 0, -end[2] - stand)
+        add_box(port, "", place, (half[0], end[1], stand), (0.05, 0.3, 0.15, 1), **contact)
         # dark lining, so that the opening shows without shadows
-        port.add_geom(
-            type=_BOX,
-            pos=(half[0] + 0.0015, 0, 0),
-            size=(half[0] - 0.001, half[1] - 2e-4, half[2] - 2e-4),
-            rgba=(0.03, 0.03, 0.03, 1),
-            contype=0,
-            conaffinity=0,
-            mass=0,
-            group=POLICY_GROUP,
+        size = half - [0.001, 2e-4, 2e-4]
+        add_look(port, "", (half[0] + 0.0015, 0, 0), size, (0.03, 0.03, 0.03, 1))
+
+    def _add_chamfer(self, port: mujoco.MjsBody, half: np.ndarray, axis: int, side: float) -> None:
+        """A plate whose inner face runs from the rim outwards at 45 degrees."""
+        chamfer, plate = self.parameters.chamfer, 0.0015  # half the plate's thickness
+        other, middle, thickness = 3 - axis, 0.5 * chamfer, plate * np.sqrt(0.5)
+        pos = np.array([thickness - middle, 0.0, 0.0])
+        pos[axis] = side * (half[axis] + middle + thickness)
+        size = np.array([chamfer * np.sqrt(0.5), plate, half[other] + chamfer])
+        turn = side * 0.75 * np.pi * np.array([0.0, 0.0, 1.0] if axis == 1 else [0.0, -1.0, 0.0])
+        add_box(
+            port,
+            "",
+            pos,
+            size if axis == 1 else size[[0, 2, 1]],
+            (0.75, 0.3, 0.2, 1),
+            quat=Rotation.from_rotvec(turn).as_quat(scalar_first=True),
+            **self._contact(),
         )
 
     def sample(self, rng: np.random.Generator) -> InitialState:
@@ -200,10 +156,7 @@ class UsbInsertion(Twin):
 
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """Success: inserted and let go. Failure: the connector is out of reach or lies on its side."""
-        poses = {}
-        for name in ("connector", "socket"):
-            body = data.body(name)
-            poses[name] = np.concatenate([body.xpos, body.xquat[[1, 2, 3, 0]]])
+        poses = {name: body_pose(data, name) for name in ("connector", "socket")}
         opening = float(data.joint("left_finger").qpos[0] + data.joint("right_finger").qpos[0]) / STROKE
         seen = SceneView(data.time, {}, {}, {"": opening}, poses)
         success = self.guide().inserted(seen) and opening > self.parameters.released
