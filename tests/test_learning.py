@@ -27,7 +27,7 @@ def test_a_short_training_on_a_wide_slot_ends_in_autonomous_success(easy_task, t
         "--film-episodes",
         "0",
     ]
-    command += ["--minutes", "4.5", "--window", "25", "--min-steps", "600", "--no-compare", "--seed", "1"]
+    command += ["--minutes", "4.5", "--window", "60", "--min-steps", "600", "--no-compare", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=550, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     summary_file = done.stdout.strip().splitlines()[-1]

@@ -36,7 +36,7 @@ class DemoPlan:
 
     demonstrations: int = 20
     evaluation_episodes: int = 50
-    stop: StopRule = StopRule(window=30, success=0.97, interventions=0, min_steps=2000, max_seconds=600.0)  # noqa: RUF009
+    stop: StopRule = StopRule(min_steps=2000, max_seconds=600.0)  # noqa: RUF009
     film_episodes: int = 3
     compare: bool = True
 

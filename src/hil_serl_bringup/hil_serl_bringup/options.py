@@ -130,7 +130,7 @@ class LearnerOptions:
     """CPU threads of the learner; leave a core to each of simulator and actor."""
     minutes: float = 9.75
     """Longest wall-clock time of training."""
-    window: int = 30
+    window: int = StopRule.window
     """Training stops early when this many episodes in a row were solved without any intervention."""
     min_steps: int = 2000
     """Do not stop early before this many steps."""

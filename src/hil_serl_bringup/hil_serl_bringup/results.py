@@ -55,7 +55,7 @@ class Budget:
     steps: int | None = None
     episodes: int = 50
     demonstrations: int | None = None
-    window: int = 30
+    window: int = StopRule.window
 
     def rule(self, task: TaskSpec, method: str, reference: dict[str, Any] | None) -> StopRule:
         """When training is over.
@@ -66,7 +66,7 @@ class Budget:
             reference: Finished cell of hil_serl with the same task and seed: HG-DAgger gets as many episodes (Sec. 4.3).
         """
         steps = self.steps or task.learner.transitions or math.inf
-        rule = StopRule(self.window, 0.97, 0, 2000, 60 * self.minutes, steps)
+        rule = StopRule(self.window, min_steps=2000, max_seconds=60 * self.minutes, max_steps=steps)
         if method != "hg_dagger":
             return rule
         episodes = reference["training"]["episodes"] if reference else math.inf

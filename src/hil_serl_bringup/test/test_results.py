@@ -94,7 +94,7 @@ def test_a_finished_cell_stands_until_task_or_trials_change(tmp_path):
 
 def test_budget_is_the_papers_transitions_unless_told_and_hg_dagger_gets_the_episodes_of_rl():
     rule = Budget(minutes=2).rule(TASK, "hil_serl", None)
-    assert (rule.max_seconds, rule.max_steps, rule.window) == (120, 32000, 30)
+    assert (rule.max_seconds, rule.max_steps, rule.window) == (120, 32000, 50)
     assert Budget(steps=500).rule(TASK, "serl", None).max_steps == 500
     dagger = Budget().rule(TASK, "hg_dagger", {"training": {"episodes": 7}})
     episodes = [episode(number) for number in range(200)]
