@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
 from hil_serl_bringup.graph import GraphRequest, Operator
-from hil_serl_bringup.options import open_folder
+from hil_serl_bringup.options import MethodOptions, open_folder
 from hil_serl_bringup.phases import latest_checkpoints, link_agents
 from hil_serl_bringup.robots import find_robot
 from hil_serl_core.episode import Mode
+from hil_serl_core.spec import RewardKind
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "checkpoint": Argument("", "checkpoint folder for mode:=eval; empty: the newest of run_dir"),
     "deterministic": Argument("true", "in mode:=eval, act with the policy's mode instead of samples", YES_NO),
     "algorithm": Argument("hil_serl", "learner algorithm"),
+    "reward": Argument("", "who judges success; empty: as the task file says", ["", *get_args(RewardKind)]),
     "classifier": Argument("", "folder of the trained reward classifier"),
     "partner_classifier": Argument("", "that of the backward task in forward-backward training"),
     "device": Argument("auto", "device of the learner", ["cpu", "cuda", "auto"]),
@@ -65,12 +68,23 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
 
     Raises:
         ValueError: A value that cannot be used.
+        TaskFileError, GraphError, MethodError: What was asked for does not fit the task.
     """
     text = {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
     robot = find_robot(text["robot"])
     mode, path = Mode(text["mode"]), Path(text["run_dir"]) if text["run_dir"] else None
     known = path if path is not None and (path / "run.json").exists() else None
-    folder = open_folder(text["task"], int(text["seed"]), "launch", path, known, robot.has_twin)
+    options = MethodOptions(
+        reward=cast(RewardKind, text["reward"]) if text["reward"] else None,
+        classifier=_path(text["classifier"]),
+        partner_classifier=_path(text["partner_classifier"]),
+        algorithm=text["algorithm"],
+    )
+    if mode is Mode.RECORD_CLASSIFIER:  # what is recorded there makes the judge
+        folder = open_folder(text["task"], int(text["seed"]), "launch", path, known, robot.has_twin)
+    else:
+        folder = options.open_judged(text["task"], int(text["seed"]), "launch", path, known, robot)
+    facts = options.facts()
     link_agents(folder)
     resume = mode is Mode.TRAIN and folder.begin_part("train") > 0
     checkpoints = [text["checkpoint"], ""]
@@ -89,13 +103,13 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         speed=text["speed"],
         episodes=int(text["episodes"]),
         resume=resume,
-        algorithm=text["algorithm"],
+        algorithm=facts["algorithm"],
         actor_id=text["actor_id"],
         checkpoint=checkpoints[0],
         partner=str(folder.partner_file) if folder.partner_file.exists() else "",
         partner_checkpoint=checkpoints[1],
-        classifier=text["classifier"],
-        partner_classifier=text["partner_classifier"],
+        classifier=facts["classifier"],
+        partner_classifier=facts["partner_classifier"],
         deterministic=text["deterministic"] == "true" if mode is Mode.EVAL else None,
         display=text["display"] == "true",
         device=text["device"],
@@ -104,3 +118,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         learner=text["learner"] == "true",
         actor=text["actor"] == "true",
     )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

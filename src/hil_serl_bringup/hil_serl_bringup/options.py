@@ -23,7 +23,7 @@ from hil_serl_bringup.statistics import StopRule
 from hil_serl_bringup.supervisor import interrupt_on_signals
 from hil_serl_bringup.view import View
 from hil_serl_core.methods import method_named
-from hil_serl_core.spec import TaskSpec, task_from_dict
+from hil_serl_core.spec import RewardKind, TaskSpec, task_from_dict
 
 
 @contextlib.contextmanager
@@ -148,7 +148,7 @@ class LearnerOptions:
 
 @dataclass
 class RewardOptions:
-    reward: Literal["ground_truth", "classifier", "pose", "operator", "vice"] | None = None
+    reward: RewardKind | None = None
     """Who judges success, instead of what the task file says."""
     classifier: Path | None = None
     """Folder of a trained reward classifier, for --reward classifier."""

@@ -8,10 +8,12 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup.graph import Operator, build_graph
+from hil_serl_bringup.graph import GraphError, Operator, build_graph
 from hil_serl_bringup.launch_arguments import ARGUMENTS, request_from
 from hil_serl_bringup.process_spec import ProcessSpec
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import MethodError
+from hil_serl_core.spec import load_task
 
 LAUNCH_FILE = Path(__file__).parent.parent / "launch" / "task.launch.py"
 TASK = str(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
@@ -48,6 +50,21 @@ def test_an_existing_run_folder_is_resumed(tmp_path):
     again = request_from({**values, "seed": "0"})
     assert again.resume
     assert again.seed == 5
+
+
+def test_the_reward_asked_for_is_that_of_the_run_and_stays_when_it_goes_on(tmp_path):
+    values = {"task": TASK, "run_dir": str(tmp_path / "r"), "reward": "classifier"}
+    with pytest.raises(GraphError, match="name a trained one"):
+        request_from(values)
+    with pytest.raises(GraphError, match="there is no classifier at"):
+        request_from({**values, "classifier": str(tmp_path / "none")})
+    (tmp_path / "classifier").mkdir()
+    first = request_from({**values, "classifier": str(tmp_path / "classifier")})
+    assert load_task(first.task).reward.kind == "classifier"
+    again = request_from({"run_dir": str(tmp_path / "r")})
+    assert again.classifier == first.classifier == str(tmp_path / "classifier")
+    with pytest.raises(MethodError, match="dagger"):
+        request_from({"task": TASK, "run_dir": str(tmp_path / "q"), "algorithm": "daggr"})
 
 
 def test_the_launch_file_declares_the_arguments_and_starts_the_graph(tmp_path):

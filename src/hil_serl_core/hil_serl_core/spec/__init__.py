@@ -8,7 +8,7 @@ from hil_serl_core.spec.episode import EpisodeSpec, InterventionSpec, ResetSpec
 from hil_serl_core.spec.learner import LearnerSpec, LearningRateDecay
 from hil_serl_core.spec.load import TaskFileError, list_tasks, load_task, task_from_dict, task_to_yaml
 from hil_serl_core.spec.model import SimSpec, TaskSpec
-from hil_serl_core.spec.rewards import ClassifierSpec, PoseRewardSpec, RewardSpec
+from hil_serl_core.spec.rewards import ClassifierSpec, PoseRewardSpec, RewardKind, RewardSpec
 
 __all__ = [
     "ActionSpec",
@@ -23,6 +23,7 @@ __all__ = [
     "LearningRateDecay",
     "PoseRewardSpec",
     "ResetSpec",
+    "RewardKind",
     "RewardSpec",
     "SimSpec",
     "TaskFileError",

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from hil_serl_core.spec.common import Name, NonNegative, Positive, SpecModel, Vector3
 
+RewardKind = Literal["ground_truth", "classifier", "pose", "operator", "vice"]
+"""Who judges success."""
+
 
 class PoseRewardSpec(SpecModel):
     """Success by the measured tcp pose: alone (kind pose) or as a check beside the classifier."""
@@ -93,7 +96,7 @@ class ClassifierSpec(SpecModel):
 class RewardSpec(SpecModel):
     """Sparse reward: ``success_reward`` once on success, 0 otherwise, unless a model gives its own."""
 
-    kind: Literal["ground_truth", "classifier", "pose", "operator", "vice"] = Field(
+    kind: RewardKind = Field(
         default="ground_truth",
         description="ground_truth: the simulated cell's sim/truth; classifier: images; pose: tcp pose; "
         "operator: a person's label; vice: classifier trained online (SERL)",
