@@ -53,7 +53,7 @@ def probe(backend: str, timeout: float = 60.0) -> str | None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"no picture within {timeout:g} s"
+        return f"no picture within {timeout:g} s; if the machine is very busy, start again when it is not"
     if child.returncode == 0:
         return None
     lines = child.stderr.strip().splitlines()
