@@ -81,6 +81,7 @@ class Film:
                 cell.advance(None, slice_ticks)
             if rest := cell.period_ticks - PICTURES_PER_STEP * slice_ticks:
                 cell.advance(None, rest)
+            driver.observe()
 
     def _picture(self, cell: Any, text: str) -> np.ndarray:
         views = [cell.render(camera.name) for camera in self.spec.cameras]

@@ -53,7 +53,7 @@ class Driver:
         """New initial state, see :meth:`Cell.reset`."""
         self.cell.reset(seed, arm_only)
         self._mapper.grippers.reset()
-        self._mapper.grippers.observe(self._samples())
+        self.observe()
 
     def toggles(self, action: np.ndarray) -> int:
         """How many grippers an action (A,) would open or close."""
@@ -62,6 +62,10 @@ class Driver:
     def step(self, action: np.ndarray) -> None:
         """One control period of an action (A,)."""
         self.cell.advance(self.commands(action))
+        self.observe()
+
+    def observe(self) -> None:
+        """Once a control period, for those who advance the cell by themselves: see :meth:`GripperStates.observe`."""
         self._mapper.grippers.observe(self._samples())
 
     def commands(self, action: np.ndarray) -> dict[str, ArmCommand]:
