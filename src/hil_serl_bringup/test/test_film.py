@@ -10,6 +10,7 @@ import pytest
 
 from hil_serl_bringup import film
 from hil_serl_core.action import ArmCommand, TwistMapper
+from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import load_task
 from hil_serl_core.step import Source, Step
 
@@ -34,9 +35,12 @@ class PointCell:
         self.ticks = 0
 
     def arm_state(self, arm=""):
-        parts = {"twist": 6, "wrench": 6, "joint_position": 7, "joint_velocity": 7}
-        still = {part: np.zeros(size) for part, size in parts.items()}
-        return SimpleNamespace(pose=self.pose.copy(), gripper=float("nan"), **still)
+        return SimpleNamespace(pose=self.pose.copy())
+
+    def sample(self, arm=""):
+        return ArmSample(
+            0.0, "base", self.pose.copy(), np.zeros(6), np.zeros(6), np.zeros(7), np.zeros(7), float("nan")
+        )
 
     def advance(self, commands, ticks):
         self.target = commands[""].pose if commands else self.target
