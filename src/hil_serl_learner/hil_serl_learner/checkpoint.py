@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints: written whole or not at all, checked when read, never a pickle.
 
-A checkpoint is a folder ``step_XXXXXXXX`` with ``policy.safetensors`` (what the actor loads),
+A checkpoint is a folder ``step_XXXXXXXX`` with ``policy.safetensors`` (what an evaluation loads),
 ``model.safetensors``, ``optimizer.safetensors`` and ``state.json`` (counters, random state, SHA-256 of the
 other files). The replay is not in it: the bags are the replay.
 """
@@ -23,7 +23,7 @@ from hil_serl_core.spec import TaskSpec
 from hil_serl_core.weights import POLICY_FILE
 from hil_serl_learner.trainer import Counters, Trainer
 
-FORMAT = 2
+FORMAT = 3
 LATEST = "latest"
 KEEP = 3
 MILESTONES = 8
@@ -96,7 +96,7 @@ def surplus(folders: list[Path], keep: int, milestones: int = MILESTONES) -> lis
 
 def _write_files(trainer: Trainer, folder: Path) -> None:
     contents = {
-        POLICY_FILE: trainer.peek_weights().data,
+        POLICY_FILE: trainer.peek_weights(evaluated=True).data,
         MODEL_FILE: safetensors.torch.save(_plain(trainer.model_state())),
         OPTIMIZER_FILE: safetensors.torch.save(_plain(trainer.optimizer_state())),
     }

@@ -213,10 +213,15 @@ class Trainer:
         self.counters.version += 1
         return self.peek_weights()
 
-    def peek_weights(self) -> PackedWeights:
-        """Packs the policy as it is, under the version packed last (0 if there was none)."""
+    def peek_weights(self, evaluated: bool = False) -> PackedWeights:
+        """Packs a policy as it is, under the version packed last (0 if there was none).
+
+        Args:
+            evaluated: The one for evaluations (:attr:`Algorithm.evaluated`) instead of the one that explores.
+        """
+        policy = self.algorithm.evaluated if evaluated else self.algorithm.policy
         return pack(
-            policy_state(self.algorithm.policy, self.extractor),
+            policy_state(policy, self.extractor),
             version=max(0, self.counters.version),
             trained_step=self.trained_step,
             update=self.counters.updates,

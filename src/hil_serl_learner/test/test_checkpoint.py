@@ -55,11 +55,12 @@ def test_a_resumed_training_continues_bit_for_bit(toy, tmp_path, gripper, algori
     }
 
 
-def test_the_policy_file_is_what_the_actor_reads(toy, spec, tmp_path):
+def test_the_policy_file_is_what_an_evaluation_reads(toy, spec, tmp_path):
     trainer = trained(toy, spec)
-    packed = trainer.weights()
+    explores = trainer.weights()
     folder = checkpoint.save(trainer, tmp_path)
-    assert read_file(folder) == packed
+    assert read_file(folder) == trainer.peek_weights(evaluated=True)
+    assert read_file(folder).data != explores.data
     assert (tmp_path / "latest").resolve() == folder.resolve()
 
 

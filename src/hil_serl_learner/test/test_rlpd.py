@@ -171,6 +171,20 @@ def test_target_is_the_polyak_average(toy):
     torch.testing.assert_close(agent._target_flat.data, 0.75 * old + 0.25 * agent._flat.data)
 
 
+def test_what_is_evaluated_is_the_average_of_the_policy(toy):
+    agent, expected = make_agent(toy, policy_average=0.25), None
+    for seed in range(4):
+        agent.update(make_batch(seed=seed))
+        policy = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}
+        if expected is not None:
+            policy = {name: 0.75 * expected[name] + 0.25 * tensor for name, tensor in policy.items()}
+        expected = policy
+    for name, tensor in agent.evaluated.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name])
+    latest = make_agent(toy, policy_average=None)
+    assert latest.evaluated is latest.policy
+
+
 def test_target_network_starts_as_a_copy_and_shares_no_memory(toy):
     agent = make_agent(toy)
     torch.testing.assert_close(agent._target_flat.data, agent._flat.data, rtol=0, atol=0)

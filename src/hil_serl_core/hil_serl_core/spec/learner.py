@@ -31,6 +31,12 @@ class LearnerSpec(SpecModel):
     )
     discount: float = Field(default=0.97, gt=0.0, lt=1.0, description="gamma, Tables 2-12")
     soft_target_update: float = Field(default=0.005, gt=0.0, le=1.0, description="tau of the Polyak average")
+    policy_average: float | None = Field(
+        default=0.003,
+        gt=0.0,
+        le=1.0,
+        description="share of the latest policy, per update, in the average that evaluations use; null: the latest",
+    )
     learning_rate: float = Field(default=3e-4, gt=0.0, le=0.1, description="Adam, Tables 2-12")
     learning_rate_decay: LearningRateDecay | None = Field(default=None, description="Table 11")
     initial_temperature: float = Field(default=0.01, gt=0.0)

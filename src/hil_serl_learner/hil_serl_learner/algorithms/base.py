@@ -35,6 +35,11 @@ class Algorithm(ABC):
     return_bounds: tuple[float, float] | None = None
     optimizers: dict[str, FlatAdam]
 
+    @property
+    def evaluated(self) -> PolicyNetwork:
+        """The policy that a checkpoint hands to evaluations; the same networks as ``policy``."""
+        return self.policy
+
     @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One gradient update; returns scalars for the log."""

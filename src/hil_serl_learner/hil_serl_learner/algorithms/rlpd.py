@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hil_serl_core.nn.critic import CriticEnsemble
 from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
@@ -108,6 +109,10 @@ class Rlpd(Algorithm):
         self.critics = ensemble.to(self._device)
         self._values = _Values(self.policy.encoder, self.critics, self.policy.grasp)
         self._target = copy.deepcopy(self._values).requires_grad_(False)
+        self._average: AveragedModel | None = None
+        if learner.policy_average is not None:
+            average = get_ema_multi_avg_fn(1.0 - learner.policy_average)
+            self._average = AveragedModel(self.policy, multi_avg_fn=average).requires_grad_(False)
         entropy = learner.target_entropy if learner.target_entropy is not None else -config.action_size / 2.0
         self.temperature = Temperature(learner.initial_temperature, entropy).to(self._device)
         self._action_size = config.action_size
@@ -169,7 +174,14 @@ class Rlpd(Algorithm):
         if self._grasp is not None:
             self._grasp.step(grasp_gradients)
         self._target_flat.approach(self._flat, self._learner.soft_target_update)
+        if self._average is not None:
+            self._average.update_parameters(self.policy)
         return metrics
+
+    @property
+    def evaluated(self) -> PolicyNetwork:
+        """Average of the policy over its last updates, which swings less than the policy from one to the next."""
+        return self.policy if self._average is None else self._average.module
 
     @torch.no_grad()
     def _targets(self, batch: Batch) -> _Targets:
@@ -224,6 +236,9 @@ class Rlpd(Algorithm):
         tensors |= {f"critic.{k}": v for k, v in self.critics.state_dict().items()}
         tensors |= {f"target.{k}": v for k, v in self._target.state_dict().items()}
         tensors["temperature.multiplier"] = self.temperature.multiplier.detach()
+        if self._average is not None:
+            tensors |= {f"average.{k}": v for k, v in self._average.module.state_dict().items()}
+            tensors["average_updates"] = self._average.n_averaged
         return tensors
 
     def optimizer_state(self) -> dict[str, Tensor]:
