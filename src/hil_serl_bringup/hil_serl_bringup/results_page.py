@@ -33,8 +33,15 @@ deterministically from seeded initial states, with its 95 % confidence interval 
 """
 
 
+_EARLIER = "†"
+
+
 def page(
-    cells: Sequence[Mapping[str, Any]], tasks: Sequence[str], methods: Sequence[str], command: str
+    cells: Sequence[Mapping[str, Any]],
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    command: str,
+    settings: Mapping[str, str] | None = None,
 ) -> str:
     """The page in Markdown.
 
@@ -43,12 +50,14 @@ def page(
         tasks: Tasks of the page, in order.
         methods: Methods of the page, in order.
         command: The command line that made it.
+        settings: Task -> fingerprint of its present settings; cells that had others are marked.
     """
+    settings = settings or {}
     by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for cell in cells:
         by_task[cell["task"]].append(cell)
     parts = [_HEAD.format(command=command, window=Budget.window), _overview(by_task, tasks, methods)]
-    parts += [_section(task, by_task[task], methods) for task in tasks if by_task[task]]
+    parts += [_section(task, by_task[task], methods, settings.get(task)) for task in tasks if by_task[task]]
     parts.append(_gaps(by_task, tasks, methods))
     return "\n".join(parts)
 
@@ -76,7 +85,9 @@ def _overview(
     return "\n".join(lines) + "\n"
 
 
-def _section(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> str:
+def _section(
+    task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str], settings: str | None
+) -> str:
     hours = f"; the paper trained for {HOURS[task]:g} h" if task in HOURS else ""
     lines = [f"## {task}", "", f"![learning curves](curves/{task}.png)", ""]
     lines.append(
@@ -86,19 +97,22 @@ def _section(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[st
     lines.append("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---|")
     for method in methods:
         for cell in sorted((c for c in cells if c["method"] == method), key=lambda c: c["seed"]):
-            lines += [_row(task, method, cell, agent) for agent in cell["agents"]]
+            mark = _EARLIER if settings not in (None, cell["settings"]) else ""
+            lines += [_row(task, method, cell, agent, mark) for agent in cell["agents"]]
+    if any(line.startswith("|") and _EARLIER in line for line in lines):
+        lines += ["", f"{_EARLIER} with earlier settings of this task; the command runs it again."]
     lines += ["", _demonstrations(cells) + hours + ".", *_remarks(task, cells, methods), ""]
     return "\n".join(lines)
 
 
-def _row(task: str, method: str, cell: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
+def _row(task: str, method: str, cell: Mapping[str, Any], agent: Mapping[str, Any], mark: str) -> str:
     train, reported = cell["training"], REPORTED.get(task, {}).get(method)
     low, high = agent["ci95"]
     intervened = f"{_percent(train['intervention'])} / {_percent(train['intervention_last'])}"
     offline = not train["env_steps"]
     cells = (
         method,
-        str(cell["seed"]),
+        f"{cell['seed']}{mark}",
         agent["agent"] or "",
         f"{_percent(agent['success'])} ({_percent(low)} to {_percent(high)}, n = {agent['episodes']})",
         _paper_success(task, method),

@@ -184,6 +184,15 @@ def test_the_page_has_our_numbers_beside_the_papers_and_says_what_is_missing():
     assert "- ram_insertion: serl, hg_dagger\n- object_flip: hil_serl, serl, hg_dagger, bc" in text
 
 
+def test_the_page_marks_what_was_measured_with_other_settings():
+    rows = [cell("hil_serl", 50), {**cell("bc", 30, offline=True), "settings": "another"}]
+    text = page(rows, ["ram_insertion"], METHOD_NAMES, "cmd", {"ram_insertion": fingerprint(TASK)})
+    assert "| hil_serl | 0 |" in text
+    assert "| bc | 0† |" in text
+    assert "† with earlier settings of this task" in text
+    assert "†" not in page(rows, ["ram_insertion"], METHOD_NAMES, "cmd")
+
+
 def test_the_page_says_where_a_method_does_better_or_worse_than_reported():
     text = page([cell("hil_serl", 40), cell("bc", 30, offline=True)], ["ram_insertion"], METHOD_NAMES, "cmd")
     assert "`hil_serl` does worse than reported: here 40 of 50, in the paper 100 %." in text

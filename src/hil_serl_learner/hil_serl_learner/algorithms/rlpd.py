@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -181,7 +181,7 @@ class Rlpd(Algorithm):
     @property
     def evaluated(self) -> PolicyNetwork:
         """Average of the policy over its last updates, which swings less than the policy from one to the next."""
-        return self.policy if self._average is None else self._average.module
+        return self.policy if self._average is None else cast(PolicyNetwork, self._average.module)
 
     @torch.no_grad()
     def _targets(self, batch: Batch) -> _Targets:
