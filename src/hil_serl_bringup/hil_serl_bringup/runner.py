@@ -154,7 +154,9 @@ class _Watch:
         if self._rolling[0] != len(episodes):
             series = rolling(episodes)
             self._rolling = (len(episodes), [r.success for r in series], [r.intervention for r in series])
-        progress = monitor.env_steps + monitor.driving.step_index + monitor.learner.updates
+        learner = monitor.learner  # its buffers grow when it reads a resumed run's records again
+        progress = monitor.env_steps + monitor.driving.step_index + learner.updates
+        progress += learner.demo_size + learner.rl_size
         if progress != self._progress[0]:
             self._progress = (progress, now)
         elif not note and now - self._progress[1] > QUIET:

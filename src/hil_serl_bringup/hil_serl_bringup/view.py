@@ -216,7 +216,7 @@ def plain_line(state: ViewState) -> str:
             f"updates {learner.updates} ({learner.updates_per_second:.1f}/s)",
             f"buffers {learner.demo_size}+{learner.rl_size}",
         ]
-        if not learner.updates:
+        if not learner.updates or learner.phase == "loading":
             parts.append(f"learner: {learner.message or learner.phase or 'starting'}")
     return " | ".join([*parts, *([state.note] if state.note else [])])
 
