@@ -105,8 +105,11 @@ def finished(stored: dict[str, Any] | None, task: TaskSpec, budget: Budget) -> b
 
 
 def fingerprint(task: TaskSpec) -> str:
-    """16 hex digits over all settings of a task, hyperparameters included."""
-    return hashlib.sha256(task.model_dump_json().encode()).hexdigest()[:16]
+    """16 hex digits over all settings of a task, hyperparameters included.
+
+    Without those that are null: a feature that comes later and is not used does not make a result stale.
+    """
+    return hashlib.sha256(task.model_dump_json(exclude_none=True).encode()).hexdigest()[:16]
 
 
 def run_cell(cell: Cell, setup: Setup, budget: Budget, root: Path, store: Store) -> dict[str, Any]:
