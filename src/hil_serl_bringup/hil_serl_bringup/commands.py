@@ -27,6 +27,7 @@ from hil_serl_bringup.robots import find_robot
 from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.statistics import rates
 from hil_serl_core.methods import method_named
+from hil_serl_core.spec import RewardKind
 
 
 @dataclass
@@ -108,6 +109,8 @@ class Eval:
     """Disturb every episode as in Sec. 4.4: the target moves, or the gripper is forced open (simulator only)."""
     perturb_step: int = 10
     """Control step at which it is disturbed."""
+    reward: RewardKind | None = None
+    """Who judges success, instead of who did in training: the truth of a policy that learnt from a classifier."""
     classifier: Path | None = None
     """Folder of the trained classifier that judges; default: the one the run was trained with."""
     speed: str = "lockstep"
@@ -123,16 +126,15 @@ class Eval:
         folder = RunFolder.open(self.run_dir)
         checkpoints = [self.checkpoint] if self.checkpoint else phases.latest_checkpoints(folder)
         name = f"eval_{folder.begin_part('eval') + 1}"
+        known = folder.state() if self.reward in (None, "classifier") else {}  # another judge needs none
         setup = Setup(
             Operator.NONE,
             self.speed,
             robot=find_robot(self.robot),
             namespace=self.namespace,
             display=self.display,
-            classifier=str(self.classifier.absolute())
-            if self.classifier
-            else folder.state().get("classifier", ""),
-            partner_classifier=folder.state().get("partner_classifier", ""),
+            classifier=str(self.classifier.absolute()) if self.classifier else known.get("classifier", ""),
+            partner_classifier=known.get("partner_classifier", ""),
             perturbation=self.perturb,
             perturbation_step=self.perturb_step,
         )
@@ -144,11 +146,16 @@ class Eval:
                 self.episodes,
                 phase=name,
                 words=f"Evaluation of {checkpoints[0].name}",
+                folder=self._judged(folder, setup.robot.simulated),
                 deterministic=self.deterministic,
             )
             training = running.log.of("train")
         evaluated = evaluation.of_agents(folder, episodes, training)
-        facts = {"checkpoint": [str(c) for c in checkpoints], "perturbation": self.perturb}
+        facts = {
+            "checkpoint": [str(c) for c in checkpoints],
+            "perturbation": self.perturb,
+            "reward": self.reward or folder.task().reward.kind,
+        }
         write_json(folder.path / f"{name}.json", {**facts, "agents": [asdict(e) for e in evaluated]})
         console = Console()
         for result in evaluated:
@@ -157,6 +164,17 @@ class Eval:
             pictures = evaluation.draw(folder, evaluated, episodes, training, folder.path / f"{name}.png")
             console.print(f"Curves: {', '.join(map(str, pictures))}", highlight=False, soft_wrap=True)
         return 0
+
+    def _judged(self, folder: RunFolder, simulated: bool) -> RunFolder | None:
+        """A folder inside the run with its tasks under another judge, None for the run itself."""
+        if self.reward in (None, folder.task().reward.kind):
+            return None
+        path = folder.path / f"judged_by_{self.reward}"
+        if (path / "run.json").exists():
+            return RunFolder.open(path)
+        options = RewardOptions(reward=self.reward, classifier=self.classifier)
+        task, *partner = [options.judged(task, simulated) for task in folder.tasks()]
+        return RunFolder.create(task, folder.seed, "eval", path=path, partner=next(iter(partner), None))
 
 
 @dataclass

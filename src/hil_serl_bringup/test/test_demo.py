@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Order and resumption of the demo's phases, with a session that plays the episodes itself."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -8,13 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup import demo, phases
+from hil_serl_bringup import commands, demo, phases
 from hil_serl_bringup.graph import Operator, build_graph
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.runner import Outcome
 from hil_serl_bringup.statistics import Episode, LearnerSample
-from hil_serl_core.spec import load_task
+from hil_serl_core.spec import load_task, task_from_dict
 from hil_serl_core.weights import POLICY_FILE
 
 TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
@@ -126,3 +127,31 @@ def test_demonstrations_of_another_task_are_refused(folder, tmp_path):
 def test_an_untrained_run_has_no_policy(folder):
     with pytest.raises(RunFolderError, match="no checkpoint"):
         phases.latest_checkpoint(folder.path)
+
+
+def test_an_evaluation_may_have_another_judge_than_training_had(tmp_path, monkeypatch):
+    content = TASK.model_dump(mode="json")
+    learnt = task_from_dict({**content, "reward": {**content["reward"], "kind": "classifier"}})
+    folder = RunFolder.create(learnt, 3, "train", path=tmp_path / "run", classifier=str(tmp_path))
+    checkpoint = folder.path / "checkpoints" / "step_00000300"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / POLICY_FILE).touch()
+    sessions = []
+
+    @contextlib.contextmanager
+    def session(opened, namespace=""):
+        sessions.append(PlayedSession(opened))
+        yield sessions[-1]
+
+    monkeypatch.setattr(commands, "session", session)
+    commands.Eval(folder.path, episodes=2).run()
+    commands.Eval(folder.path, episodes=2, reward="ground_truth").run()
+    (_, own), (_, truth) = [request for played in sessions for request in played.requests]
+    assert load_task(own.task).reward.kind == "classifier"
+    assert own.classifier == str(tmp_path)
+    assert load_task(truth.task).reward.kind == "ground_truth"
+    assert truth.classifier == ""
+    assert load_task(truth.task).hash == learnt.hash, "the policy would be refused"
+    assert truth.checkpoint == own.checkpoint
+    results = [json.loads((folder.path / f"eval_{k}.json").read_text())["reward"] for k in (1, 2)]
+    assert results == ["classifier", "ground_truth"]
