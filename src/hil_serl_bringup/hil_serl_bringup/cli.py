@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("commands", "Eval"),
     "record-demos": ("commands", "RecordDemos"),
     "classifier": ("classifier_commands", "Classifier"),
+    "stop": ("stop_commands", "Stop"),
+    "clear-stop": ("stop_commands", "ClearStop"),
     "replay": ("commands_info", "Replay"),
     "bench": ("bench", "Bench"),
     "tasks": ("commands_info", "Tasks"),

@@ -10,6 +10,7 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Bool
 
 from hil_serl_bringup.graph import FORWARD
 from hil_serl_bringup.monitor import RunMonitor
@@ -39,6 +40,7 @@ class MonitorNode:
             (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
             (LearnerStatus, f"{FORWARD}/{names.LEARNER_STATUS}", qos.LEARNER_STATUS, "on_learner_status"),
             (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),
+            (Bool, names.STOPPED, qos.STOPPED, "on_stopped"),
         ):
             self.node.create_subscription(kind, name, self._forward(handler), profile)
 

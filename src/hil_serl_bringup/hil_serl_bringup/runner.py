@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hil_serl_actor.stop_latch import REMEDY
 from hil_serl_bringup.graph import GraphRequest, build_graph
 from hil_serl_bringup.monitor import RunMonitor
 from hil_serl_bringup.monitor_node import MonitorNode
@@ -157,6 +158,8 @@ class _Watch:
         progress = monitor.env_steps + monitor.driving.step_index + monitor.learner.updates
         if progress != self._progress[0]:
             self._progress = (progress, now)
+        if monitor.stopped:
+            note = note or f"the robot is stopped: {REMEDY}"
         elif not note and now - self._progress[1] > QUIET:
             folder = next(iter(logs.values())).parent
             note = f"nothing has moved for {now - self._progress[1]:.0f} s; the logs say why: {folder}"
@@ -173,6 +176,7 @@ class _Watch:
             success_history=self._rolling[1],
             intervention_history=self._rolling[2],
             driving=monitor.driving,
+            stopped=monitor.stopped,
             learner=monitor.learner,
             has_learner=self._has_learner,
             autonomous="nobody, the hand is off" if phase.only_solved else "policy",

@@ -41,6 +41,7 @@ class ViewState:
         success_history: Rolling success rates, oldest first.
         intervention_history: Rolling intervention rates.
         driving: Who drives now.
+        stopped: The robot is stopped until somebody clears it.
         learner: The learner's counters.
         has_learner: Whether this phase has a learner.
         autonomous: Who drives while the operator does not.
@@ -60,6 +61,7 @@ class ViewState:
     success_history: Sequence[float] = ()
     intervention_history: Sequence[float] = ()
     driving: Driving = field(default_factory=Driving)
+    stopped: bool = False
     learner: LearnerSample = field(default_factory=LearnerSample)
     has_learner: bool = False
     autonomous: str = "policy"
@@ -106,6 +108,8 @@ def _policy(state: ViewState) -> Table:
     )
     if not state.env_steps and not state.driving.step_index:
         driver = Text("waiting for the first step", style="dim")
+    if state.stopped:
+        driver = Text("nobody: STOPPED, the robot holds", style="bold red")
     return _pairs(
         [
             ("driving now", driver),
@@ -187,7 +191,7 @@ def render(state: ViewState, width: int = 120) -> RenderableType:
             log.add_row(name, Text(line))
         blocks += [Text(), log]
     if state.note:
-        blocks += [Text(), Text(state.note, style="bold yellow")]
+        blocks += [Text(), Text(state.note, style="bold red" if state.stopped else "bold yellow")]
     return Panel(
         Group(*blocks),
         title=heading,
