@@ -67,9 +67,7 @@ class Operators:
 
     def is_down(self, button: int | None) -> bool:
         """Whether a button (0-based, None: there is none) was down in the last message of any device."""
-        return button is not None and any(
-            button < len(down) and down[button] for down in self._down.values()
-        )
+        return button is not None and any(button < len(down) and down[button] for down in self._down.values())
 
     def take(self) -> dict[str, OperatorInput]:
         """Inputs for one tick, with every button that was down since the last one; the deadman as it is now."""

@@ -263,4 +263,6 @@ def test_the_device_moves_the_arm_only_while_the_deadman_is_held(spec, played):
     cell.feed(1.2, push=1.0, buttons=(False, False, False, False))
     cell.loop.tick(1.2)
     actions = [step.action[0] for step in cell.world.steps]
-    assert actions == [0.5, 1.0, 0.0], "let go between two ticks: no more motion, then the policy after release_steps"
+    assert actions == [0.5, 1.0, 0.0], (
+        "let go between two ticks: no more motion, then the policy after release_steps"
+    )

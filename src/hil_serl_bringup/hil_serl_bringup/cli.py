@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("commands", "Eval"),
     "record-demos": ("commands", "RecordDemos"),
     "classifier": ("classifier_commands", "Classifier"),
+    "teleop-check": ("teleop_command", "TeleopCheck"),
     "stop": ("stop_commands", "Stop"),
     "clear-stop": ("stop_commands", "ClearStop"),
     "replay": ("commands_info", "Replay"),

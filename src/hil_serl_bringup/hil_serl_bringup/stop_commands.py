@@ -50,7 +50,9 @@ def call_trigger(name: str, namespace: str = "", patience: float = _PATIENCE) ->
         while not future.done() and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
         if not future.done():
-            raise ConnectionError(f"'{client.srv_name}' did not answer for {patience:.0f} s; is the actor busy or dead?")
+            raise ConnectionError(
+                f"'{client.srv_name}' did not answer for {patience:.0f} s; is the actor busy or dead?"
+            )
         reply = future.result()
         return bool(reply.success), str(reply.message)
     finally:

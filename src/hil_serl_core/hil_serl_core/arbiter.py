@@ -65,7 +65,7 @@ class InterventionArbiter:
         self._arms = spec.arm_names
         self._size = spec.action_size
         self._grippers = spec.grippers
-        axis_map = _axis_map(spec)
+        axis_map = device_axes(spec)
         self._index = np.array([abs(axis) - 1 for axis in axis_map])
         self._sign = np.sign(np.array(axis_map)).astype(np.float64)
         self._active = False
@@ -124,7 +124,7 @@ class InterventionArbiter:
         return mapped * ((deflection - dead_band) / (1.0 - dead_band) / deflection)
 
 
-def _axis_map(spec: TaskSpec) -> tuple[int, ...]:
+def device_axes(spec: TaskSpec) -> tuple[int, ...]:
     """Device axis (1-6, signed) behind each continuous component of one arm."""
     if spec.action.kind == "twist":
         return spec.intervention.axis_map
