@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from hil_serl_actor import reports
 from hil_serl_actor.ports import Phase
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import Mode, Outcome
-from hil_serl_core.spec import TaskSpec, load_task
+from hil_serl_core.spec import load_task
 
+WRENCH_TASK = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "object_flip.yaml"
 HOME = np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0])
 ELSEWHERE = HOME + np.array([0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 
@@ -157,10 +160,7 @@ def test_a_button_of_either_device_stops_both_arms(handover, played):
 
 
 def test_a_wrench_task_is_held_with_no_wrench(played):
-    from conftest import TASK_FILE
-
-    task: TaskSpec = load_task(TASK_FILE.parent / "object_flip.yaml")
-    cell = played(task)
+    cell = played(load_task(WRENCH_TASK))
     cell.reset(1.0)
     cell.feed(1.0)
     cell.loop.tick(1.0)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from conftest import TASK_FILE
 
 from hil_serl_actor.teleop import DEVICES
 from hil_serl_actor.teleop_check import DeviceCheck, button_meanings
 from hil_serl_core.spec import load_task
+
+WRENCH_TASK = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "object_flip.yaml"
 
 
 def with_intervention(spec, **update):
@@ -44,7 +47,7 @@ def test_axes_before_and_after_map_dead_band_and_scale(spec):
 
 
 def test_a_wrench_task_shows_its_components_and_the_axes_it_does_not_use():
-    task = load_task(TASK_FILE.parent / "object_flip.yaml")
+    task = load_task(WRENCH_TASK)
     check = check_of(task)
     hear(check, axes=(1.0,) * 6)
     readings = check.axes()
