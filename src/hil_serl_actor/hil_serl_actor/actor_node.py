@@ -30,6 +30,7 @@ from hil_serl_actor.options import read_options
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Reset
 from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 from hil_serl_core.action import ArmCommand
+from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.step import Step
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, SceneTruth
@@ -164,6 +165,8 @@ class ActorNode(Node):
             value = decoder.decode(stamp, message.axes, message.buttons)
         except ValueError as error:
             self.warn(str(error))
+            if OperatorInput(stamp, np.zeros(6), message.buttons).pressed(self._spec.intervention.stop_button):
+                self._loop.stop("the stop button of a device whose axes cannot be used")
             return
         self._loop.put_operator(value, arm)
         self._pump_lockstep()

@@ -47,6 +47,7 @@ class ControlLoop:
         self._now = 0.0  # s, of the last call of tick
         self._last_tick = -np.inf
         self._hold: dict[str, np.ndarray] | None = None
+        self._holder = agents[0]  # who acted last: knows what the grippers were told
         self._pending: Tick | None = None
         self._counted = 0
         self._seed = -1
@@ -194,6 +195,7 @@ class ControlLoop:
         if self._phase is not Phase.RESETTING:
             if success:  # the arms may be elsewhere now: hold them there
                 self.inputs.start_after(stamp)
+                self._holder.runner.grippers.reset()
                 self._hold = None
             return
         if not success:
@@ -236,6 +238,7 @@ class ControlLoop:
         if self.agent.reward is not None:
             self.agent.reward.begin_episode()
         self.runner.begin(self._seed)
+        self._holder = self.agent
         self._enter(Phase.RUNNING)
         self._ports.report_start(self.agent, self._seed, stamp)
 
@@ -426,7 +429,7 @@ class ControlLoop:
             return
         if self._hold is None:
             self._hold = self.inputs.poses
-        self._ports.send_commands(self.agent.mapper.hold(self._hold), now)
+        self._ports.send_commands(self._holder.mapper.hold(self._hold), now)
 
     def _abort(self, reason: str) -> None:
         self._finish(self.runner.abort(reason), self._last_tick if np.isfinite(self._last_tick) else 0.0)

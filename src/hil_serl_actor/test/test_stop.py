@@ -27,8 +27,8 @@ def with_buttons(spec, **buttons):
 def running(spec, played):
     """A cell two steps into an episode, in real time, the arm 2 cm from home."""
 
-    def make(*specs, arm_sample=None, **config):
-        cell = played(*(specs or (spec,)), **config)
+    def make(**config):
+        cell = played(spec, **config)
         cell.reset(1.0)
         cell.play(1.0, 2)
         return cell
@@ -185,7 +185,9 @@ def test_of_two_agents_the_first_begins_again_after_a_full_reset(spec, played):
     forward = back.model_copy(update={"name": "forward"})
     cell = played(forward, back, lockstep=True)
     cell.reset(1.0)
-    cell.play(1.0, 9, success=True)
+    cell.feed(cell.play(1.0, 2), success=True)
+    cell.loop.tick(1.2)
+    assert cell.world.results[0].success
     cell.reset(2.0)
     assert cell.loop.agent.spec.name == "back"
     cell.loop.stop("x")
@@ -193,6 +195,25 @@ def test_of_two_agents_the_first_begins_again_after_a_full_reset(spec, played):
     cell.reset(3.0)
     assert cell.loop.agent.spec.name == "forward"
     assert not cell.world.resets[-1].arm_only
+
+
+def test_what_the_second_agent_has_in_its_grippers_is_not_dropped(handover, played):
+    back = handover.model_copy(
+        update={"name": "back", "reset": handover.reset.model_copy(update={"method": "arm"})}
+    )
+    cell = played(back.model_copy(update={"name": "forward"}), back)
+    cell.reset(1.0)
+    cell.feed(1.0)
+    cell.loop.tick(1.0)
+    cell.feed(1.1, success=True)
+    cell.loop.tick(1.1)
+    cell.reset(2.0)
+    cell.feed(2.0, buttons=(True, False))
+    cell.loop.tick(2.0)
+    cell.loop.stop("x")
+    cell.loop.tick(2.1)
+    for commands in cell.world.commands[-2:]:
+        assert [command.gripper for command in commands.values()] == [0.0, 0.0]
 
 
 def test_a_record_that_the_disk_refused_is_kept_and_never_executed(spec, played):
