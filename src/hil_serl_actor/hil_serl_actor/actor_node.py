@@ -165,7 +165,9 @@ class ActorNode(Node):
             value = decoder.decode(stamp, message.axes, message.buttons)
         except ValueError as error:
             self.warn(str(error))
-            if OperatorInput(stamp, np.zeros(6), message.buttons).pressed(self._spec.intervention.stop_button):
+            if OperatorInput(stamp, np.zeros(6), message.buttons).pressed(
+                self._spec.intervention.stop_button
+            ):
                 self._loop.stop("the stop button of a device whose axes cannot be used")
             return
         self._loop.put_operator(value, arm)
