@@ -15,7 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import Image, Joy
-from std_msgs.msg import Header
+from std_msgs.msg import Bool, Header
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
@@ -30,6 +30,7 @@ from hil_serl_actor.options import read_options
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Reset
 from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 from hil_serl_core.action import ArmCommand
+from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.step import Step
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, SceneTruth
@@ -104,6 +105,8 @@ class ActorNode(Node):
         self._episode_pub = self.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
         self._marker_pub = self.create_publisher(MarkerArray, names.MARKERS, qos.MARKERS)
         self._diagnostics_pub = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
+        self._stopped_pub = self.create_publisher(Bool, names.STOPPED, qos.STOPPED)
+        self._stopped_pub.publish(Bool(data=False))
 
     def _make_subscriptions(self) -> None:
         for arm in self._spec.arm_names:
@@ -126,6 +129,8 @@ class ActorNode(Node):
         self.create_service(LabelEpisode, names.LABEL_EPISODE, self._on_label)
         self.create_service(Trigger, names.CONFIRM_RESET, self._on_confirm_reset)
         self.create_service(SetBool, names.PAUSE, self._on_pause)
+        self.create_service(Trigger, names.STOP, self._on_stop)
+        self.create_service(Trigger, names.CLEAR_STOP, self._on_clear_stop)
 
     def _make_timers(self) -> None:
         if not self._options.lockstep:
@@ -160,6 +165,10 @@ class ActorNode(Node):
             value = decoder.decode(stamp, message.axes, message.buttons)
         except ValueError as error:
             self.warn(str(error))
+            if OperatorInput(stamp, np.zeros(6), message.buttons).pressed(
+                self._spec.intervention.stop_button
+            ):
+                self._loop.stop("the stop button of a device whose axes cannot be used")
             return
         self._loop.put_operator(value, arm)
         self._pump_lockstep()
@@ -234,6 +243,11 @@ class ActorNode(Node):
         self._episode_pub.publish(reports.episode_end(stamp_from_seconds(stamp), agent, self._mode, result))
         if result.aborted:
             self.get_logger().warning(f"episode {result.episode} aborted: {result.reason}")
+
+    def report_stop(self) -> None:
+        """See ``Ports``."""
+        self._stopped_pub.publish(Bool(data=self._loop.latch.engaged))
+        self._publish_diagnostics()
 
     def warn(self, text: str) -> None:
         """See ``Ports``."""
@@ -318,7 +332,19 @@ class ActorNode(Node):
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._loop.pause(request.data)
         response.success = True
-        response.message = self._loop.phase.name.lower()
+        response.message = self._loop.latch.text or self._loop.phase.name.lower()
+        return response
+
+    def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._loop.stop("the service stop")
+        response.success = self._loop.latch.engaged
+        response.message = self._loop.latch.text or "the run is over, nothing moves the robot"
+        return response
+
+    def _on_clear_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        refused = self._loop.clear_stop()
+        response.success = not refused
+        response.message = refused or f"cleared; the actor is {self._loop.phase.name.lower()}"
         return response
 
     def destroy_node(self) -> None:

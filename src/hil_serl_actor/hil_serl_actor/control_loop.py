@@ -16,6 +16,7 @@ from hil_serl_actor.agent import Agent
 from hil_serl_actor.inputs import EXACT, Inputs
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports, Reset
 from hil_serl_actor.rotation import Rotation
+from hil_serl_actor.stop_latch import StopLatch
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
 from hil_serl_core.rewards import label_of
@@ -38,16 +39,20 @@ class ControlLoop:
             await_truth=config.await_truth,
             switched=config.switched_operator,
         )
+        self.latch = StopLatch()
         self._phase = Phase.IDLE
         self._label: Outcome | None = None
         self._class: str | None = None  # of the state last seen, for classifier data
         self._reset_poses: dict[str, np.ndarray] | None = None
+        self._now = 0.0  # s, of the last call of tick
         self._last_tick = -np.inf
         self._hold: dict[str, np.ndarray] | None = None
+        self._holder = agents[0]  # who acted last: knows what the grippers were told
         self._pending: Tick | None = None
         self._counted = 0
         self._seed = -1
         self._scene_needs_reset = True
+        self._answer_due = False  # the cell is resetting, even if the loop no longer waits for it
 
     # ------------------------------------------------------------------ state
 
@@ -79,9 +84,14 @@ class ControlLoop:
     # ----------------------------------------------------------------- inputs
 
     def put_operator(self, value: OperatorInput, arm: str = "") -> None:
-        """Take a message of an arm's device; buttons may label the episode."""
+        """Take a message of an arm's device; buttons may stop the robot or label the episode."""
         edges = self.inputs.operators.put(value, arm)
         buttons = self._spec.intervention
+        if value.pressed(buttons.stop_button):  # also one that was down before the actor heard the device
+            if not self.latch.engaged:
+                device = f"the {arm} device's" if arm else "the device's"
+                self.stop(f"{device} stop button")
+            return
         if buttons.success_button in edges:
             self._press(Outcome(success=True, final=True))
         elif buttons.failure_button in edges:
@@ -106,8 +116,10 @@ class ControlLoop:
         return True
 
     def pause(self, paused: bool, reason: str = "paused by the operator") -> None:
-        """Stop after aborting the running episode, or go on with a reset."""
-        if paused:
+        """Stop after aborting the running episode, or go on with a reset; while stopped, it holds for afterwards."""
+        if self.latch.engaged:
+            self.latch.paused = paused
+        elif paused:
             if self._phase is Phase.RUNNING:
                 self._abort(reason)
             if self._phase is not Phase.DONE:
@@ -115,11 +127,76 @@ class ControlLoop:
         elif self._phase is Phase.PAUSED:
             self._enter(Phase.IDLE)
 
+    # ------------------------------------------------------------------- stop
+
+    def stop(self, cause: str) -> None:
+        """Hold the arms where they are, end the running episode, and do nothing until ``clear_stop``.
+
+        A cell that is resetting moves by itself: it has to watch the topic ``stopped``, the loop only ignores the
+        outcome. A run that is over is left alone.
+
+        Args:
+            cause: Who or what asks for it, for people.
+        """
+        if self._phase is Phase.DONE or not self.latch.engage(cause, self._phase is Phase.PAUSED):
+            return
+        self._hold = None
+        self._hold_still(max(self._now, self.inputs.assembler.stamp or 0.0))  # first of all
+        self._stay_stopped()
+        self._ports.report_stop()
+
+    def clear_stop(self) -> str:
+        """Go on with a reset of everything, or with the pause there was. Returns why not; empty when it is cleared."""
+        if not self.latch.engaged:
+            return "nothing is stopped"
+        if self.inputs.operators.is_down(self._spec.intervention.stop_button):
+            return "the stop button is still down: release it, then clear again"
+        if self._pending is not None:
+            return "a record could not be written yet: make room on the disk, then clear again"
+        self.latch.release()
+        self.inputs.operators.take()  # what was pressed meanwhile was not meant for the next episode
+        self._enter(Phase.DONE if self._complete else Phase.PAUSED if self.latch.paused else Phase.IDLE)
+        self._ports.report_stop()
+        return ""
+
+    def _stay_stopped(self) -> None:
+        """Keep what there is of the episode, end it, and be stopped with the same hold as before."""
+        hold = self._hold
+        self._save_pending()
+        if self.runner.running:
+            self._abort(f"stopped: {self.latch.cause}")
+        if self._phase is not Phase.STOPPED:
+            self._scene_needs_reset = True
+            self._rotation.start_over()
+            self._enter(Phase.STOPPED)
+            self._hold = hold
+        self._ports.warn(self.latch.text)
+
+    def _save_pending(self) -> None:
+        """Keep a record that the disk had refused, without acting on it; it may end its episode."""
+        if self._pending is None:
+            return
+        tick, self._pending = self._pending, None
+        try:
+            self._ports.log_step(tick.step)
+        except LogFull as error:
+            self._pending = tick
+            self._ports.warn(str(error))
+            return
+        self._ports.send_step(tick.step)
+        if tick.result is not None:
+            self._finish(tick.result, tick.step.stamp)
+
     # ------------------------------------------------------------------ resets
 
     def reset_finished(self, success: bool, message: str, stamp: float) -> None:
         """Take the cell's answer to ``request_reset``; ``stamp`` is that of the first state after it."""
+        self._answer_due = False
         if self._phase is not Phase.RESETTING:
+            if success:  # the arms may be elsewhere now: hold them there
+                self.inputs.start_after(stamp)
+                self._holder.runner.grippers.reset()
+                self._hold = None
             return
         if not success:
             self._ports.warn(f"the cell could not be reset: {message}; trying again")
@@ -150,6 +227,7 @@ class ControlLoop:
             self._begin(self.inputs.not_before)
             return
         self._enter(Phase.RESETTING)
+        self._answer_due = True
         arm_only = self._rotation.resets_arm_only(self._scene_needs_reset)
         self._ports.request_reset(Reset(seed=self._seed, arm_only=arm_only))
 
@@ -160,6 +238,7 @@ class ControlLoop:
         if self.agent.reward is not None:
             self.agent.reward.begin_episode()
         self.runner.begin(self._seed)
+        self._holder = self.agent
         self._enter(Phase.RUNNING)
         self._ports.report_start(self.agent, self._seed, stamp)
 
@@ -171,12 +250,17 @@ class ControlLoop:
         Returns:
             True if a record was made.
         """
+        self._now = now
         if self._phase is Phase.IDLE:
             self._hold_still(now)
             if self._may_start():
                 self._start_reset()
             return False
         if self._phase in (Phase.PAUSED, Phase.AWAITING_PERSON):
+            self._hold_still(now)
+            return False
+        if self._phase is Phase.STOPPED:
+            self._stay_stopped()
             self._hold_still(now)
             return False
         if self._phase is not Phase.RUNNING:
@@ -328,6 +412,9 @@ class ControlLoop:
     # ---------------------------------------------------------------- helpers
 
     def _may_start(self) -> bool:
+        if self._answer_due:
+            self._ports.warn("waiting for the end of the reset that the cell is still making")
+            return False
         if self.agent.ready:
             return True
         self._ports.warn("waiting for policy_weights from the learner")
@@ -338,19 +425,24 @@ class ControlLoop:
         stamp = self.inputs.assembler.stamp
         if self._config.lockstep or stamp is None or now - stamp > self._spec.observation_timeout:
             return
+        if self._answer_due:  # a cell that resets moves its arms itself
+            return
         if self._hold is None:
             self._hold = self.inputs.poses
-        self._ports.send_commands(self.agent.mapper.hold(self._hold), now)
+        self._ports.send_commands(self._holder.mapper.hold(self._hold), now)
 
     def _abort(self, reason: str) -> None:
         self._finish(self.runner.abort(reason), self._last_tick if np.isfinite(self._last_tick) else 0.0)
+
+    @property
+    def _complete(self) -> bool:
+        return 0 < self._config.episodes <= self._counted
 
     def _finish(self, result: EpisodeResult, stamp: float) -> None:
         demonstrations = self._config.mode is Mode.RECORD_DEMOS
         self._counted += result.success if demonstrations else not result.aborted
         self._scene_needs_reset = result.reason == "failure" or result.aborted
-        done = 0 < self._config.episodes <= self._counted
-        self._enter(Phase.DONE if done else Phase.IDLE)
+        self._enter(Phase.DONE if self._complete else Phase.IDLE)
         self._ports.report_episode(self.agent, result, stamp)
         self._rotation.finished(result, self._scene_needs_reset)
 

@@ -65,8 +65,12 @@ class Operators:
         self._latest[target] = value
         return edges
 
+    def is_down(self, button: int | None) -> bool:
+        """Whether a button (0-based, None: there is none) was down in the last message of any device."""
+        return button is not None and any(button < len(down) and down[button] for down in self._down.values())
+
     def take(self) -> dict[str, OperatorInput]:
-        """Inputs for one tick, with every button that was down since the last one."""
+        """Inputs for one tick, with every button that was down since the last one; the deadman as it is now."""
         inputs = {
             arm: replace(value, buttons=self._buttons(arm, value)) for arm, value in self._latest.items()
         }
@@ -75,7 +79,10 @@ class Operators:
 
     def _buttons(self, arm: str, value: OperatorInput) -> tuple[bool, ...]:
         held = self._pressed.get(arm, [])
-        return tuple(bool(b) or (k < len(held) and held[k]) for k, b in enumerate(value.buttons))
+        deadman = self._spec.intervention.deadman_button  # let go between two ticks means let go
+        return tuple(
+            bool(b) or (k < len(held) and held[k] and k != deadman) for k, b in enumerate(value.buttons)
+        )
 
     def answered(self, stamp: float) -> bool:
         """Every device of the task has spoken at exactly this stamp."""

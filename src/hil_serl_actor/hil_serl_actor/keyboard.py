@@ -22,12 +22,14 @@ BUTTONS: dict[str, int] = {"c": 0, "o": 1}
 
 
 class Verdict(Enum):
-    """What a key says about the episode."""
+    """What a key says about the episode, or to the actor."""
 
     SUCCESS = "y"
     FAILURE = "n"
     DISCARD = "x"
     SCENE_IS_RESET = "\n"
+    STOP = "\x1b"
+    CLEAR_STOP = "u"
 
 
 SWITCH_ARM = "\t"
@@ -35,7 +37,8 @@ SWITCH_ARM = "\t"
 HELP = (
     "hold a key to move the tool (tool frame): w/s +-x, a/d +-y, f/r +-z (f: forward, along the tool), "
     "q/e yaw, i/k pitch, j/l roll; 1..9 sets the speed; c/o closes and opens the gripper; tab: the other arm; "
-    "y success, n failure, x discard the episode; enter: the scene is reset; space or no key: hand off; Ctrl-C ends"
+    "y success, n failure, x discard the episode; enter: the scene is reset; space or no key: hand off; "
+    "Esc: STOP the robot, u: clear the stop; Ctrl-C ends"
 )
 
 
@@ -43,11 +46,13 @@ class KeyboardDevice:
     """Turns key presses into axes.
 
     A terminal reports a held key as repeated presses and never its release, so a key counts as held for ``hold``
-    seconds after its last press: longer than the repeat period, short enough to stop an arm.
+    seconds after its last press: longer than the repeat period, short enough to stop an arm. A key that has to be held
+    is a deadman by itself, so the task's deadman button is reported with it.
     """
 
-    def __init__(self, hold: float = 0.25, first_hold: float = 0.45) -> None:
+    def __init__(self, hold: float = 0.25, first_hold: float = 0.45, deadman: int | None = None) -> None:
         """``first_hold`` bridges the pause [s] between the first press and the first repeat of a held key."""
+        self._deadman = deadman
         self._hold = hold
         self._first_hold = first_hold
         self._until: dict[str, float] = {}
@@ -80,4 +85,10 @@ class KeyboardDevice:
 
     def buttons(self, now: float) -> list[int]:
         """Buttons at time ``now``, 1 while pressed."""
-        return [int(until > now) for until in self._buttons]
+        pressed = [int(until > now) for until in self._buttons]
+        if self._deadman is None:
+            return pressed
+        held = any(pressed) or any(until > now for until in self._until.values())
+        pressed += [0] * (self._deadman + 1 - len(pressed))
+        pressed[self._deadman] = int(held)
+        return pressed

@@ -48,14 +48,19 @@ class KeyboardNode(Node):
         self._saved = termios.tcgetattr(self._terminal)
         tty.setcbreak(self._terminal)
         spec = load_task(Parameters(self).path("task", must_exist=True, description="task file"))
-        self._devices = {arm: KeyboardDevice() for arm in spec.arm_names}
+        deadman = spec.intervention.deadman_button
+        self._devices = {arm: KeyboardDevice(deadman=deadman) for arm in spec.arm_names}
         self._driven = spec.arm_names[0]
         self._devices_out = {
             arm: self.create_publisher(Joy, names.for_arm(names.SPACENAV_JOY, arm), qos.OPERATOR)
             for arm in spec.arm_names
         }
         self._label = self.create_client(LabelEpisode, names.LABEL_EPISODE)
-        self._confirm = self.create_client(Trigger, names.CONFIRM_RESET)
+        self._triggers = {
+            Verdict.SCENE_IS_RESET: self.create_client(Trigger, names.CONFIRM_RESET),
+            Verdict.STOP: self.create_client(Trigger, names.STOP),
+            Verdict.CLEAR_STOP: self.create_client(Trigger, names.CLEAR_STOP),
+        }
         self.create_timer(1.0 / _RATE, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(HELP)
 
@@ -82,11 +87,11 @@ class KeyboardNode(Node):
             self._devices[self._driven].press(key, now)
 
     def _judge(self, verdict: Verdict) -> None:
-        client = self._confirm if verdict is Verdict.SCENE_IS_RESET else self._label
+        client = self._triggers.get(verdict, self._label)
         if not client.service_is_ready():
             self.get_logger().warning(f"no service '{client.srv_name}': is the actor running?")
             return
-        if verdict is Verdict.SCENE_IS_RESET:
+        if verdict in self._triggers:
             future = client.call_async(Trigger.Request())
         else:
             future = client.call_async(LabelEpisode.Request(label=_LABELS[verdict]))

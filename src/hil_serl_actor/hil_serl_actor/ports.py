@@ -45,6 +45,9 @@ class Ports(Protocol):
     def report_episode(self, agent: Agent, result: EpisodeResult, stamp: float) -> None:
         """Publish how an episode of an agent ended."""
 
+    def report_stop(self) -> None:
+        """Publish that a stop was latched or cleared."""
+
     def warn(self, text: str) -> None:
         """Tell the operator; repeated texts may be throttled."""
 
@@ -57,6 +60,7 @@ class Phase(Enum):
     AWAITING_PERSON = auto()  # who puts the scene back and says so
     RUNNING = auto()
     PAUSED = auto()
+    STOPPED = auto()  # latched, until ``clear_stop``
     DONE = auto()
 
 

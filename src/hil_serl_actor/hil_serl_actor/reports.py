@@ -75,8 +75,9 @@ def loop_status(loop: ControlLoop, now: float) -> DiagnosticStatus:
     """The control loop's line in /diagnostics."""
     waiting = loop.waiting_for(now)
     paused = loop.phase is Phase.PAUSED
-    level = Level.WARN if waiting or paused else Level.OK
-    text = "waiting for " + ", ".join(waiting) if waiting else loop.phase.name.lower()
+    stopped = loop.latch.engaged
+    level = Level.ERROR if stopped else Level.WARN if waiting or paused else Level.OK
+    text = "waiting for " + ", ".join(waiting) if waiting else loop.latch.text or loop.phase.name.lower()
     return diagnostic_status(
         "actor/control_loop",
         level,
@@ -84,6 +85,7 @@ def loop_status(loop: ControlLoop, now: float) -> DiagnosticStatus:
         episode=loop.runner.episode,
         step=loop.runner.step_index,
         transitions=loop.transition,
+        stopped=stopped,
     )
 
 

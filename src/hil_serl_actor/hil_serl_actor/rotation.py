@@ -44,9 +44,14 @@ class Rotation:
         """An episode is over."""
         self._passed = False
         if scene_needs_reset:
-            self.turn = 0
+            self.start_over()
         elif result.success:
             self._next()
+
+    def start_over(self) -> None:
+        """The scene is unknown, between two episodes: the first agent begins, after a full reset."""
+        self._passed = False
+        self.turn = 0
 
     def pass_on(self) -> bool:
         """The task is done before its episode began: gives the turn to the other agent, once between two episodes.

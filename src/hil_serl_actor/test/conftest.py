@@ -44,6 +44,7 @@ class World:
 
     def __init__(self):
         self.events, self.steps, self.targets, self.commands = [], [], [], []
+        self.stops = 0
         self.results, self.warnings, self.seeds, self.resets, self.labels = [], [], [], [], []
         self.disk_full = False
 
@@ -76,6 +77,9 @@ class World:
 
     def report_episode(self, agent, result, stamp):
         self.results.append(result)
+
+    def report_stop(self):
+        self.stops += 1
 
     def warn(self, text):
         self.warnings.append(text)

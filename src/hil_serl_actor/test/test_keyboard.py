@@ -43,3 +43,13 @@ def test_gripper_keys_are_buttons_for_a_moment():
 def test_no_key_means_two_things():
     keys = [*KEYS, *BUTTONS, *(verdict.value for verdict in Verdict), SWITCH_ARM, *"123456789 "]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_held_key_is_the_deadman_of_a_task_that_wants_one():
+    device = KeyboardDevice(hold=0.25, first_hold=0.45, deadman=3)
+    assert device.buttons(0.0) == [0, 0, 0, 0]
+    device.press("w", 0.0)
+    assert device.buttons(0.1) == [0, 0, 0, 1]
+    assert device.buttons(0.6) == [0, 0, 0, 0]
+    device.press("c", 1.0)
+    assert device.buttons(1.1) == [1, 0, 0, 1]

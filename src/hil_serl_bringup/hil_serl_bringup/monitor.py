@@ -59,6 +59,7 @@ class RunMonitor:
         self._last_sample = -math.inf
         self.learner = LearnerSample()
         self.driving = Driving()
+        self.stopped = False  # somebody has stopped the robot, and nobody has cleared that yet
         self.started_episodes = 0
 
     @property
@@ -131,6 +132,10 @@ class RunMonitor:
         self.driving = Driving(
             message.active, int(message.episode), int(message.step_index), float(message.input_norm)
         )
+
+    def on_stopped(self, message: Any) -> None:
+        """Take a Bool of the topic ``stopped``."""
+        self.stopped = bool(message.data)
 
 
 def _append_row(path: Path, sample: LearnerSample) -> None:

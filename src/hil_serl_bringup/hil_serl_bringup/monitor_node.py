@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listens to a run from inside the command-line tool."""
+"""Listens to a run from inside the command-line tool, and publishes what it advises."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Bool
 
+from hil_serl_bringup.advice import Advice
 from hil_serl_bringup.graph import FORWARD
 from hil_serl_bringup.monitor import RunMonitor
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus
 from hil_serl_ros import names, qos
+from hil_serl_ros.diagnostics import Level, diagnostic_array, diagnostic_status
 
 
 class MonitorNode:
@@ -39,8 +43,10 @@ class MonitorNode:
             (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
             (LearnerStatus, f"{FORWARD}/{names.LEARNER_STATUS}", qos.LEARNER_STATUS, "on_learner_status"),
             (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),
+            (Bool, names.STOPPED, qos.STOPPED, "on_stopped"),
         ):
             self.node.create_subscription(kind, name, self._forward(handler), profile)
+        self._diagnostics = self.node.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
 
     def _forward(self, handler: str) -> Callable[[Any], None]:
         def callback(message: Any) -> None:
@@ -54,6 +60,13 @@ class MonitorNode:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
+
+    def publish_advice(self, advice: Sequence[Advice]) -> None:
+        """Say on ``/diagnostics`` what the operator should know; nothing is OK."""
+        text = " ".join(one.text for one in advice) or "nothing to advise"
+        level = Level.WARN if advice else Level.OK
+        status = diagnostic_status("monitor/advice", level, text)
+        self._diagnostics.publish(diagnostic_array(self.node.get_clock().now().nanoseconds, [status]))
 
     def close(self) -> None:
         """Leave the ROS graph."""

@@ -6,10 +6,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hil_serl_bringup.graph import GraphRequest, build_graph
+from hil_serl_actor.stop_latch import REMEDY
+from hil_serl_bringup.advice import Advice, Advisor, Announcer
+from hil_serl_bringup.graph import GraphRequest, Operator, build_graph
 from hil_serl_bringup.monitor import RunMonitor
 from hil_serl_bringup.monitor_node import MonitorNode
 from hil_serl_bringup.recorded import recorded_episodes
@@ -18,9 +20,11 @@ from hil_serl_bringup.statistics import Episode, LearnerSample, StopRule, rollin
 from hil_serl_bringup.supervisor import Supervisor, tail
 from hil_serl_bringup.view import View, ViewState
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import method_named
 
 PERIOD = 0.2  # s between two looks at the children, the rule and the screen
 QUIET = 30.0  # s without a step after which the view says so
+ADVICE_PERIOD = 1.0  # s between two looks for advice, as other diagnostics
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Session:
         monitor = RunMonitor(self.log, phase.name, csv, target=phase.episodes, only_solved=phase.only_solved)
         self.node.monitor = monitor
         watch = _Watch(monitor, phase, self.title, has_learner)
+        counsel = _Counsel(self, monitor, request)
         try:
             with Supervisor(processes, self.folder.logs(phase.name)) as supervisor:
                 reason: str | None = None
@@ -102,7 +107,7 @@ class Session:
                 while reason is None:
                     self.node.spin(PERIOD)
                     peak |= supervisor.peak_memory()
-                    self.view.update(watch.state(supervisor.logs))
+                    self.view.update(replace(watch.state(supervisor.logs), advice=counsel.look()))
                     reason = self._reason(supervisor, monitor, phase)
                 self.view.update(
                     watch.state(supervisor.logs, note=f"{phase.words}: over ({reason}); closing down")
@@ -134,6 +139,35 @@ def _key(episode: Episode) -> tuple[str, int]:
     return episode.actor_id, episode.episode
 
 
+class _Counsel:
+    """Advice to the operator of a training: said once, published, and handed to the view."""
+
+    def __init__(self, session: Session, monitor: RunMonitor, request: GraphRequest) -> None:
+        self._session, self._monitor = session, monitor
+        person = request.operator not in (Operator.SCRIPTED, Operator.NONE)
+        self._advisor = (
+            Advisor(session.folder.task(), method_named(request.algorithm), person)
+            if request.mode is Mode.TRAIN
+            else None
+        )
+        self._announcer = Announcer()
+        self._last = -math.inf
+        self._advice: Sequence[Advice] = ()
+
+    def look(self) -> Sequence[Advice]:
+        """The advice now."""
+        if self._advisor is None:
+            return ()
+        self._advisor.see(self._monitor.learner)
+        if time.monotonic() - self._last >= ADVICE_PERIOD:
+            self._last = time.monotonic()
+            self._advice = self._advisor.advice(self._monitor.episodes)
+            for one in self._announcer.new(self._advice):
+                self._session.view.say(f"Advice: {one.text}")
+            self._session.node.publish_advice(self._advice)
+        return self._advice
+
+
 class _Watch:
     """Turns a monitor and the logs into what the view shows."""
 
@@ -159,6 +193,8 @@ class _Watch:
         progress += learner.demo_size + learner.rl_size
         if progress != self._progress[0]:
             self._progress = (progress, now)
+        if monitor.stopped:
+            note = note or f"the robot is stopped: {REMEDY}"
         elif not note and now - self._progress[1] > QUIET:
             folder = next(iter(logs.values())).parent
             note = f"nothing has moved for {now - self._progress[1]:.0f} s; the logs say why: {folder}"
@@ -175,6 +211,7 @@ class _Watch:
             success_history=self._rolling[1],
             intervention_history=self._rolling[2],
             driving=monitor.driving,
+            stopped=monitor.stopped,
             learner=monitor.learner,
             has_learner=self._has_learner,
             autonomous="nobody, the hand is off" if phase.only_solved else "policy",

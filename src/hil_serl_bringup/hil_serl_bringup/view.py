@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hil_serl_bringup.advice import Advice
 from hil_serl_bringup.monitor import Driving
 from hil_serl_bringup.statistics import LearnerSample, Rates, rates
 
@@ -41,11 +42,13 @@ class ViewState:
         success_history: Rolling success rates, oldest first.
         intervention_history: Rolling intervention rates.
         driving: Who drives now.
+        stopped: The robot is stopped until somebody clears it.
         learner: The learner's counters.
         has_learner: Whether this phase has a learner.
         autonomous: Who drives while the operator does not.
         lines: (process, newest log line) pairs.
         note: One line that matters now.
+        advice: What the operator could do better.
     """
 
     title: str
@@ -60,11 +63,13 @@ class ViewState:
     success_history: Sequence[float] = ()
     intervention_history: Sequence[float] = ()
     driving: Driving = field(default_factory=Driving)
+    stopped: bool = False
     learner: LearnerSample = field(default_factory=LearnerSample)
     has_learner: bool = False
     autonomous: str = "policy"
     lines: Sequence[tuple[str, str]] = ()
     note: str = ""
+    advice: Sequence[Advice] = ()
 
 
 def percent(value: float) -> str:
@@ -106,6 +111,8 @@ def _policy(state: ViewState) -> Table:
     )
     if not state.env_steps and not state.driving.step_index:
         driver = Text("waiting for the first step", style="dim")
+    if state.stopped:
+        driver = Text("nobody: STOPPED, the robot holds", style="bold red")
     return _pairs(
         [
             ("driving now", driver),
@@ -167,6 +174,15 @@ def _progress(state: ViewState) -> Table:
     return row
 
 
+def _advice(advice: Sequence[Advice]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold yellow", no_wrap=True)
+    table.add_column()
+    for one in advice:
+        table.add_row(one.kind, Text.assemble((f"{one.reason}. ", "dim"), f"{one.remedy}."))
+    return table
+
+
 def render(state: ViewState, width: int = 120) -> RenderableType:
     """The whole view, for a terminal of `width` columns."""
     number, count = state.number
@@ -186,8 +202,10 @@ def render(state: ViewState, width: int = 120) -> RenderableType:
         for name, line in state.lines:
             log.add_row(name, Text(line))
         blocks += [Text(), log]
+    if state.advice:
+        blocks += [Text(), _advice(state.advice)]
     if state.note:
-        blocks += [Text(), Text(state.note, style="bold yellow")]
+        blocks += [Text(), Text(state.note, style="bold red" if state.stopped else "bold yellow")]
     return Panel(
         Group(*blocks),
         title=heading,
@@ -218,6 +236,7 @@ def plain_line(state: ViewState) -> str:
         ]
         if not learner.updates or learner.phase == "loading":
             parts.append(f"learner: {learner.message or learner.phase or 'starting'}")
+    parts += [f"advice: {one.kind}" for one in state.advice]
     return " | ".join([*parts, *([state.note] if state.note else [])])
 
 

@@ -120,3 +120,12 @@ def test_intervention_free_run_length(tmp_path):
     for interventions in (0, 2, 0, 0, 0):
         monitor.on_episode(summary(interventions=interventions))
     assert intervention_free(monitor.episodes) == 3
+
+
+def test_a_stop_is_known_until_it_is_cleared(tmp_path):
+    monitor = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train")
+    assert not monitor.stopped
+    monitor.on_stopped(SimpleNamespace(data=True))
+    assert monitor.stopped
+    monitor.on_stopped(SimpleNamespace(data=False))
+    assert not monitor.stopped

@@ -2,10 +2,12 @@
 """The live view, drawn to text."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from hil_serl_bringup.advice import Advice
 from hil_serl_bringup.monitor import Driving
 from hil_serl_bringup.statistics import LearnerSample, Rates
 from hil_serl_bringup.view import View, ViewState, plain_line, render, sparkline
@@ -98,3 +100,24 @@ def test_on_a_terminal_it_draws_live():
     with View(Console(file=out, width=100, force_terminal=True)) as view:
         view.update(STATE)
     assert "Training with interventions" in out.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_advice_is_shown_in_full_and_named_in_plain_lines(width):
+    advice = Advice(
+        "long interventions", "you carried 6 of the last 20 episodes to success", "Let go earlier"
+    )
+    state = replace(STATE, advice=[advice])
+    words = " ".join(draw(state, width).replace("│", " ").split())
+    assert "long interventions" in words
+    assert "6 of the last 20 episodes" in words
+    assert "Let go earlier." in words
+    assert all(len(line) <= width for line in draw(state, width).splitlines())
+    assert "advice: long interventions" in plain_line(state)
+
+
+def test_a_stopped_robot_is_the_first_thing_one_sees():
+    text = draw(replace(STATE, stopped=True, note="the robot is stopped: call clear_stop"), 100)
+    assert "nobody: STOPPED, the robot holds" in text
+    assert "call clear_stop" in text
+    assert "operator" not in text.split("STOPPED")[0].split("driving now")[1]

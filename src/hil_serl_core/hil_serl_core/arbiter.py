@@ -56,6 +56,8 @@ class InterventionArbiter:
     hand passing through the centre does not hand over by accident; in these ticks the operator's zero is executed and the
     arm stands still, hence nothing jumps on release. While the operator drives one arm, an arm whose device is at rest
     stands still: the record is then entirely a person's, as in the original release.
+
+    With a deadman button, a device on which it is not held counts as at rest, whatever its axes say.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -63,7 +65,7 @@ class InterventionArbiter:
         self._arms = spec.arm_names
         self._size = spec.action_size
         self._grippers = spec.grippers
-        axis_map = _axis_map(spec)
+        axis_map = device_axes(spec)
         self._index = np.array([abs(axis) - 1 for axis in axis_map])
         self._sign = np.sign(np.array(axis_map)).astype(np.float64)
         self._active = False
@@ -82,8 +84,9 @@ class InterventionArbiter:
             operators: Arm name to the latest input of its device; an arm whose device was never heard is left out.
         """
         fresh = {arm: o for arm, o in operators.items() if now - o.stamp <= self._spec.timeout}
-        parts = [self._shaped(fresh[arm].axes) if arm in fresh else self._zero() for arm in self._arms]
-        grippers = [self._gripper(fresh.get(arm)) for arm in self._arms[: self._grippers]]
+        held = {arm: o for arm, o in fresh.items() if self._hand_is_on(o)}
+        parts = [self._shaped(held[arm].axes) if arm in held else self._zero() for arm in self._arms]
+        grippers = [self._gripper(held.get(arm)) for arm in self._arms[: self._grippers]]
         action = np.concatenate([*parts, grippers]).astype(np.float32)
         norm = float(np.max(np.abs(action)))
         if norm > 0.0:
@@ -96,6 +99,10 @@ class InterventionArbiter:
 
     def _zero(self) -> np.ndarray:
         return np.zeros(len(self._index))
+
+    def _hand_is_on(self, operator: OperatorInput) -> bool:
+        deadman = self._spec.deadman_button
+        return deadman is None or operator.pressed(deadman)
 
     def _gripper(self, operator: OperatorInput | None) -> float:
         """-1 close, +1 open, 0 for no button or both."""
@@ -117,7 +124,7 @@ class InterventionArbiter:
         return mapped * ((deflection - dead_band) / (1.0 - dead_band) / deflection)
 
 
-def _axis_map(spec: TaskSpec) -> tuple[int, ...]:
+def device_axes(spec: TaskSpec) -> tuple[int, ...]:
     """Device axis (1-6, signed) behind each continuous component of one arm."""
     if spec.action.kind == "twist":
         return spec.intervention.axis_map

@@ -113,3 +113,31 @@ def test_wrench_components_are_driven_by_the_axes_of_their_name(wrench_task):
     arbiter = InterventionArbiter(wrench_task)
     result = arbiter.update(0.0, {"": OperatorInput(0.0, np.array([1.0, 0.3, -1.0, 0.2, 0.5, 0.1]))})
     assert result.action == pytest.approx([1.0, -1.0, 0.5])  # x, z, pitch
+
+
+def test_with_a_deadman_the_device_counts_only_while_it_is_held(spec):
+    arbiter = arbiter_of(spec, SETTINGS.model_copy(update={"deadman_button": 2}))
+
+    def drive(stamp, held):
+        device = OperatorInput(stamp, np.array([1.0, 0, 0, 0, 0, 0]), (False, False, held))
+        return arbiter.update(stamp, {"": device})
+
+    results = [drive(0.1 * k, held) for k, held in enumerate([False, True, False, False, False])]
+    assert [r.active for r in results] == [False, True, True, True, False], "as if the device were at rest"
+    assert [r.action.any() for r in results] == [False, True, False, False, False]
+
+
+def test_grippers_need_the_deadman_too(two_arms):
+    settings = two_arms.intervention.model_copy(update={"deadman_button": 2})
+    arbiter = InterventionArbiter(two_arms.model_copy(update={"intervention": settings}))
+    loose = OperatorInput(0.0, np.zeros(6), (True, False, False))
+    held = OperatorInput(0.0, np.zeros(6), (True, False, True))
+    assert not arbiter.update(0.0, {"left": loose}).active
+    assert arbiter.update(0.0, {"left": held}).action[12] == -1.0
+
+
+@pytest.mark.parametrize("name", ["stop_button", "deadman_button"])
+def test_a_safety_button_has_no_second_meaning(name):
+    with pytest.raises(ValueError, match=f"{name} and close_button are both button 0"):
+        InterventionSpec(**{name: 0})
+    assert getattr(InterventionSpec(**{name: 0}, close_button=None), name) == 0

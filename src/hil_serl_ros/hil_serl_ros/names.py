@@ -14,6 +14,7 @@ POLICY_WEIGHTS = "policy_weights"
 LEARNER_STATUS = "learner_status"
 INTERVENTION = "intervention"
 EPISODE = "episode"
+STOPPED = "stopped"
 MARKERS = "markers"
 DIAGNOSTICS = "/diagnostics"  # global by ROS convention, see REP-107
 CLOCK = "/clock"
@@ -23,6 +24,8 @@ RESET_EPISODE = "reset_episode"
 LABEL_EPISODE = "label_episode"
 CONFIRM_RESET = "confirm_reset"
 PAUSE = "pause"
+STOP = "stop"
+CLEAR_STOP = "clear_stop"
 SAVE_CHECKPOINT = "save_checkpoint"
 
 

@@ -3,7 +3,7 @@
 
 Sensor data and operator input: only the newest sample counts, so best effort with depth 1; readers judge
 staleness by the stamp. Commands: reliable, newest only. Steps: reliable with a window, on top of which the
-actor re-sends by sequence number. Latched values (weights, who drives, episodes): transient local, so that a late
+actor re-sends by sequence number. Latched values (weights, who drives, episodes, the stop): transient local, so that a late
 joiner gets the last one.
 """
 
@@ -34,6 +34,7 @@ LEARNER_STATUS = _profile(10, reliable=True)
 INTERVENTION = _profile(1, reliable=True, latched=True)
 EPISODE = _profile(10, reliable=True, latched=True)
 EPISODE_LIVE = _profile(10, reliable=True)  # for who counts episodes: none from before it listened
+STOPPED = _profile(1, reliable=True, latched=True)
 MARKERS = _profile(10, reliable=True)
 DIAGNOSTICS = _profile(10, reliable=True)
 SCENE_TRUTH = _profile(1, reliable=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.collector import Collector, Turn
-from hil_serl_sim.operator_hand import HAND_OFF, DeviceInput, Hand, Person, Style
+from hil_serl_sim.operator_hand import HAND_OFF, DeviceInput, Hand, Person, Style, gripped
 from hil_serl_sim.twin import Guide, SceneView
 
 __all__ = ["HAND_OFF", "DeviceInput", "OperatorMode", "Person", "ScriptedOperator"]
@@ -77,6 +77,8 @@ class ScriptedOperator:
             answer = dict.fromkeys(self._hands, HAND_OFF) if done else self._decide(view.stamp)
         for arm, hand in self._hands.items():
             hand.note(view.stamp, answer[arm])
+        deadman = self._spec.intervention.deadman_button
+        answer = {arm: gripped(device, deadman) for arm, device in answer.items()}
         self._answer = (view.stamp, answer)
         return answer
 

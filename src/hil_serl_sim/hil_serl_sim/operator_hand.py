@@ -59,6 +59,15 @@ class DeviceInput:
 HAND_OFF = DeviceInput(np.zeros(6))
 
 
+def gripped(device: DeviceInput, deadman: int | None) -> DeviceInput:
+    """The device with the task's deadman button held while the hand does anything; ``deadman`` None: there is none."""
+    if deadman is None or not (device.axes.any() or any(device.buttons)):
+        return device
+    buttons = list(device.buttons) + [0] * (deadman + 1 - len(device.buttons))
+    buttons[deadman] = 1
+    return DeviceInput(device.axes, tuple(buttons))
+
+
 @dataclass(frozen=True)
 class Style:
     """What one episode drew from the ranges of a Person."""

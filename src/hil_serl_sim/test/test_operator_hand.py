@@ -9,7 +9,7 @@ import pytest
 
 from hil_serl_core.spec import load_task, task_from_dict
 from hil_serl_sim.operator import OperatorMode, ScriptedOperator
-from hil_serl_sim.operator_hand import Hand, Person, Style
+from hil_serl_sim.operator_hand import DeviceInput, Hand, Person, Style, gripped
 from hil_serl_sim.operator_session import ArmSight, OperatorSession, ScenePoses
 from hil_serl_sim.twin import Guide, Intent, SceneView
 
@@ -139,3 +139,11 @@ def test_habits_of_a_task_change_the_person(spec):
     first = dataclasses.replace(view(), stamp=0.1)
     assert not usual.act(first, 1)[""].axes.any()
     assert quick.act(first, 1)[""].axes[0] > 0.1
+
+
+def test_the_hand_holds_the_deadman_while_it_does_anything():
+    rest, push = DeviceInput(np.zeros(6)), DeviceInput(np.ones(6), (0, 1))
+    assert gripped(push, None) is push
+    assert gripped(push, 3).buttons == (0, 1, 0, 1)
+    assert gripped(rest, 3) is rest
+    assert gripped(DeviceInput(np.zeros(6), (1, 0)), 3).buttons == (1, 0, 0, 1)

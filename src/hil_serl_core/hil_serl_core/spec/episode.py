@@ -67,6 +67,16 @@ class InterventionSpec(SpecModel):
     switch_button: int | None = Field(
         default=None, ge=0, description="two arms, one device: button that moves it to the other arm"
     )
+    stop_button: int | None = Field(
+        default=None,
+        ge=0,
+        description="button, on any device, that stops the robot until the service clear_stop is called",
+    )
+    deadman_button: int | None = Field(
+        default=None,
+        ge=0,
+        description="a device moves arm and gripper only while this button is held; labels and stop need no holding",
+    )
     wrench_axis_map: tuple[int, ...] | None = Field(
         default=None,
         description="wrench tasks: device axis (1-6, negative: reversed) for each of wrench_axes; null: x, y, z, roll, "
@@ -80,4 +90,16 @@ class InterventionSpec(SpecModel):
     def _axes(self) -> InterventionSpec:
         if sorted(abs(a) for a in self.axis_map) != [1, 2, 3, 4, 5, 6]:
             raise ValueError(f"axis_map {list(self.axis_map)} must name each of the axes 1 to 6 once")
+        return self
+
+    @model_validator(mode="after")
+    def _safety_buttons(self) -> InterventionSpec:
+        buttons = {name: number for name, number in self if name.endswith("_button")}
+        for own in ("stop_button", "deadman_button"):
+            for other, number in buttons.items():
+                if own != other and number is not None and number == buttons[own]:
+                    raise ValueError(
+                        f"{own} and {other} are both button {number}; give {own} a button of its own, or set "
+                        f"{other} to null where the task does not use it (hil-serl teleop-check shows the numbers)"
+                    )
         return self

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The latched stop over real topics: simulator and actor in real time, a stop from outside, a late listener, the clear."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped
+from std_msgs.msg import Bool
+
+from hil_serl_bringup.graph import GraphRequest
+from hil_serl_bringup.stop_commands import call_trigger
+from hil_serl_core.episode import Mode
+from hil_serl_msgs.msg import ArmState, EpisodeSummary
+from hil_serl_ros import names, qos
+from hil_serl_ros.bag import read_steps
+from hil_serl_ros.geometry_messages import pose_to_array
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def cell(easy_task, tmp_path, start_run, listener):
+    """A demonstration being driven in real time; targets, poses and episodes as an outsider hears them."""
+    run = start_run(GraphRequest(str(easy_task), Mode.RECORD_DEMOS, tmp_path, seed=3, speed="1.0"))
+    listener.targets, listener.poses, listener.episodes, listener.stopped = [], [], [], []
+    node = listener.node
+    node.create_subscription(
+        PoseStamped, names.TARGET_POSE, lambda m: listener.targets.append(pose_to_array(m.pose)), qos.TARGET
+    )
+    node.create_subscription(
+        ArmState, names.ARM_STATE, lambda m: listener.poses.append(pose_to_array(m.tcp_pose)), qos.ARM_STATE
+    )
+    node.create_subscription(EpisodeSummary, names.EPISODE, listener.episodes.append, qos.EPISODE)
+    for name in ("sim", "operator", "actor"):
+        run.start(name)
+    listener.wait(lambda: any(e.started for e in listener.episodes), 60, run, "an episode")
+    count = len(listener.targets)
+    listener.wait(lambda: len(listener.targets) > count + 10, 60, run, "ten targets of the episode")
+    return run
+
+
+def spin(listener, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        listener.executor.spin_once(timeout_sec=0.05)
+
+
+def test_a_stop_holds_the_arm_and_ends_the_episode_until_it_is_cleared(cell, listener, tmp_path):
+    done, text = call_trigger(names.STOP, patience=20)
+    assert done, text
+    assert "the service stop" in text
+    assert "clear_stop" in text
+    # Who listens only now hears it too.
+    listener.node.create_subscription(
+        Bool, names.STOPPED, lambda m: listener.stopped.append(m.data), qos.STOPPED
+    )
+    listener.wait(lambda: listener.stopped == [True], 20, cell, "the latched state")
+    ended = [e for e in listener.episodes if not e.started]
+    assert (ended[-1].success, ended[-1].truncated, ended[-1].aborted) == (False, True, True)
+    assert ended[-1].reason == "stopped: the service stop"
+
+    spin(listener, 1.0)  # messages of before the stop, and the arm's last millimetres
+    episodes, targets, poses = len(listener.episodes), len(listener.targets), len(listener.poses)
+    spin(listener, 2.0)
+    held = np.array(listener.targets[targets:])
+    assert len(held) > 5, "a controller that hears nothing would call its target stale"
+    assert np.ptp(held, axis=0).max() < 1e-9
+    still = np.array(listener.poses[poses:])
+    assert np.ptp(still[:, :3], axis=0).max() < 1e-3
+    assert np.linalg.norm(still[-1, :3] - held[-1, :3]) < 0.01
+    assert len(listener.episodes) == episodes, "nothing begins"
+
+    done, text = call_trigger(names.CLEAR_STOP, patience=20)
+    assert done, text
+    listener.wait(lambda: listener.stopped[-1] is False, 20, cell, "the cleared state")
+    listener.wait(lambda: len(listener.episodes) > episodes, 20, cell, "the next episode")
+    assert listener.episodes[-1].started
+    assert not call_trigger(names.CLEAR_STOP, patience=20)[0]
+    assert "stopped: the service stop" in cell.log("actor")
+
+    cell.stop()
+    kept = list(read_steps(tmp_path / "bags", keep_before_damage=True))
+    assert sum(step.episode == ended[-1].episode for step in kept) == ended[-1].steps
+    assert [step.sequence for step in kept] == list(range(len(kept)))
