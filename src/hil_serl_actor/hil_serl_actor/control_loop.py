@@ -8,18 +8,17 @@ lockstep with a simulated one (a tick when every input of one stamp is there).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from hil_serl_actor.agent import Agent
 from hil_serl_actor.inputs import EXACT, Inputs
+from hil_serl_actor.judge import Judge
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports, Reset
 from hil_serl_actor.rotation import Rotation
 from hil_serl_actor.stop_latch import StopLatch
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
-from hil_serl_core.rewards import label_of
 
 
 class ControlLoop:
@@ -40,8 +39,8 @@ class ControlLoop:
             switched=config.switched_operator,
         )
         self.latch = StopLatch()
+        self._judge = Judge(config, self.inputs)
         self._phase = Phase.IDLE
-        self._label: Outcome | None = None
         self._class: str | None = None  # of the state last seen, for classifier data
         self._reset_poses: dict[str, np.ndarray] | None = None
         self._now = 0.0  # s, of the last call of tick
@@ -109,10 +108,8 @@ class ControlLoop:
             return False
         if outcome is None:
             self._abort("discarded by the operator")
-        elif self._config.mode is Mode.RECORD_CLASSIFIER:  # names the state of one step, ends nothing
-            self._label = replace(outcome, final=False)
         else:
-            self._label = outcome
+            self._judge.label(outcome)
         return True
 
     def pause(self, paused: bool, reason: str = "paused by the operator") -> None:
@@ -172,21 +169,6 @@ class ControlLoop:
             self._hold = hold
         self._ports.warn(self.latch.text)
 
-    def _save_pending(self) -> None:
-        """Keep a record that the disk had refused, without acting on it; it may end its episode."""
-        if self._pending is None:
-            return
-        tick, self._pending = self._pending, None
-        try:
-            self._ports.log_step(tick.step)
-        except LogFull as error:
-            self._pending = tick
-            self._ports.warn(str(error))
-            return
-        self._ports.send_step(tick.step)
-        if tick.result is not None:
-            self._finish(tick.result, tick.step.stamp)
-
     # ------------------------------------------------------------------ resets
 
     def reset_finished(self, success: bool, message: str, stamp: float) -> None:
@@ -233,10 +215,8 @@ class ControlLoop:
 
     def _begin(self, stamp: float) -> None:
         self.inputs.start_after(stamp)
-        self._label = None
         self._reset_poses = None
-        if self.agent.reward is not None:
-            self.agent.reward.begin_episode()
+        self._judge.begin(self.agent)
         self.runner.begin(self._seed)
         self._holder = self.agent
         self._enter(Phase.RUNNING)
@@ -297,11 +277,7 @@ class ControlLoop:
 
     def _awaits_label(self, now: float) -> bool:
         """A person judges the episode at its end (Table 11): the arm holds until the verdict is there."""
-        judged_by_person = (
-            self.agent.spec.reward.kind == "operator" and self._config.mode is not Mode.RECORD_CLASSIFIER
-        )
-        at_limit = self.runner.step_index >= self.agent.spec.episode.max_steps
-        if not judged_by_person or not at_limit or self._label is not None:
+        if not self._judge.waits_for_person(self.agent):
             return False
         self._ports.warn(
             "the episode is over: label it success or failure (buttons, or the service label_episode)"
@@ -325,12 +301,7 @@ class ControlLoop:
             self._reset_poses = self.inputs.poses
         observation = self.inputs.assembler.assemble(now, self._reset_poses)
         operators = self.inputs.operators.take()
-        if self._config.mode is Mode.RECORD_CLASSIFIER:
-            button = agent.spec.intervention.success_button
-            if any(device.pressed(button) for device in operators.values()):
-                self._label = Outcome(success=True)
-        person = self._label
-        outcome = self._outcome(agent, observation)
+        outcome = self._judge.judge(agent, observation, operators)
         if agent.runner.step_index == 0 and outcome.success and self._rotation.pass_on():
             self._ports.report_episode(agent, agent.runner.abort("done before it began"), now)
             self._begin(self.inputs.not_before)
@@ -338,35 +309,8 @@ class ControlLoop:
         policy = agent.policy
         propose = None if policy is None else (lambda seen: policy.propose(seen, agent.transition))
         tick = agent.runner.tick(observation, outcome, operators, propose)
-        known = self._known(agent, outcome, person)
-        self._class = None if known is None else label_of(known, agent.spec.reward.classifier)
+        self._class = self._judge.state_class(agent, outcome)
         return tick
-
-    def _known(self, agent: Agent, outcome: Outcome, person: Outcome | None) -> Outcome | None:
-        """What is known about the state besides a reward model's opinion, None for nothing.
-
-        It labels classifier data, and shows later what a classifier got wrong while a policy trained on it.
-        """
-        if self._config.mode is Mode.RECORD_CLASSIFIER:
-            return outcome
-        return None if agent.reward is None else person or self._truth(agent)
-
-    def _outcome(self, agent: Agent, observation) -> Outcome:
-        """A person's label rules over the reward model, and that over the cell's truth."""
-        judged = agent.reward.judge(observation) if agent.reward is not None else None
-        if self._label is not None:
-            label, self._label = self._label, None
-            return label
-        if judged is not None:
-            return judged
-        return self._truth(agent) or Outcome()
-
-    def _truth(self, agent: Agent) -> Outcome | None:
-        """The simulated cell's verdict for the agent's goal."""
-        verdict = self.inputs.verdict
-        if not self._config.await_truth or verdict is None:
-            return None
-        return verdict.outcome(agent.spec.sim.goal if agent.spec.sim else None)
 
     def _commit(self, tick: Tick, now: float) -> bool:
         """Durable first, then sent, then executed."""
@@ -392,21 +336,31 @@ class ControlLoop:
 
     def _retry(self, now: float) -> bool:
         assert self._pending is not None
-        tick, self._pending = self._pending, None
         if self._config.lockstep:
+            tick, self._pending = self._pending, None
             return self._commit(tick, self._last_tick)
         # Real time went on while the disk was full: keep the record, do not execute its old action.
+        if not self._save_pending():
+            self._hold_still(now)
+            return False
+        if self.runner.running:
+            self._abort("the disk was full")
+        return True
+
+    def _save_pending(self) -> bool:
+        """Keep a record that the disk had refused, without acting on it; it may end its episode. False if still full."""
+        if self._pending is None:
+            return True
+        tick, self._pending = self._pending, None
         try:
             self._ports.log_step(tick.step)
-        except LogFull:
+        except LogFull as error:
             self._pending = tick
-            self._hold_still(now)
+            self._ports.warn(str(error))
             return False
         self._ports.send_step(tick.step)
         if tick.result is not None:
-            self._finish(tick.result, now)
-        else:
-            self._abort("the disk was full")
+            self._finish(tick.result, tick.step.stamp)
         return True
 
     # ---------------------------------------------------------------- helpers
