@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("commands", "Eval"),
     "record-demos": ("commands", "RecordDemos"),
     "classifier": ("classifier_commands", "Classifier"),
+    "dataset": ("dataset_commands", "Dataset"),
     "replay": ("commands_info", "Replay"),
     "bench": ("bench", "Bench"),
     "tasks": ("commands_info", "Tasks"),
