@@ -88,7 +88,8 @@ def import_files(files: Sequence[Path], spec: TaskSpec, layout: Layout, target: 
     refuse_existing(target.expanduser().absolute())
     digest = hashlib.sha256()
     for file in files:
-        digest.update(hashlib.file_digest(file.open("rb"), "sha256").digest())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
     actor_id = f"hilserl_{digest.hexdigest()[:8]}"
     frame_id = spec.arm(spec.arm_names[0]).base_frame
     records, cut, time = 0, 0, _START

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings as a LeRobotDataset v3.0 folder: parquet, one video per camera or images, meta files.
 
-One frame is one transition: observation, executed action, and the reward and the end that it led to. The format has no place
-for the last observation of an episode, from which no action was taken; it is left out, so a dataset cannot be turned back
-into a recording. Termination and truncation stay apart: ``next.done`` is either, ``next.terminated`` only the former.
+One frame is one transition: observation, executed action, and the reward and the end that it led to. The format has no
+place for the last observation of an episode, from which no action was taken; it is left out, so a dataset cannot be turned
+back into a recording. Termination and truncation stay apart: ``next.done`` is either, ``next.terminated`` only the former.
 """
 
 from __future__ import annotations
