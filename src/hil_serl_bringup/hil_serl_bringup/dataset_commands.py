@@ -16,7 +16,7 @@ from hil_serl_bringup.dataset.recordings import Recording, find_recordings
 from hil_serl_bringup.resources import find_task
 from hil_serl_core.spec import TaskSpec
 
-Mode = Literal["", "record_demos", "record_classifier", "train", "eval"]
+Mode = Literal["record_demos", "record_classifier", "train", "eval"]
 
 
 @dataclass(kw_only=True)
@@ -35,14 +35,14 @@ class TaskChoice:
 class Sources(TaskChoice):
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders, bag folders or .mcap files."""
-    mode: Mode = ""
+    mode: Mode | None = None
     """Only this phase of run folders; default: all."""
 
     def recordings(self) -> list[Recording]:
         """Of all paths."""
         if not self.paths:
             raise DatasetError("name a run folder, a bag folder or an .mcap file")
-        return find_recordings(self.paths, self.mode)
+        return find_recordings(self.paths, self.mode or "")
 
 
 @dataclass
@@ -101,10 +101,14 @@ class _Edits(TaskChoice):
         return found
 
     def _write(
-        self, edits: list[edit.Edit], command: str, notes: list[str] | None = None, mode: str = ""
+        self, edits: list[edit.Edit], command: str, notes: list[str] | None = None, mode: str | None = None
     ) -> int:
         result = edit.write_edits(
-            edits, self.output, f"dataset {command}", mode=mode, keep_before_damage=self.keep_before_damage
+            edits,
+            self.output,
+            f"dataset {command}",
+            mode=mode or "",
+            keep_before_damage=self.keep_before_damage,
         )
         console = Console()
         for note in notes or []:
@@ -123,7 +127,7 @@ class Trim(_Edits):
 
     path: Annotated[Path, tyro.conf.Positional]
     """Run folder, bag folder or .mcap file."""
-    mode: Mode = ""
+    mode: Mode | None = None
     """Only this phase of a run folder; default: all."""
     keep: tuple[str, ...] = ()
     """Only these episodes: 7, 3-7 or train/actor_0:7; default: all."""
@@ -135,12 +139,12 @@ class Trim(_Edits):
     """Records to cut off at the begin of each."""
     skip_last: int = 0
     """Records to cut off at the end of each; it then ends as if by the time limit."""
-    as_mode: Mode = ""
+    as_mode: Mode | None = None
     """Put them under this phase, e.g. record_demos; default: as recorded."""
 
     def run(self) -> int:
         edits, notes = edit.plan_trim(
-            self._episodes(find_recordings([self.path], self.mode)),
+            self._episodes(find_recordings([self.path], self.mode or "")),
             keep=self.keep,
             drop=self.drop,
             only=edit.Verdict(self.only) if self.only else None,
@@ -156,7 +160,7 @@ class Relabel(_Edits):
 
     path: Annotated[Path, tyro.conf.Positional]
     """Run folder, bag folder or .mcap file."""
-    mode: Mode = ""
+    mode: Mode | None = None
     """Only this phase of a run folder; default: all."""
     success: tuple[str, ...] = ()
     """Episodes that solved the task: 7, 3-7 or train/actor_0:7."""
@@ -171,7 +175,7 @@ class Relabel(_Edits):
             (edit.Verdict.FAILURE, self.failure),
             (edit.Verdict.TIME_LIMIT, self.time_limit),
         )
-        edits = edit.plan_relabel(self._episodes(find_recordings([self.path], self.mode)), verdicts)
+        edits = edit.plan_relabel(self._episodes(find_recordings([self.path], self.mode or "")), verdicts)
         return self._write(edits, "relabel")
 
 
@@ -181,13 +185,13 @@ class Merge(_Edits):
 
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders, bag folders or .mcap files."""
-    mode: Mode = ""
+    mode: Mode | None = None
     """Only this phase of run folders; default: all."""
-    as_mode: Mode = ""
+    as_mode: Mode | None = None
     """Put them under this phase, e.g. record_demos; default: as recorded."""
 
     def run(self) -> int:
-        recordings = find_recordings(self.paths, self.mode)
+        recordings = find_recordings(self.paths, self.mode or "")
         if len(recordings) < 2:
             raise DatasetError(
                 f"there is only {len(recordings)} recording in what is named; merge takes several"

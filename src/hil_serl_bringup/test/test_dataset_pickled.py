@@ -57,7 +57,7 @@ def same(one, other):
         for left, right in zip(one, other, strict=True):
             same(left, right)
     elif isinstance(one, np.ndarray):
-        assert one.dtype == other.dtype
+        assert one.dtype == other.dtype.newbyteorder("=")  # NumPy swaps bytes when it loads an array
         np.testing.assert_array_equal(one, other)
     else:
         assert one == other

@@ -197,12 +197,12 @@ class _Checker:
         where = f"episode {step.episode}, step {step.step_index}"
         self._first_hash = self._first_hash or step.spec_hash
         wanted = [spec.hash for spec in self._expected] or [self._first_hash]
+        spec = self._spec(step.spec_hash)
         if step.spec_hash not in wanted:
-            whose = self._named or (self._expected[0] if self._expected else None)
+            whose = self._expected[0] if self._expected else None
             task = f"task '{whose.name}' has {whose.hash}" if whose else f"records before it have {wanted[0]}"
             report.add("hash", f"{where}: was recorded under task spec {step.spec_hash}, {task}")
-        # Against the expected task even if the hash is another: the differences say what is wrong.
-        spec = self._spec(step.spec_hash) or (self._expected[0] if self._expected else None)
+            spec = whose or spec  # the differences to the expected task say what is wrong
         if spec is not None and (reason := defect(step, spec)) is not None:
             report.add(reason, f"{where}: {reason}")
         if step.action is not None and np.abs(step.action).max(initial=0.0) > 1.0 + _ROUNDING:

@@ -14,8 +14,6 @@ from hil_serl_core.rewards.labels import LABELS_FILE
 from hil_serl_core.spec import TaskFileError, TaskSpec, load_task
 from hil_serl_ros.bag import STEP_TYPE, BagMessage, BagProblem, find_bag_files, read_messages
 
-MODES = ("record_demos", "record_classifier", "train", "eval")
-
 
 @dataclass(frozen=True)
 class Recording:
