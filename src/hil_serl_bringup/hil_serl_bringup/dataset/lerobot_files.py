@@ -143,7 +143,7 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
 
 def histogram(images: Sequence[np.ndarray]) -> np.ndarray:
     """(3, 256) counts of the levels of each channel over (H, W, 3) uint8 images."""
-    counts = np.zeros((3, 256), np.int64)
+    counts: np.ndarray = np.zeros((3, 256), np.int64)
     for image in images:
         for channel in range(3):
             counts[channel] += np.bincount(image[..., channel].ravel(), minlength=256)

@@ -253,4 +253,5 @@ def _fill(array: np.ndarray, state: Any) -> None:
         raise UnsafePickleError("it sets the state of an array to something that is none")
     _, shape, kind, fortran, data = state
     _check(shape, kind.dtype, data)
-    array.__setstate__((1, shape, kind.dtype, bool(fortran), data))
+    checked: Any = (1, shape, kind.dtype, bool(fortran), data)
+    array.__setstate__(checked)
