@@ -106,12 +106,29 @@ def test_trim_copies_what_a_killed_writer_left_and_before_damage_on_request(tmp_
     assert hil_serl(capsys, "dataset", "trim", run, "--output", tmp_path / "a")[0] == 0
     assert_sound(tmp_path / "a")
     broken = bytearray(whole)
-    broken[len(whole) // 2] ^= 0xFF
+    broken[whole.index(episode(SPEC, 1)[2].frames["wrist_1"].tobytes())] ^= 0xFF
     file.write_bytes(broken)
     code, _, error = hil_serl(capsys, "dataset", "trim", run, "--output", tmp_path / "b")
     assert code == 2
     assert "is damaged at byte" in error
     assert not (tmp_path / "b").exists()
+    anyway = ("--keep-before-damage", "--keep", "0")
+    assert hil_serl(capsys, "dataset", "trim", run, "--output", tmp_path / "b", *anyway)[0] == 0
+    assert len(steps_of(tmp_path / "b")) == 6
+
+
+def test_record_that_is_none_leaves_a_gap_in_its_episode_only(tmp_path, run, capsys):
+    file = run / DEMOS / "actor_0/000/000_0.mcap"
+    content = bytearray(file.read_bytes())
+    name = content.index(b"wrist_1", content.index(episode(SPEC, 1)[0].frames["wrist_1"].tobytes()))
+    content[name - 4 : name] = b"\xff\xff\xff\xff"  # a text longer than the message
+    file.write_bytes(content)
+    assert "with gaps" in hil_serl(capsys, "dataset", "list", run)[1]
+    arguments = ("dataset", "trim", run, "--output", tmp_path / "new", "--keep-before-damage")
+    assert "actor_0:1 has gaps" in hil_serl(capsys, *arguments)[2]
+    assert hil_serl(capsys, *arguments, "--drop", "1")[0] == 0
+    assert len(steps_of(tmp_path / "new")) == 17
+    assert_sound(tmp_path / "new")
 
 
 def test_labels_follow_their_records(tmp_path, run, capsys):

@@ -19,6 +19,7 @@ from hil_serl_core.episode import Outcome
 from hil_serl_core.rewards.labels import label_of, read_labels
 from hil_serl_core.step import Source
 from hil_serl_msgs.msg import Step as StepMessage
+from hil_serl_ros.bag import BagDamagedError
 
 LEAST_RECORDS = 2
 """Records of an episode with one transition."""
@@ -196,7 +197,12 @@ def _copy(recording: Recording, edits: Sequence[Edit], output: ActorOutput, keep
     labels = read_labels(recording.labels_file) if recording.labels_file else {}
     collected: dict[tuple[str, int], list[StepMessage]] = {}
     for raw in recording.messages(keep_before_damage=keep_before_damage):
-        message = raw.deserialize()
+        try:
+            message = raw.deserialize()
+        except BagDamagedError:
+            if keep_before_damage:
+                continue  # its episode has a gap, and is not among the edits
+            raise
         key = message.actor_id, message.episode
         if key not in waiting:
             continue

@@ -18,7 +18,7 @@ from hil_serl_bringup.recorded import episodes_of
 from hil_serl_bringup.statistics import Episode
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
-from hil_serl_ros.bag import BagMessage, step_of
+from hil_serl_ros.bag import BagDamagedError, BagMessage, BagProblem, step_of
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,16 @@ class _Tally:
         self.broken: set[tuple[str, int]] = set()
         self._last: dict[tuple[str, int], Step] = {}
 
-    def steps(self, messages: Iterable[BagMessage]) -> Iterator[Step]:
+    def steps(self, messages: Iterable[BagMessage], problems: list[BagProblem] | None) -> Iterator[Step]:
+        """Steps of messages; a message that is none goes to ``problems``, or is an error without them."""
         for message in messages:
-            step = step_of(message)
+            try:
+                step = step_of(message)
+            except BagDamagedError as error:
+                if problems is None:
+                    raise
+                problems.append(BagProblem(message.path, message.offset, len(message.data), error.reason))
+                continue
             key = step.actor_id, step.episode
             self.records[key] = self.records.get(key, 0) + 1
             self.sizes[key] = self.sizes.get(key, 0) + len(message.data)
@@ -95,14 +102,16 @@ def episodes_in(
     Args:
         recording: Read once, from begin to end.
         named: Task that a person named.
-        keep_before_damage: Of a damaged file take what is before the damage, instead of raising.
+        keep_before_damage: Of a damaged file take what is before the damage, and leave out records that are none, instead
+            of raising.
 
     Raises:
         BagError, BagDamagedError: A file cannot be read.
     """
     tally = _Tally()
     messages = recording.messages(keep_before_damage=keep_before_damage)
-    episodes = episodes_of(tally.steps(messages), recording.mode)
+    problems = recording.problems if keep_before_damage else None
+    episodes = episodes_of(tally.steps(messages, problems), recording.mode)
     found: dict[str, TaskSpec | None] = {}
     result = []
     for episode in episodes:
