@@ -29,17 +29,15 @@ class Video:
         fps: Frames per second.
         size: Side of the square frames [px], even.
         """
-        import av
-
         path.parent.mkdir(parents=True)
         name = encoder()
         self.codec = _CODECS[name]
         self.frames = 0
         self._base = Fraction(1, fps)
-        self._container: Any = av.open(str(path), "w", options={"movflags": "faststart"})
+        self._container = _open(path)
         # Visually without loss; no frames that refer to later ones, so that time stamps start at 0.
         options = {"crf": "16", "g": "2", "bf": "0"} if name == "libx264" else {"g": "2", "bf": "0"}
-        self._stream: Any = self._container.add_stream(name, rate=fps, options=options)
+        self._stream = self._container.add_stream(name, rate=fps, options=options)
         self._stream.height = self._stream.width = size
         self._stream.pix_fmt = "yuv420p"
 
@@ -58,6 +56,13 @@ class Video:
         for packet in self._stream.encode():
             self._container.mux(packet)
         self._container.close()
+
+
+def _open(path: Path) -> Any:
+    """PyAV's container; its types do not know what kind of stream an encoder makes."""
+    import av
+
+    return av.open(str(path), "w", options={"movflags": "faststart"})
 
 
 class Parquet:
