@@ -68,8 +68,10 @@ class _Transition:
 
     def leads_to(self, other: _Transition) -> bool:
         """Whether ``other`` starts where this ends."""
-        states = self.next_observation.get("state"), other.observation.get("state")
-        return all(isinstance(s, np.ndarray) for s in states) and np.array_equal(*states)
+        mine, theirs = self.next_observation.get("state"), other.observation.get("state")
+        return (
+            isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray) and np.array_equal(mine, theirs)
+        )
 
 
 def import_files(files: Sequence[Path], spec: TaskSpec, layout: Layout, target: Path) -> Imported:
