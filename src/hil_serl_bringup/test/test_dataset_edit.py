@@ -117,7 +117,8 @@ def test_trim_copies_what_a_killed_writer_left_and_before_damage_on_request(tmp_
     assert len(steps_of(tmp_path / "b")) == 6
 
 
-def test_record_that_is_none_leaves_a_gap_in_its_episode_only(tmp_path, run, capsys):
+def test_record_that_is_none_leaves_a_gap_in_its_episode_only(tmp_path, run, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     file = run / DEMOS / "actor_0/000/000_0.mcap"
     content = bytearray(file.read_bytes())
     name = content.index(b"wrist_1", content.index(episode(SPEC, 1)[0].frames["wrist_1"].tobytes()))
