@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "teleop-check": ("teleop_command", "TeleopCheck"),
     "stop": ("stop_commands", "Stop"),
     "clear-stop": ("stop_commands", "ClearStop"),
+    "dataset": ("dataset_commands", "Dataset"),
     "replay": ("commands_info", "Replay"),
     "bench": ("bench", "Bench"),
     "tasks": ("commands_info", "Tasks"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors a user can cause and cure: they are shown as one message, without a traceback."""
 
+from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.domain import DomainBusyError
 from hil_serl_bringup.executables import ExecutableNotFound
 from hil_serl_bringup.graph import GraphError
@@ -18,6 +19,7 @@ USER_ERRORS = (
     MethodError,
     RewardError,
     RunFolderError,
+    DatasetError,
     DomainBusyError,
     ExecutableNotFound,
     BagError,

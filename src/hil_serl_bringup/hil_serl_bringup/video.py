@@ -95,7 +95,7 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
         for picture in pictures:
             if container is None:
                 container = av.open(str(path), "w", options={"movflags": "faststart"})
-                stream = container.add_stream(_encoder(), rate=Fraction(rate).limit_denominator(1000))
+                stream = container.add_stream(encoder(), rate=Fraction(rate).limit_denominator(1000))
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = "yuv420p"
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
@@ -110,7 +110,8 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
     return count
 
 
-def _encoder() -> str:
+def encoder() -> str:
+    """Name of the best usable encoder; RuntimeError if PyAV has none."""
     import av
 
     for name in ENCODERS:
