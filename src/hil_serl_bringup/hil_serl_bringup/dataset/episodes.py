@@ -7,8 +7,10 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -137,25 +139,9 @@ def episodes_in(
 
 def show(console: Console, episodes: Sequence[RecordedEpisode]) -> None:
     """Print a table of episodes and a line of sums."""
-    table = Table()
-    for heading in ("recording", "task", "mode", "episode", "steps", "duration", "end", "operator", "size"):
-        table.add_column(
-            heading, justify="left" if heading in ("recording", "task", "mode", "end") else "right"
-        )
-    for e in episodes:
-        values = (
-            _where(e.recording),
-            e.task.name if e.task is not None else f"unknown ({e.spec_hash})",
-            e.recording.mode or "-",
-            str(e.episode.episode),
-            str(e.episode.steps),
-            f"{e.episode.duration:.1f} s",
-            e.episode.reason.replace("_", " ") + ("" if e.whole else ", with gaps"),
-            f"{100 * e.intervention_share:.0f} %",
-            f"{e.size / 1e6:.2f} MB",
-        )
-        table.add_row(*values)
-    console.print(table)
+    for heading, group in groupby(episodes, _heading):
+        console.print(heading, highlight=False, soft_wrap=True, style="bold")
+        console.print(_table(group))
     steps = sum(e.episode.steps for e in episodes)
     driven = sum(e.episode.intervened_steps for e in episodes)
     solved = sum(e.episode.success for e in episodes)
@@ -165,6 +151,28 @@ def show(console: Console, episodes: Sequence[RecordedEpisode]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _heading(e: RecordedEpisode) -> str:
+    """What a recording's episodes have in common; in the table it would leave no room for them."""
+    task = e.task.name if e.task is not None else f"unknown task ({e.spec_hash})"
+    return f"{_where(e.recording)}: {task}, {e.recording.mode or 'mode unknown'}"
+
+
+def _table(episodes: Iterable[RecordedEpisode]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("episode", "steps", "duration", "end", "operator", "size"):
+        table.add_column(heading, justify="left" if heading == "end" else "right", no_wrap=True)
+    for e in episodes:
+        table.add_row(
+            str(e.episode.episode),
+            str(e.episode.steps),
+            f"{e.episode.duration:.1f} s",
+            e.episode.reason.replace("_", " ") + ("" if e.whole else ", with gaps"),
+            f"{100 * e.intervention_share:.0f} %",
+            f"{e.size / 1e6:.2f} MB",
+        )
+    return table
 
 
 def _where(recording: Recording) -> str:
