@@ -33,7 +33,7 @@ def test_list_tells_task_mode_steps_end_and_share(tmp_path, capsys):
     assert code == 0
     headings = [line for line in text.splitlines() if "run/actor_0" in line]
     assert headings == ["run/actor_0: ram_insertion, record_demos", "run/actor_0: ram_insertion, train"]
-    rows = [line for line in text.splitlines() if line.endswith("MB ")]
+    rows = [line for line in text.splitlines() if line.rstrip().endswith("MB")]
     assert len(rows) == 3
     for expected in ("success", "6", "50 %", "0.6 s"):
         assert expected in rows[0]
