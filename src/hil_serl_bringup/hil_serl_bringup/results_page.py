@@ -34,6 +34,7 @@ deterministically from seeded initial states, with its 95 % confidence interval 
 
 
 _EARLIER = "†"
+_PAPER_TRIALS = 100  # of each number in Table 1 and in SERL's Fig. 6
 
 
 def page(
@@ -134,7 +135,7 @@ def _demonstrations(cells: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _remarks(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> list[str]:
-    """Where a method does better or worse than reported, beyond the confidence interval."""
+    """Where a method does better or worse than reported, beyond the confidence intervals of both."""
     remarks = []
     for method in methods:
         reported = REPORTED.get(task, {}).get(method)
@@ -144,9 +145,10 @@ def _remarks(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[st
         solved, trials = _counts(own)
         low, high = wilson(solved, trials)
         text = f"here {solved} of {trials}, in the paper {reported.success:g} %" + _note(reported)
-        if 100 * low > reported.success:
+        paper_low, paper_high = wilson(round(_PAPER_TRIALS * reported.success / 100), _PAPER_TRIALS)
+        if low > paper_high:
             remarks.append(f"- `{method}` does better than reported: {text}.")
-        elif 100 * high < reported.success:
+        elif high < paper_low:
             remarks.append(f"- `{method}` does worse than reported: {text}.")
     return ["", *remarks] if remarks else []
 

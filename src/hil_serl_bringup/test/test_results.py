@@ -197,6 +197,8 @@ def test_the_page_says_where_a_method_does_better_or_worse_than_reported():
     text = page([cell("hil_serl", 40), cell("bc", 30, offline=True)], ["ram_insertion"], METHOD_NAMES, "cmd")
     assert "`hil_serl` does worse than reported: here 40 of 50, in the paper 100 %." in text
     assert "`bc` does better than reported: here 30 of 50, in the paper 12 % (200 demonstrations)." in text
+    near = page([cell("hil_serl", 49)], ["ram_insertion"], METHOD_NAMES, "cmd")
+    assert "than reported" not in near, "100 of 100 is at least 96 %, and 49 of 50 at most 99.6 %"
     fair = page([cell("hil_serl", 50)], ["ram_insertion"], METHOD_NAMES, "cmd")
     assert "than reported" not in fair
 
