@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Gymnasium environment as the cell behind the actor, with the topics of the simulated cell."""
 
-import sys
 from pathlib import Path
+from typing import NoReturn
 
 from hil_serl_core.spec import TaskSpec
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
+from hil_serl_sim.gl import leave
 from hil_serl_sim.gym_cell import Adapter, GymCell, make_environment
 from hil_serl_sim.sim_node import SimNode
 
@@ -27,10 +28,10 @@ class GymNode(SimNode):
         return GymCell(spec, environment, Adapter.load(Path(adapter).expanduser() if adapter else None), seed)
 
 
-def main(args: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_node(GymNode, args=args)
+def main(args: list[str] | None = None) -> NoReturn:
+    """Entry point; ends the process."""
+    leave(run_node(GymNode, args=args))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

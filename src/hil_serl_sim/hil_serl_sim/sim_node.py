@@ -10,10 +10,9 @@ arrived: results depend on seeds, not on load.
 """
 
 import math
-import sys
 import time
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, WrenchStamped
@@ -35,7 +34,7 @@ from hil_serl_ros.images import image_from_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 from hil_serl_ros.stamps import stamp_from_ns, stamp_to_ns
-from hil_serl_sim.gl import choose_backend
+from hil_serl_sim.gl import choose_backend, leave
 from hil_serl_sim.pacing import Due, make_pacing
 
 _DISPLAY = "display"
@@ -192,10 +191,10 @@ class SimNode(Node):
         super().destroy_node()
 
 
-def main(args: list[str] | None = None) -> int:
-    """Entry point."""
-    return run_node(SimNode, args=args)
+def main(args: list[str] | None = None) -> NoReturn:
+    """Entry point; ends the process."""
+    leave(run_node(SimNode, args=args))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -216,8 +216,9 @@ def test_the_actor_drives_an_environment_as_it_drives_a_cell(slide, tmp_path):
     assert actor.returncode == 0, complaints
     steps = list(read_steps(tmp_path / "bags"))
     ends = [step for step in steps if step.is_last]
-    assert [(end.is_terminal, end.reward) for end in ends] == [(True, 1.0)] * 2
-    for end in ends:  # 0.05 x 2.0 x action of the width in a step, until the dot is at the edge
+    solved = [end for end in ends if end.is_terminal]  # time passed in others until the person was heard
+    assert [end.reward for end in solved] == [1.0, 1.0]
+    for end in solved:  # 0.05 x 2.0 x action of the width in a step, until the dot is at the edge
         pushes = [s.action[0] for s in steps if s.episode == end.episode and s.action is not None]
         assert 0.1 * sum(pushes) >= 1.0 > 0.1 * sum(pushes[:-1])
         assert max(pushes) == pytest.approx((0.9 - 0.05) / 0.95)  # deflection beyond the dead-band

@@ -37,17 +37,19 @@ def start(module: str, **parameters) -> subprocess.Popen:
     for name, value in parameters.items():
         text = f"'{value}'" if isinstance(value, str) else str(value).lower()
         command += ["-p", f"{name}:={text}"]
-    environment = {**os.environ, "ROS_DOMAIN_ID": DOMAIN, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "ROS_DOMAIN_ID": DOMAIN, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def stop(process: subprocess.Popen) -> int:
     process.send_signal(signal.SIGINT)
     try:
-        return process.wait(timeout=20)
+        complaints = process.communicate(timeout=20)[1]
     finally:
         process.kill()
-        process.stderr.close()
+    if process.returncode:
+        print(complaints)  # pytest shows it
+    return process.returncode
 
 
 class Client:
