@@ -192,7 +192,7 @@ def test_hub_layout(reference, images, tmp_path, wrapped, suffix):
 
 
 def test_resnet10_size_and_strides(tmp_path):
-    assert sum(b.numel() for b in ResNet10(32).buffers()) == 4_905_792  # REFERENCE: parameters of the trunk
+    assert sum(b.numel() for b in ResNet10(32).buffers()) == 4_905_792  # parameters of the trunk
     path = tmp_path / "p.pkl"
     path.write_bytes(pickle.dumps(flax_tree()))
     image = torch.zeros(1, 128, 128, 3, dtype=torch.uint8)

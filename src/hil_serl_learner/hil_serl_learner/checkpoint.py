@@ -19,6 +19,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from hil_serl_core.files import sync_folder
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.weights import POLICY_FILE
 from hil_serl_learner.trainer import Counters, Trainer
@@ -59,7 +60,7 @@ def save(trainer: Trainer, root: Path, keep: int = KEEP) -> Path:
     temporary.mkdir()
     try:
         _write_files(trainer, temporary)
-        _sync(temporary)
+        sync_folder(temporary)
         if target.exists():  # a second save at the same step replaces the first
             retired = root / f".{target.name}.{os.getpid()}.old"
             target.rename(retired)
@@ -71,7 +72,7 @@ def save(trainer: Trainer, root: Path, keep: int = KEEP) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _point_latest(root, target.name)
-    _sync(root)
+    sync_folder(root)
     for old in surplus(_folders(root), keep):
         shutil.rmtree(old, ignore_errors=True)
     return target
@@ -124,14 +125,6 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _point_latest(root: Path, name: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hil_serl_bringup.dataset.episodes import RecordedEpisode, select
 from hil_serl_bringup.dataset.errors import DatasetError
-from hil_serl_bringup.dataset.output import ActorOutput, create_run, new_folder
+from hil_serl_bringup.dataset.output import ActorOutput, Result, create_run, new_folder
 from hil_serl_bringup.dataset.recordings import Recording
 from hil_serl_bringup.dataset.tasks import common_tasks
 from hil_serl_core.episode import Outcome
@@ -54,22 +54,6 @@ class Edit:
     def records(self) -> int:
         """Records that remain."""
         return self.source.records - self.skip_first - self.skip_last
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was written.
-
-    Attributes:
-        folder: The new run folder.
-        episodes, records: How many are in it.
-        notes: What a person should know.
-    """
-
-    folder: Path
-    episodes: int
-    records: int
-    notes: tuple[str, ...] = ()
 
 
 def plan_trim(

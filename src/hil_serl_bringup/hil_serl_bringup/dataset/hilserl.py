@@ -5,7 +5,7 @@ Its ``record_demos.py`` writes one list of transitions: dicts with observations,
 dones and infos. What it does not say is made up, and said here: stamps count on at the task's rate; every step is the
 operator's; tcp poses in the base frame come from ``infos["original_state_obs"]`` of an episode's first step, else they are
 displaced from the task file's nominal pose. An episode that ended without a reward is taken as cut off by the time limit;
-the original marks such an end as terminal (REFERENCE, Sec. 1).
+the original marks such an end as terminal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.dataset.hilserl_layout import Layout
-from hil_serl_bringup.dataset.output import ActorOutput, create_run, new_folder, refuse_existing
+from hil_serl_bringup.dataset.output import ActorOutput, Result, create_run, new_folder, refuse_existing
 from hil_serl_bringup.dataset.pickled import read_plain_pickle
 from hil_serl_core import geometry
 from hil_serl_core.action import nominal_pose
@@ -30,27 +30,11 @@ from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Source, Step
 from hil_serl_ros.conversions import step_to_message
 
-__all__ = ["Imported", "Layout", "import_files"]
+__all__ = ["Layout", "Result", "import_files"]
 
 _KEYS = ("observations", "actions", "next_observations", "rewards", "dones")
 _BETWEEN_EPISODES = 1.0  # s
 _START = 1.0  # s; zero means "no stamp" in ROS
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What was imported.
-
-    Attributes:
-        folder: The new run folder.
-        episodes, records: How many are in it.
-        notes: What a person should know.
-    """
-
-    folder: Path
-    episodes: int
-    records: int
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +58,7 @@ class _Transition:
         )
 
 
-def import_files(files: Sequence[Path], spec: TaskSpec, layout: Layout, target: Path) -> Imported:
+def import_files(files: Sequence[Path], spec: TaskSpec, layout: Layout, target: Path) -> Result:
     """Write a run folder with the demonstrations of all files.
 
     Args:
@@ -111,7 +95,7 @@ def import_files(files: Sequence[Path], spec: TaskSpec, layout: Layout, target: 
     notes = (
         (f"{cut} episodes had no end of their own; they end as cut off by the time limit.",) if cut else ()
     )
-    return Imported(target, count, records, notes)
+    return Result(target, count, records, notes)
 
 
 def _transitions(file: Path, layout: Layout) -> Iterator[_Transition]:

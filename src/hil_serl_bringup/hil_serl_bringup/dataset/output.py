@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_core.files import sync_folder
 from hil_serl_core.rewards.labels import LABELS_FILE, LabelWriter
 from hil_serl_core.spec import TaskSpec
 from hil_serl_msgs.msg import Step as StepMessage
@@ -21,6 +22,22 @@ from hil_serl_ros.bag import BagWriter
 from hil_serl_ros.stamps import stamp_to_ns
 
 TOPIC = "/step"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was written.
+
+    Attributes:
+        folder: The new run folder.
+        episodes, records: How many are in it.
+        notes: What a person should know.
+    """
+
+    folder: Path
+    episodes: int
+    records: int
+    notes: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -40,7 +57,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield temporary
         refuse_existing(target)  # rename would replace an empty folder made meanwhile
         temporary.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -54,14 +71,6 @@ def refuse_existing(target: Path) -> None:
     """
     if target.exists() or target.is_symlink():
         raise DatasetError(f"{target} exists already; name another folder with --output, or remove it")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def create_run(

@@ -19,7 +19,7 @@ class LearningRateDecay(SpecModel):
 
 
 class LearnerSpec(SpecModel):
-    """RLPD and the networks (REFERENCE: original release; deviations are argued in hil_serl_learner/DEVIATIONS.md)."""
+    """RLPD and the networks (defaults of the original release; deviations are argued in hil_serl_learner/DEVIATIONS.md)."""
 
     demonstrations: int = Field(
         default=20, ge=1, description="offline demonstrations recorded before training, Tables 2-12"
