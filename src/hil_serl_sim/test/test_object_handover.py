@@ -157,3 +157,24 @@ def test_starts_cover_the_ranges_and_decide_nothing(handover_cell, handover):
 def test_arms_and_grippers_are_asked_for(handover):
     with pytest.raises(ValueError, match=r"object_handover.*arms left and right"):
         make_twin(variant(handover, action={"gripper": None}))
+
+
+def test_a_moved_bar_is_still_handed_over_and_a_held_one_stays(handover_cell, handover):
+    cell, driver = handover_cell, Driver(handover_cell)
+    expert = Expert(handover, cell.twin.guide())
+    for seed in range(3):
+        driver.reset(seed)
+        held = False
+        for step in range(handover.episode.max_steps):
+            holds = cell.twin.guide().stage(cell.view()) is not Stage.PICK
+            if step == 2 or (holds and not held):
+                before = cell.truth().poses["bar"]
+                cell.perturb("move_target")
+                moved = float(np.linalg.norm(cell.truth().poses["bar"][:2] - before[:2]))
+                assert moved > 0.002 if step == 2 else moved < 1e-6
+                held = holds
+            driver.step(expert.action(cell.view()))
+            if cell.truth().success:
+                break
+        assert cell.truth().success
+        assert held

@@ -143,20 +143,34 @@ class ObjectHandover(Twin):
 
     def sample(self, rng: np.random.Generator) -> InitialState:
         """Starts of both arms by the task file's ranges; place and direction of rail and bar."""
-        p = self.parameters
         starts = {arm: self.start_pose(rng, arm) for arm in self.spec.arm_names}
-        shift = rng.uniform(-1, 1, 3) * np.array([p.range_x, p.range_y, p.range_yaw])
-        return InitialState(starts, {"rail": shift})
+        return InitialState(starts, {"rail": self._shift(rng)})
+
+    def _shift(self, rng: np.random.Generator) -> np.ndarray:
+        """(3,) x, y [m] and yaw [rad] of rail and bar from their nominal place, uniform in their ranges."""
+        p = self.parameters
+        return rng.uniform(-1, 1, 3) * np.array([p.range_x, p.range_y, p.range_yaw])
 
     def apply(self, model: mujoco.MjModel, data: mujoco.MjData, state: InitialState) -> None:
         """Put the rail where it stands in this episode and the bar on it."""
-        p = self.parameters
-        x, y, yaw = state.variation["rail"]
+        self._place(model, data, state.variation["rail"])
+
+    def _place(self, model: mujoco.MjModel, data: mujoco.MjData, shift: np.ndarray) -> None:
+        """Rail and bar at x, y [m] and yaw [rad] from their nominal place, the bar at rest."""
+        p, (x, y, yaw) = self.parameters, shift
         turn = Rotation.from_rotvec([0, 0, np.pi / 2 + yaw]).as_quat(scalar_first=True)
         rail = model.body("rail").id
         model.body_pos[rail], model.body_quat[rail] = (x, p.rail_y + y, 0.0), turn
         address = model.joint("bar").qposadr[0]
         data.qpos[address : address + 7] = (x, p.rail_y + y, self._bar_height, *turn)
+        speed = model.joint("bar").dofadr[0]
+        data.qvel[speed : speed + 6] = 0.0
+
+    def move_target(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
+        """Rail and bar stand somewhere else in their range, unless a hand is at the bar."""
+        near = min(min(self._distances(model, data, arm)) for arm in self.spec.arm_names)
+        if near > self.parameters.clear:
+            self._place(model, data, self._shift(rng))
 
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
         """Success: the left hand alone holds the bar over the basket. Failure: the bar has fallen."""
