@@ -60,9 +60,18 @@ def run(arguments: Sequence[str]) -> int:
     """Parse and run; returns the exit code."""
     if list(arguments[:1]) == ["doctor"]:  # has to work where nothing else does
         return int(importlib.import_module("hil_serl_bringup.doctor").main(list(arguments[1:])) or 0)
+    return execute(parse(arguments))
+
+
+def parse(arguments: Sequence[str]) -> Any:
+    """The command that `arguments` ask for, ready to run.
+
+    Raises:
+        SystemExit: Not understood (2, said on stderr), or help was asked for (0).
+    """
     import tyro
 
-    command = tyro.extras.subcommand_cli_from_dict(
+    return tyro.extras.subcommand_cli_from_dict(
         load_commands(),
         prog="hil-serl",
         description="Train robot policies from camera images with a human in the loop, over ROS 2. "
@@ -74,7 +83,6 @@ def run(arguments: Sequence[str]) -> int:
             tyro.conf.EnumChoicesFromValues,
         ),
     )
-    return execute(command)
 
 
 def execute(command: Any) -> int:
