@@ -12,13 +12,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil_serl_actor.agent import Agent
+from hil_serl_actor.holding import ArmHold
 from hil_serl_actor.inputs import EXACT, Inputs
+from hil_serl_actor.interruption import Interruption
 from hil_serl_actor.judge import Judge
-from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Ports, Reset
+from hil_serl_actor.ports import LoopConfig, Phase, Ports
+from hil_serl_actor.reset_plan import ResetPlan
 from hil_serl_actor.rotation import Rotation
 from hil_serl_actor.stop_latch import StopLatch
+from hil_serl_actor.ticks import Ticks
 from hil_serl_core.arbiter import OperatorInput
-from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome, Tick
+from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome
 
 
 class ControlLoop:
@@ -39,19 +43,16 @@ class ControlLoop:
             switched=config.switched_operator,
         )
         self.latch = StopLatch()
+        self.interruption = Interruption()
+        self._resets = ResetPlan(config, self._rotation)
+        self._hold = ArmHold(self.inputs, ports, self._spec.observation_timeout)
         self._judge = Judge(config, self.inputs)
+        self._ticks = Ticks(self.inputs, self._judge, ports, self._finish)
         self._phase = Phase.IDLE
-        self._class: str | None = None  # of the state last seen, for classifier data
-        self._reset_poses: dict[str, np.ndarray] | None = None
         self._now = 0.0  # s, of the last call of tick
         self._last_tick = -np.inf
-        self._hold: dict[str, np.ndarray] | None = None
         self._holder = agents[0]  # who acted last: knows what the grippers were told
-        self._pending: Tick | None = None
         self._counted = 0
-        self._seed = -1
-        self._scene_needs_reset = True
-        self._answer_due = False  # the cell is resetting, even if the loop no longer waits for it
 
     # ------------------------------------------------------------------ state
 
@@ -137,7 +138,7 @@ class ControlLoop:
         """
         if self._phase is Phase.DONE or not self.latch.engage(cause, self._phase is Phase.PAUSED):
             return
-        self._hold = None
+        self._hold.release()
         self._hold_still(max(self._now, self.inputs.assembler.stamp or 0.0))  # first of all
         self._stay_stopped()
         self._ports.report_stop()
@@ -148,7 +149,7 @@ class ControlLoop:
             return "nothing is stopped"
         if self.inputs.operators.is_down(self._spec.intervention.stop_button):
             return "the stop button is still down: release it, then clear again"
-        if self._pending is not None:
+        if self._ticks.pending is not None:
             return "a record could not be written yet: make room on the disk, then clear again"
         self.latch.release()
         self.inputs.operators.take()  # what was pressed meanwhile was not meant for the next episode
@@ -158,33 +159,33 @@ class ControlLoop:
 
     def _stay_stopped(self) -> None:
         """Keep what there is of the episode, end it, and be stopped with the same hold as before."""
-        hold = self._hold
-        self._save_pending()
+        held = self._hold.poses
+        self._ticks.save_pending()
         if self.runner.running:
             self._abort(f"stopped: {self.latch.cause}")
         if self._phase is not Phase.STOPPED:
-            self._scene_needs_reset = True
+            self._resets.scene_is_lost = True
             self._rotation.start_over()
             self._enter(Phase.STOPPED)
-            self._hold = hold
+            self._hold.poses = held
         self._ports.warn(self.latch.text)
 
     # ------------------------------------------------------------------ resets
 
     def reset_finished(self, success: bool, message: str, stamp: float) -> None:
         """Take the cell's answer to ``request_reset``; ``stamp`` is that of the first state after it."""
-        self._answer_due = False
+        self._resets.answer_due = False
         if self._phase is not Phase.RESETTING:
             if success:  # the arms may be elsewhere now: hold them there
                 self.inputs.start_after(stamp)
                 self._holder.runner.grippers.reset()
-                self._hold = None
+                self._hold.release()
             return
         if not success:
             self._ports.warn(f"the cell could not be reset: {message}; trying again")
             self._enter(Phase.IDLE)
             return
-        self._scene_needs_reset = False
+        self._resets.scene_is_lost = False
         if self.agent.spec.reset.method == "human":
             self._enter(Phase.AWAITING_PERSON)
             self._ports.warn("reset the scene, then confirm: success button, or the service confirm_reset")
@@ -199,28 +200,22 @@ class ControlLoop:
         return True
 
     def _start_reset(self) -> None:
-        episode = self.runner.episode + 1
-        entropy = [self._config.seed, list(Mode).index(self._config.mode), episode]
-        if self._rotation.turn:
-            entropy.append(self._rotation.turn)
-        self._seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-        method = self.agent.spec.reset.method
-        if method == "none" and not self._scene_needs_reset:
+        reset = self._resets.next()
+        if reset is None:
             self._begin(self.inputs.not_before)
             return
         self._enter(Phase.RESETTING)
-        self._answer_due = True
-        arm_only = self._rotation.resets_arm_only(self._scene_needs_reset)
-        self._ports.request_reset(Reset(seed=self._seed, arm_only=arm_only))
+        self._resets.answer_due = True
+        self._ports.request_reset(reset)
 
     def _begin(self, stamp: float) -> None:
         self.inputs.start_after(stamp)
-        self._reset_poses = None
+        self._ticks.begin()
         self._judge.begin(self.agent)
-        self.runner.begin(self._seed)
+        self.runner.begin(self._resets.seed)
         self._holder = self.agent
         self._enter(Phase.RUNNING)
-        self._ports.report_start(self.agent, self._seed, stamp)
+        self._ports.report_start(self.agent, self._resets.seed, stamp)
 
     # ------------------------------------------------------------------- tick
 
@@ -233,7 +228,7 @@ class ControlLoop:
         self._now = now
         if self._phase is Phase.IDLE:
             self._hold_still(now)
-            if self._may_start():
+            if self._may_start(now):
                 self._start_reset()
             return False
         if self._phase in (Phase.PAUSED, Phase.AWAITING_PERSON):
@@ -245,17 +240,20 @@ class ControlLoop:
             return False
         if self._phase is not Phase.RUNNING:
             return False
-        if self._pending is not None:
+        if self._ticks.pending is not None:
             return self._retry(now)
         if self._config.lockstep and now <= self._last_tick + EXACT:
             return False
         if not self._inputs_usable(now) or self._awaits_label(now):
             return False
-        tick = self._decide(now)
-        if tick is None:
-            return self.tick(now)
+        agent = self.agent
+        seen = self._ticks.look(agent, now)
+        if agent.runner.step_index == 0 and seen.outcome.success and self._rotation.pass_on():
+            self._ports.report_episode(agent, agent.runner.abort("done before it began"), now)
+            self._begin(self.inputs.not_before)
+            return self.tick(now)  # of the partner
         self._last_tick = now
-        return self._commit(tick, now)
+        return self._ticks.act(agent, seen)
 
     def _inputs_usable(self, now: float) -> bool:
         problems = self.waiting_for(now)
@@ -269,11 +267,21 @@ class ControlLoop:
         if not problems:
             return True
         if not self._config.lockstep:
-            started = self._reset_poses is not None
-            self._ports.warn("no complete observation: " + "; ".join(problems))
-            if started:
-                self._abort("lost " + "; ".join(problems))
+            self._wait_for("; ".join(problems), now)
         return False
+
+    def _wait_for(self, missing: str, now: float) -> None:
+        """Without these inputs nothing is decided: the arms hold, and an episode that has begun ends here."""
+        if not self._ticks.begun:
+            self._ports.warn(f"no complete observation: {missing}")
+        else:
+            self.interruption.begin(f"lost {missing}")
+            self._abort(f"lost {missing}")
+            self._ports.warn(
+                f"paused: lost {missing}; the arm holds, every recorded step counts, and the next episode begins with a "
+                "reset once everything is back"
+            )
+        self._hold_still(now)
 
     def _awaits_label(self, now: float) -> bool:
         """A person judges the episode at its end (Table 11): the arm holds until the verdict is there."""
@@ -286,104 +294,49 @@ class ControlLoop:
         return True
 
     def waiting_for(self, now: float) -> list[str]:
-        """What keeps a running episode from its next tick, for people."""
-        if self._phase is not Phase.RUNNING:
+        """What keeps a running episode from its next tick, or the next episode from its start, for people."""
+        starting = self._phase is Phase.IDLE and not self._config.lockstep
+        if self._phase is not Phase.RUNNING and not starting:
             return []
         problems = self.inputs.missing(now)
         if self._config.lockstep and not self.agent.ready:
             problems.append("policy_weights (waiting for the learner)")
         return problems
 
-    def _decide(self, now: float) -> Tick | None:
-        """What to do at ``now`` [s]; None when the task was done before its episode began, and the partner began one."""
-        agent = self.agent
-        if self._reset_poses is None:
-            self._reset_poses = self.inputs.poses
-        observation = self.inputs.assembler.assemble(now, self._reset_poses)
-        operators = self.inputs.operators.take()
-        outcome = self._judge.judge(agent, observation, operators)
-        if agent.runner.step_index == 0 and outcome.success and self._rotation.pass_on():
-            self._ports.report_episode(agent, agent.runner.abort("done before it began"), now)
-            self._begin(self.inputs.not_before)
-            return None
-        policy = agent.policy
-        propose = None if policy is None else (lambda seen: policy.propose(seen, agent.transition))
-        tick = agent.runner.tick(observation, outcome, operators, propose)
-        self._class = self._judge.state_class(agent, outcome)
-        return tick
-
-    def _commit(self, tick: Tick, now: float) -> bool:
-        """Durable first, then sent, then executed."""
-        agent = self.agent
-        try:
-            self._ports.log_step(tick.step)
-        except LogFull as error:
-            self._pending = tick
-            self._ports.warn(f"{error}; the arm holds until the record can be written")
-            return False
-        if self._class is not None:
-            self._ports.label_step(tick.step, self._class)
-        self._ports.send_step(tick.step)
-        if tick.action is not None:
-            arms = self.inputs.arms
-            assert arms is not None
-            agent.transition += 1
-            self._ports.send_commands(agent.mapper.commands(tick.action, arms), now)
-        self._ports.report_tick(tick, agent.runner)
-        if tick.result is not None:
-            self._finish(tick.result, now)
-        return True
-
     def _retry(self, now: float) -> bool:
-        assert self._pending is not None
         if self._config.lockstep:
-            tick, self._pending = self._pending, None
-            return self._commit(tick, self._last_tick)
+            return self._ticks.retry(self.agent)
         # Real time went on while the disk was full: keep the record, do not execute its old action.
-        if not self._save_pending():
+        if not self._ticks.save_pending():
             self._hold_still(now)
             return False
         if self.runner.running:
             self._abort("the disk was full")
         return True
 
-    def _save_pending(self) -> bool:
-        """Keep a record that the disk had refused, without acting on it; it may end its episode. False if still full."""
-        if self._pending is None:
-            return True
-        tick, self._pending = self._pending, None
-        try:
-            self._ports.log_step(tick.step)
-        except LogFull as error:
-            self._pending = tick
-            self._ports.warn(str(error))
-            return False
-        self._ports.send_step(tick.step)
-        if tick.result is not None:
-            self._finish(tick.result, tick.step.stamp)
-        return True
-
     # ---------------------------------------------------------------- helpers
 
-    def _may_start(self) -> bool:
-        if self._answer_due:
+    def _may_start(self, now: float) -> bool:
+        if self._resets.answer_due:
             self._ports.warn("waiting for the end of the reset that the cell is still making")
             return False
-        if self.agent.ready:
-            return True
-        self._ports.warn("waiting for policy_weights from the learner")
-        return False
+        if not self._config.lockstep:  # nothing is moved blindly
+            problems = self.inputs.missing(now)
+            if problems:
+                self._ports.warn("waiting for " + "; ".join(problems))
+            if not self.interruption.over(now, not problems):
+                return False
+        if not self.agent.ready:
+            self._ports.warn("waiting for policy_weights from the learner")
+            return False
+        if cause := self.interruption.end():
+            self._ports.warn(f"everything is back after: {cause}; going on")
+        return True
 
     def _hold_still(self, now: float) -> None:
-        """Between episodes a real-time controller must hear from us, or its target goes stale."""
-        stamp = self.inputs.assembler.stamp
-        if self._config.lockstep or stamp is None or now - stamp > self._spec.observation_timeout:
-            return
-        if self._answer_due:  # a cell that resets moves its arms itself
-            return
-        if self._hold is None:
-            self._hold = self.inputs.poses
-        self._ports.send_commands(self._holder.mapper.hold(self._hold), now)
+        """Hold in real time; a cell that resets moves its arms itself."""
+        if not self._config.lockstep and not self._resets.answer_due:
+            self._hold.send(now, self._holder.mapper)
 
     def _abort(self, reason: str) -> None:
         self._finish(self.runner.abort(reason), self._last_tick if np.isfinite(self._last_tick) else 0.0)
@@ -395,11 +348,11 @@ class ControlLoop:
     def _finish(self, result: EpisodeResult, stamp: float) -> None:
         demonstrations = self._config.mode is Mode.RECORD_DEMOS
         self._counted += result.success if demonstrations else not result.aborted
-        self._scene_needs_reset = result.reason == "failure" or result.aborted
+        self._resets.scene_is_lost = result.reason == "failure" or result.aborted
         self._enter(Phase.DONE if self._complete else Phase.IDLE)
         self._ports.report_episode(self.agent, result, stamp)
-        self._rotation.finished(result, self._scene_needs_reset)
+        self._rotation.finished(result, self._resets.scene_is_lost)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
-        self._hold = None
+        self._hold.release()

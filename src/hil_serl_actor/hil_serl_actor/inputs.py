@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hil_serl_actor.camera_input import CameraInputs, CameraMessage
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import Outcome
 from hil_serl_core.observation import ArmSample, ObservationAssembler, ObservationError
@@ -109,6 +110,7 @@ class Inputs:
         self._await_operator = await_operator
         self._await_truth = await_truth
         self.assembler = ObservationAssembler(spec)
+        self.cameras = CameraInputs([camera.name for camera in spec.cameras])
         self.operators = Operators(spec, switched)
         self.verdict: SceneVerdict | None = None
         self.not_before = -np.inf  # s; older inputs are from before the last reset
@@ -132,14 +134,13 @@ class Inputs:
         except ObservationError as error:
             self._warn(str(error))
 
-    def put_frame(self, camera: str, stamp: float, image: np.ndarray) -> None:
-        """Take a camera image, (H, W, 3) uint8 RGB; dropped like ``put_arm``."""
-        if stamp < self.not_before - EXACT:
-            return
-        try:
+    def put_image(self, camera: str, message: CameraMessage, latency: float = np.nan) -> None:
+        """Take a camera's message; it is decoded when somebody asks what is missing. ``latency``: see CameraInputs."""
+        self.cameras.put(camera, message, latency)
+
+    def _put_frame(self, camera: str, stamp: float, image: np.ndarray) -> None:
+        if stamp >= self.not_before - EXACT:
             self.assembler.put_frame(camera, stamp, image)
-        except ObservationError as error:
-            self._warn(str(error))
 
     def start_after(self, stamp: float) -> None:
         """Nothing stamped before ``stamp`` counts from now on."""
@@ -158,6 +159,7 @@ class Inputs:
 
     def missing(self, now: float) -> list[str]:
         """What keeps a tick at ``now`` [s] from happening."""
+        self.cameras.decode(self._put_frame, self._warn)
         problems = self.assembler.missing(now, exact=self._lockstep)
         if self._await_truth:
             problems += self._missing_truth(now)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hil_serl_actor.teleop import DEVICES
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import TaskSpec, load_task
+from hil_serl_ros import names
 from hil_serl_ros.parameters import Parameters
 
 FORWARD, BACKWARD = "forward", "backward"
@@ -52,6 +54,7 @@ class ActorOptions:
         lockstep: Tick on complete inputs of one stamp instead of on time.
         deterministic: Act with the policy's mode instead of samples.
         device: torch device of the policy.
+        image_transport: Camera to the transport its pictures come by, one of ``names.TRANSPORTS``.
     """
 
     agents: tuple[AgentOptions, ...]
@@ -64,6 +67,7 @@ class ActorOptions:
     lockstep: bool
     deterministic: bool
     device: str
+    image_transport: Mapping[str, str]
 
 
 def read_options(node: Node) -> ActorOptions:
@@ -74,8 +78,9 @@ def read_options(node: Node) -> ActorOptions:
         read.string("algorithm", "hil_serl", choices=list(METHODS), description="the learner's")
     )
     explores = mode is Mode.TRAIN and method.explores
+    agents = _read_agents(read)
     return ActorOptions(
-        agents=_read_agents(read),
+        agents=agents,
         run_dir=read.path("run_dir", description="run folder; steps go to its bags/"),
         mode=mode,
         seed=read.integer("seed", 0, minimum=0),
@@ -89,7 +94,19 @@ def read_options(node: Node) -> ActorOptions:
         lockstep=read.boolean("lockstep", False, description="tick on complete inputs of one stamp"),
         deterministic=read.boolean("deterministic", not explores),
         device=read.string("device", "cpu", description="torch device of the policy"),
+        image_transport=_read_transports(read, agents[0].spec),
     )
+
+
+def _read_transports(read: Parameters, spec: TaskSpec) -> dict[str, str]:
+    """``image_transport`` for all cameras, as in ROS's own image nodes, and ``NAME.image_transport`` for one."""
+    common = read.string(
+        "image_transport", names.RAW, choices=names.TRANSPORTS, description="how pictures come"
+    )
+    return {
+        camera.name: read.string(f"{camera.name}.image_transport", common, choices=names.TRANSPORTS)
+        for camera in spec.cameras
+    }
 
 
 def _read_agents(read: Parameters) -> tuple[AgentOptions, ...]:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import Header
 
 from hil_serl_actor.agent import Agent
+from hil_serl_actor.camera_health import CameraHealth
 from hil_serl_actor.control_loop import ControlLoop
 from hil_serl_actor.ports import Phase
 from hil_serl_actor.step_sender import StepSender
@@ -78,6 +80,8 @@ def loop_status(loop: ControlLoop, now: float) -> DiagnosticStatus:
     stopped = loop.latch.engaged
     level = Level.ERROR if stopped else Level.WARN if waiting or paused else Level.OK
     text = "waiting for " + ", ".join(waiting) if waiting else loop.latch.text or loop.phase.name.lower()
+    if loop.interruption.cause and not stopped:
+        level, text = Level.WARN, f"paused: {loop.interruption.cause}; {text}"
     return diagnostic_status(
         "actor/control_loop",
         level,
@@ -86,6 +90,24 @@ def loop_status(loop: ControlLoop, now: float) -> DiagnosticStatus:
         step=loop.runner.step_index,
         transitions=loop.transition,
         stopped=stopped,
+    )
+
+
+def camera_status(
+    health: CameraHealth, topic: str, now: float, problems: Sequence[str], lost: bool = False
+) -> DiagnosticStatus:
+    """A camera's line in /diagnostics; ``lost``: its pictures cannot be used at all."""
+    return diagnostic_status(
+        f"actor/camera/{health.name}",
+        Level.ERROR if lost else Level.WARN if problems else Level.OK,
+        "; ".join(problems) or "delivering",
+        hardware_id=topic,
+        rate=health.rate,
+        latency=health.latency,
+        age=health.age(now),
+        longest_gap=health.longest_gap,
+        received=health.received,
+        unusable=health.bad,
     )
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Proposal
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec, load_task
+from hil_serl_ros.images import image_from_array
+from hil_serl_ros.stamps import seconds_to_ns
 
+sys.path.append(str(Path(__file__).parent))  # cell_world
 TASK_FILE = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
 
 
@@ -105,10 +109,18 @@ class PlayedCell:
         acting = self.policy if mode in (Mode.TRAIN, Mode.EVAL) else None
         agents = [Agent(s, EpisodeRunner(s, f"a{k}", mode), acting, reward) for k, s in enumerate(specs)]
         config.setdefault("await_truth", True)
+        self.lockstep = config.get("lockstep", False)
         self.loop = ControlLoop(LoopConfig(mode=mode, **config), agents, self.world)
 
     def reset(self, stamp):
+        """Up to the start of an episode; the hold before it is left out of what the world notes."""
+        if not self.lockstep:  # nothing starts before every input is there
+            self.feed(stamp - 0.1)
+        noted = self.world.targets, self.world.commands, self.world.events
+        counts = [len(notes) for notes in noted]
         self.loop.tick(stamp)
+        for notes, count in zip(noted, counts, strict=True):
+            del notes[count:]
         assert self.loop.phase is Phase.RESETTING
         self.loop.reset_finished(True, "", stamp)
 
@@ -122,7 +134,9 @@ class PlayedCell:
         for camera in self.spec.cameras:
             if cameras is None or camera.name in cameras:
                 image = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)
-                self.loop.inputs.put_frame(camera.name, stamp, image)
+                self.loop.inputs.put_image(
+                    camera.name, image_from_array(image, seconds_to_ns(stamp), camera.name)
+                )
         self.loop.inputs.verdict = SceneVerdict(stamp, success, failure, dict(goals))
 
     def play(self, start, steps, **feed):
@@ -151,3 +165,21 @@ def played():
 def arm_sample():
     """Makes an arm state at HOME."""
     return sample
+
+
+@pytest.fixture
+def ram_file() -> Path:
+    """Task file of the RAM twin."""
+    return TASK_FILE
+
+
+@pytest.fixture
+def handover_file() -> Path:
+    """Task file of two arms with grippers."""
+    return TASK_FILE.parents[1] / "object_handover.yaml"
+
+
+@pytest.fixture
+def flip_file() -> Path:
+    """Task file of a wrench task."""
+    return TASK_FILE.parent / "object_flip.yaml"
