@@ -65,6 +65,7 @@ class AgentLink:
         self.agent = self._make_agent()
         self._labels_file = Path(folder) / LABELS_FILE
         self._labels: LabelWriter | None = None
+        self._rejected = 0
         self._step_pub = node.create_publisher(StepMessage, topic, qos.STEP)
         if options.mode is Mode.TRAIN:
             self._subscribe()
@@ -109,7 +110,11 @@ class AgentLink:
                 "start both with the same task file"
             )
             return
-        acknowledged = next((a.acknowledged for a in message.acks if a.actor_id == self._own.actor_id), -1)
+        line = next((ack for ack in message.acks if ack.actor_id == self._own.actor_id), None)
+        acknowledged, rejected = (line.acknowledged, line.rejected) if line is not None else (-1, 0)
+        if rejected > self._rejected:
+            self._warn(f"the learner has refused {rejected} steps of this actor: {message.message}")
+        self._rejected = rejected
         try:
             self.sender.on_ack(message.run_id, acknowledged, time.monotonic())
         except DeliveryConflict as error:

@@ -74,6 +74,11 @@ class StepSender:
         self._resent = 0
 
     @property
+    def next_sequence(self) -> int:
+        """Sequence number of the next step to append."""
+        return self._log.next_sequence
+
+    @property
     def acknowledged(self) -> int:
         """Highest sequence number that the present learner has, -1 for none."""
         return self._acknowledged

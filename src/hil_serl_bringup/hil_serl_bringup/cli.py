@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dataset": ("dataset_commands", "Dataset"),
     "replay": ("commands_info", "Replay"),
     "bench": ("bench", "Bench"),
+    "network": ("network_command", "Network"),
     "tasks": ("commands_info", "Tasks"),
     "schema": ("commands_info", "Schema"),
     "results": ("results_command", "Results"),

@@ -27,6 +27,7 @@ class Ack:
 
 @dataclass
 class _Account:
+    cell: str | None = None  # None: known from bags alone
     acknowledged: int = -1
     records: int = 0
     duplicates: int = 0
@@ -39,7 +40,8 @@ class Ledger:
 
     A record that can never be used (NaN, wrong image size) is acknowledged, so that it is not sent for ever,
     but not handed on; it breaks the transitions on both of its sides. A record of another task spec is not
-    acknowledged: it stays with its actor until a learner of that task asks for it.
+    acknowledged: it stays with its actor until a learner of that task asks for it. An actor_id belongs to
+    the cell that used it first: records of another cell under the same name are not acknowledged either.
 
     Attributes:
         last_refusal: One line about the latest refused record, empty if there was none.
@@ -48,11 +50,22 @@ class Ledger:
     def __init__(self, spec: TaskSpec) -> None:
         self._spec = spec
         self._accounts: dict[str, _Account] = {}
+        self._strangers: dict[tuple[str, str], int] = {}
         self.last_refusal = ""
 
-    def offer(self, step: Step) -> list[Step]:
-        """Takes a record; returns those that are now next in order, this one among them or not."""
+    def offer(self, step: Step, cell: str | None = None) -> list[Step]:
+        """Takes a record; returns those that are now next in order, this one among them or not.
+
+        Args:
+            step: The record.
+            cell: Namespace it was received from, None if it was read from a bag.
+        """
         account = self._accounts.setdefault(step.actor_id, _Account())
+        if cell is not None and account.cell is None:
+            account.cell = cell
+        if cell is not None and account.cell != cell:
+            self._refuse_stranger(step, cell, account)
+            return []
         if step.spec_hash != self._spec.hash:
             account.rejected += 1
             self._refuse(
@@ -90,17 +103,38 @@ class Ledger:
     def _refuse(self, step: Step, reason: str) -> None:
         self.last_refusal = f"record {step.sequence} of {step.actor_id} refused: {reason}"
 
-    def acks(self) -> list[Ack]:
-        """One line per actor, sorted by name."""
-        return [
+    def _refuse_stranger(self, step: Step, cell: str, owner: _Account) -> None:
+        key = step.actor_id, cell
+        self._strangers[key] = self._strangers.get(key, 0) + 1
+        self._refuse(
+            step,
+            f"actor_id '{step.actor_id}' is used in '{owner.cell}' and in '{cell}'; "
+            "give every actor an actor_id of its own",
+        )
+
+    def acks(self, cell: str | None = None) -> list[Ack]:
+        """One line per actor, sorted by name.
+
+        Args:
+            cell: Only what concerns the actors of this namespace: theirs, those whose cell is not known yet, and
+                names they share with another cell's actor, with nothing acknowledged.
+        """
+        lines = [
             Ack(name, account.acknowledged, account.records, account.duplicates, account.rejected)
-            for name, account in sorted(self._accounts.items())
+            for name, account in self._accounts.items()
+            if cell is None or account.cell is None or account.cell == cell
         ]
+        lines += [
+            Ack(name, -1, 0, 0, rejected)
+            for (name, origin), rejected in self._strangers.items()
+            if cell == origin
+        ]
+        return sorted(lines, key=lambda ack: ack.actor_id)
 
     @property
     def rejected(self) -> int:
         """Refused records of all actors."""
-        return sum(account.rejected for account in self._accounts.values())
+        return sum(account.rejected for account in self._accounts.values()) + sum(self._strangers.values())
 
 
 def defect(step: Step, spec: TaskSpec) -> str | None:

@@ -21,13 +21,14 @@ from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import load_task
 from hil_serl_core.weights import PackedWeights
 from hil_serl_learner import bags, checkpoint
+from hil_serl_learner.actor_links import ActorLinks, parse_cells
 from hil_serl_learner.reward_hook import relabeller_for
 from hil_serl_learner.trainer import Trainer
 from hil_serl_learner.worker import TrainingWorker, WorkerConfig
-from hil_serl_msgs.msg import LearnerStatus, PolicyWeights, StepAck
+from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_msgs.srv import SaveCheckpoint
-from hil_serl_ros import names, qos
+from hil_serl_ros import names
 from hil_serl_ros.conversions import step_from_message, weights_to_message
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
@@ -50,10 +51,8 @@ class LearnerNode(Node):
         self._last_status = 0.0
         self._acks_sent: list[int] = []
         self._warned_at = -math.inf
-        self._weights_pub = self.create_publisher(PolicyWeights, names.POLICY_WEIGHTS, qos.POLICY_WEIGHTS)
-        self._status_pub = self.create_publisher(LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS)
         self._worker = self._make_worker()
-        self.create_subscription(StepMessage, names.STEP, self._on_step, qos.STEP)
+        self._actors = ActorLinks(self, self._cells, self._on_step)
         self.create_service(SaveCheckpoint, names.SAVE_CHECKPOINT, self._on_save)
         # The wall clock runs on while simulated time stands still.
         self.create_timer(_ACK_PERIOD, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -78,6 +77,18 @@ class LearnerNode(Node):
         self._lockstep = read.boolean(
             "lockstep", False, description="train strictly in the order of the records"
         )
+        self._cells = parse_cells(
+            read.string(
+                "actors",
+                "",
+                description="namespaces of several actors, such as 'cell_1, cell_2'; empty: one, in the learner's own",
+            )
+        )
+        if self._lockstep and len(self._cells) > 1:
+            raise ValueError(
+                "lockstep:=true trains in the order of one actor's records, but 'actors' lists "
+                f"{len(self._cells)}; use lockstep:=false"
+            )
         self._checkpoint_every = read.integer(
             "checkpoint_every", 500, minimum=1, description="online records"
         )
@@ -126,12 +137,12 @@ class LearnerNode(Node):
             spec_hash=packed.spec_hash,
             stamp_ns=self.get_clock().now().nanoseconds,
         )
-        self._weights_pub.publish(message)
+        self._actors.publish_weights(message)
         self._version = packed.version
 
-    def _on_step(self, message: StepMessage) -> None:
+    def _on_step(self, message: StepMessage, cell: str) -> None:
         try:
-            self._worker.offer(step_from_message(message))
+            self._worker.offer(step_from_message(message), cell)
         except ValueError as error:
             self._warn(f"step: {error}")
 
@@ -152,7 +163,7 @@ class LearnerNode(Node):
         acknowledged = [ack.acknowledged for ack in ledger.acks()]
         if acknowledged != self._acks_sent or time.monotonic() - self._last_status >= _STATUS_PERIOD:
             self._acks_sent, self._last_status = acknowledged, time.monotonic()
-            self._status_pub.publish(self._status())
+            self._actors.publish_status(self._status(), ledger)
         if ledger.last_refusal:
             self._warn(ledger.last_refusal)
         if not self._worker.alive:
@@ -181,16 +192,6 @@ class LearnerNode(Node):
         for name in ("critic_loss", "actor_loss", "temperature", "entropy", "q_mean"):
             setattr(message, name, scalars.get(name, math.nan))
         message.header.stamp = self.get_clock().now().to_msg()
-        message.acks = [
-            StepAck(
-                actor_id=ack.actor_id,
-                acknowledged=ack.acknowledged,
-                records=ack.records,
-                duplicates=ack.duplicates,
-                rejected=ack.rejected,
-            )
-            for ack in ledger.acks()
-        ]
         return message
 
     def _warn(self, text: str) -> None:

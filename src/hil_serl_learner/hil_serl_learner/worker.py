@@ -94,12 +94,12 @@ class TrainingWorker:
         """Starts the thread."""
         self._thread.start()
 
-    def offer(self, step: Step) -> bool:
-        """Takes a received record; False while the bags are still being read (it will be sent again)."""
+    def offer(self, step: Step, cell: str = "") -> bool:
+        """Takes a record received from a cell; False while the bags are still being read (it will be sent again)."""
         if not self._loaded.is_set():
             return False
         with self._ledger_lock:
-            for accepted in self._ledger.offer(step):
+            for accepted in self._ledger.offer(step, cell):
                 self._steps.put(accepted)
         return True
 

@@ -87,3 +87,28 @@ def test_bags_may_begin_later_than_zero(toy, spec):
     ledger.skip_to("actor", 5)
     assert [s.sequence for s in ledger.offer(toy.step(spec, 5))] == [5]
     assert ledger.acks()[0].records == 1
+
+
+def test_an_actor_id_belongs_to_one_cell_and_another_cell_is_told_so(toy, spec):
+    ledger = Ledger(spec)
+    assert len(ledger.offer(toy.step(spec, 0), "cell_1")) == 1
+    assert ledger.offer(toy.step(spec, 0), "cell_2") == []
+    assert ledger.offer(toy.step(spec, 1), "cell_2") == []
+    assert [step.sequence for step in ledger.offer(toy.step(spec, 1), "cell_1")] == [1]
+    (own,), (other,) = ledger.acks("cell_1"), ledger.acks("cell_2")
+    assert (own.acknowledged, own.duplicates, own.rejected) == (1, 0, 0)
+    assert (other.actor_id, other.acknowledged, other.rejected) == ("actor", -1, 2)
+    assert "'cell_1' and in 'cell_2'" in ledger.last_refusal
+    assert ledger.rejected == 2
+
+
+def test_each_cell_hears_of_its_own_actors_and_of_those_known_from_bags(toy, spec):
+    ledger = Ledger(spec)
+    ledger.offer(toy.step(spec, 0, actor_id="resumed"))
+    ledger.offer(toy.step(spec, 0, actor_id="a"), "cell_1")
+    ledger.offer(toy.step(spec, 0, actor_id="b"), "cell_2")
+    assert [ack.actor_id for ack in ledger.acks("cell_1")] == ["a", "resumed"]
+    assert [ack.actor_id for ack in ledger.acks("cell_2")] == ["b", "resumed"]
+    ledger.offer(toy.step(spec, 1, actor_id="resumed"), "cell_2")
+    assert [ack.actor_id for ack in ledger.acks("cell_1")] == ["a"]
+    assert [ack.actor_id for ack in ledger.acks()] == ["a", "b", "resumed"]

@@ -213,6 +213,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(cell, tmp_path):
         ({}, "resume:=true"),
         ({"run_dir": str(tmp_path / "empty")}, "no demonstrations"),
         ({"algorithm": "sacc"}, "expected one of"),
+        ({"actors": "cell_1,cell_2", "lockstep": True}, "use lockstep:=false"),
     ):
         cell.start(**parameters)
         assert cell.process.wait(120) == 2
