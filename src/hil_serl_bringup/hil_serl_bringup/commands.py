@@ -115,7 +115,7 @@ class Eval:
     """Folder of the trained classifier that judges; default: the one the run was trained with."""
     speed: str = "lockstep"
     """'lockstep' or a factor of real time."""
-    robot: str = "panda_sim"
+    robot: str = "sim"
     """Name of a robot file, or its path."""
     namespace: str = ""
     """ROS namespace of the run."""

@@ -2,119 +2,39 @@
 """The process graph of a run: which processes start, with which parameters, and what their end means.
 
 `build_graph` is a pure function from a request to a list of `ProcessSpec`. Two readers exist:
-`supervisor.Supervisor` starts the list as child processes, `launch/task.launch.py` maps it to launch_ros
-actions.
+`supervisor.Supervisor` starts the list as child processes, `launch_actions` maps it to launch actions.
 """
 
 from __future__ import annotations
 
-import enum
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec, Scalar
+from hil_serl_bringup import observers
+from hil_serl_bringup.arm_processes import join
+from hil_serl_bringup.graph_request import (
+    BACKWARD,
+    FORWARD,
+    GraphError,
+    GraphRequest,
+    Operator,
+    Part,
+    check,
+    switched,
+)
+from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec, Scalar, Value
+from hil_serl_bringup.robot_model import OperatorDevice
 from hil_serl_core.episode import Mode
 
-
-class Operator(enum.StrEnum):
-    """Who corrects the policy."""
-
-    SCRIPTED = "scripted"
-    SPACENAV = "spacenav"
-    JOY = "joy"
-    KEYBOARD = "keyboard"
-    NONE = "none"
+__all__ = ["BACKWARD", "FORWARD", "GraphError", "GraphRequest", "Operator", "Part", "build_graph"]
 
 
-#: Agents of forward-backward training; each has its learner, topics and run folder under its name.
-FORWARD, BACKWARD = "forward", "backward"
-
-
-class GraphError(ValueError):
-    """A run that contradicts itself; the message says what to change."""
-
-
-@dataclass(frozen=True)
-class GraphRequest:
-    """What a person asks for; everything `build_graph` looks at.
-
-    Attributes:
-        task: Path of the task file.
-        mode: What to do.
-        run_dir: Run folder, absolute.
-        operator: Who corrects.
-        simulated: Start the simulated cell (else the robot's own drivers provide the same topics).
-        gym: Parameters of the Gymnasium environment that stands for the simulated cell; empty: the task's twin.
-        seed: Seed of simulator, operator, actor and learner.
-        speed: 'lockstep', or the factor of real time the simulator runs at.
-        episodes: Episodes to complete, 0 for no limit.
-        resume: Continue the run in `run_dir` from its last checkpoint.
-        algorithm: Learner algorithm, a name in `hil_serl_core.methods`.
-        actor_id: Name of the actor in bags and acknowledgements.
-        checkpoint: Checkpoint folder whose policy an evaluation uses.
-        deterministic: Act with the policy's mode instead of a sample; None: the actor decides (in evaluation
-            the mode, in training what the method does).
-        classifier: Trained reward classifier, empty for none.
-        partner: Task file of the backward agent; empty for a single agent.
-        partner_checkpoint: Its checkpoint, for an evaluation.
-        partner_classifier: Its classifier.
-        perturbation: What disturbs every simulated episode, 'none', 'move_target' or 'open_gripper' (Sec. 4.4).
-        perturbation_step: Control step at which it does.
-        display: Render the display camera for people (costs time on software GL).
-        device: 'cpu', 'cuda' or 'auto', for the learner.
-        learner_threads: CPU threads of the learner.
-        namespace: ROS namespace of the whole run.
-        drivers: Processes of the robot file (arm, cameras), started in all modes with an actor.
-        remappings: Remappings of the robot file, applied to the actor.
-        learner: Start the learner of a training on this machine (else it runs elsewhere).
-        actor: Start actor and cell. Without them the learner trains on the run's bags alone and ends the
-            run itself.
-        extra: Additional parameters by process name.
-    """
-
-    task: str
-    mode: Mode
-    run_dir: Path
-    operator: Operator = Operator.SCRIPTED
-    simulated: bool = True
-    gym: Mapping[str, Scalar] = field(default_factory=dict)
-    seed: int = 0
-    speed: str = "lockstep"
-    episodes: int = 0
-    resume: bool = False
-    algorithm: str = "hil_serl"
-    actor_id: str = "actor_0"
-    checkpoint: str = ""
-    deterministic: bool | None = None
-    classifier: str = ""
-    partner: str = ""
-    partner_checkpoint: str = ""
-    partner_classifier: str = ""
-    perturbation: str = "none"
-    perturbation_step: int = 10
-    display: bool = False
-    device: str = "cpu"
-    learner_threads: int = 1
-    namespace: str = ""
-    drivers: Sequence[ProcessSpec] = ()
-    remappings: Mapping[str, str] = field(default_factory=dict)
-    learner: bool = True
-    actor: bool = True
-    extra: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
-
-    @property
-    def lockstep(self) -> bool:
-        """Whether simulated time waits for the nodes."""
-        return self.simulated and self.speed == "lockstep"
-
-
-def build_graph(request: GraphRequest) -> list[ProcessSpec]:
+def build_graph(request: GraphRequest, parts: Sequence[Part] = tuple(Part)) -> list[ProcessSpec]:
     """Compute the processes of a run, in starting order.
 
     Args:
         request: The run.
+        parts: Which parts of it.
 
     Returns:
         Processes; names are unique.
@@ -122,15 +42,18 @@ def build_graph(request: GraphRequest) -> list[ProcessSpec]:
     Raises:
         GraphError: The request contradicts itself; the message says what to change.
     """
-    _check(request)
-    processes: list[ProcessSpec] = []
-    if request.learner and request.mode is Mode.TRAIN:
-        agents = (FORWARD, BACKWARD) if request.partner else ("",)
-        processes += [_learner(request, agent) for agent in agents]
-    if request.actor:
-        processes += [_sim(request)] if request.simulated else list(request.drivers)
-        processes += _operator(request)
-        processes.append(_actor(request))
+    check(request)
+    made = {
+        Part.LEARNER: _learners,
+        Part.SIM: lambda r: [_sim(r)] if r.simulated else [],
+        Part.ROBOT: lambda r: list(r.cell.drivers),
+        Part.CAMERAS: lambda r: list(r.cell.cameras),
+        Part.OPERATOR: _operator,
+        Part.ACTOR: lambda r: [_actor(r)],
+        Part.OBSERVERS: _observers,
+    }
+    here = [part for part in Part if part in parts and (request.actor or part is Part.LEARNER)]
+    processes = [process for part in here for process in made[part](request)]
     names = [process.name for process in processes]
     unknown = sorted(set(request.extra) - set(names))
     if unknown:
@@ -142,44 +65,21 @@ def build_graph(request: GraphRequest) -> list[ProcessSpec]:
     return processes
 
 
-def _check(request: GraphRequest) -> None:
-    if not request.run_dir.is_absolute():
-        raise GraphError(f"run_dir has to be an absolute path, got '{request.run_dir}'")
-    if request.episodes < 0:
-        raise GraphError(f"episodes has to be 0 (no limit) or more, got {request.episodes}")
-    if request.mode is Mode.RECORD_DEMOS and request.operator is Operator.NONE:
-        raise GraphError("recording demonstrations needs an operator: scripted, spacenav, joy or keyboard")
-    if request.operator is Operator.SCRIPTED and not request.simulated:
-        raise GraphError(
-            "the scripted operator needs the simulator's ground truth; "
-            "on a robot use spacenav, joy, keyboard or none"
+def _learners(request: GraphRequest) -> list[ProcessSpec]:
+    if not request.learner or request.mode is not Mode.TRAIN:
+        return []
+    return [_learner(request, agent) for agent in ((FORWARD, BACKWARD) if request.partner else ("",))]
+
+
+def _observers(request: GraphRequest) -> list[ProcessSpec]:
+    clock = {"use_sim_time": True} if request.simulated else {}
+    processes = [observers.rviz(request.namespace, clock)] if request.rviz else []
+    if request.record:
+        topics = observers.topics_of_run(
+            request.arms, request.cameras, request.record_images, request.namespace, request.simulated
         )
-    if request.operator is Operator.SCRIPTED and request.gym:
-        raise GraphError(
-            "nobody has told the scripted operator how to solve a Gymnasium environment: use --operator none "
-            "(with --algorithm rlpd_scratch), keyboard, spacenav or joy"
-        )
-    if request.gym and request.perturbation != "none":
-        raise GraphError("perturbations are made by the twins; a Gymnasium environment has to bring its own")
-    if request.mode is Mode.EVAL and not request.checkpoint:
-        raise GraphError("an evaluation needs a checkpoint")
-    if request.mode is Mode.EVAL and request.partner and not request.partner_checkpoint:
-        raise GraphError("an evaluation of two agents needs the checkpoint of each")
-    if request.perturbation != "none" and not request.simulated:
-        raise GraphError("perturbations are made by the simulator; on a robot, disturb the task by hand")
-    if request.simulated and request.speed != "lockstep":
-        try:
-            factor = float(request.speed)
-        except ValueError:
-            factor = math.nan
-        if not (math.isfinite(factor) and factor > 0):
-            raise GraphError(
-                f"speed has to be 'lockstep' or a factor of real time above 0, got '{request.speed}'"
-            )
-    if request.lockstep and request.operator not in (Operator.SCRIPTED, Operator.NONE):
-        raise GraphError(
-            f"operator {request.operator} cannot steer simulated time that waits for nobody: use speed 1.0"
-        )
+        processes.append(observers.recorder(request.run_dir, topics, request.simulated))
+    return processes
 
 
 def _process(
@@ -187,7 +87,7 @@ def _process(
     name: str,
     package: str,
     executable: str,
-    parameters: Mapping[str, Scalar],
+    parameters: Mapping[str, Value],
     *,
     sim_time: bool = True,
     threads: int = 1,
@@ -234,14 +134,10 @@ def _operator(request: GraphRequest) -> list[ProcessSpec]:
             if request.partner:
                 parameters["partner_task"] = request.partner
             return [_process(request, "operator", "hil_serl_sim", "operator_node", parameters)]
-        case Operator.SPACENAV:  # drivers of devices live in real time
-            return [
-                _process(
-                    request, "spacenav", "spacenav", "spacenav_node", {}, sim_time=False, max_restarts=10
-                )
-            ]
+        case Operator.SPACENAV:
+            return _devices(request, "spacenav_node")
         case Operator.JOY:
-            return [_process(request, "joy", "joy", "joy_node", {}, sim_time=False, max_restarts=10)]
+            return _devices(request, "joy_node")
         case Operator.KEYBOARD:
             keyboard = _process(
                 request, "keyboard", "hil_serl_actor", "keyboard_teleop", {"task": request.task}
@@ -249,6 +145,35 @@ def _operator(request: GraphRequest) -> list[ProcessSpec]:
             return [replace(keyboard, interactive=True)]
         case Operator.NONE:
             return []
+
+
+def _devices(request: GraphRequest, executable: str) -> list[ProcessSpec]:
+    """Driver of each operator's device; they live in real time."""
+    kind = str(request.operator)
+    known = request.cell.devices.get(kind, {})
+    arms = request.arms if len(request.arms) > 1 and not switched(request) else ("",)
+    processes = []
+    for arm in arms:
+        device = known.get(arm, OperatorDevice())
+        name = f"{kind}_{arm}" if arm else kind
+        driver = _process(
+            request,
+            name,
+            kind,
+            executable,
+            device.ros_parameters,
+            sim_time=False,
+            max_restarts=10,
+        )
+        processes.append(
+            replace(
+                driver,
+                node=kind,
+                namespace=join(request.namespace, arm),
+                environment={**driver.environment, **device.environment},
+            )
+        )
+    return processes
 
 
 def _actor(request: GraphRequest) -> ProcessSpec:
@@ -267,6 +192,8 @@ def _actor(request: GraphRequest) -> ProcessSpec:
     }
     if request.deterministic is not None:
         parameters["deterministic"] = request.deterministic
+    if request.operator in (Operator.SPACENAV, Operator.JOY) and switched(request):
+        parameters["switched_operator"] = True
     if request.partner:
         parameters |= {
             "partner_task": request.partner,
@@ -275,7 +202,7 @@ def _actor(request: GraphRequest) -> ProcessSpec:
         }
     ends_run = request.episodes > 0
     actor = _process(request, "actor", "hil_serl_actor", "actor_node", parameters, ends_run=ends_run)
-    return replace(actor, remappings=dict(request.remappings))
+    return replace(actor, remappings=dict(request.cell.remappings))
 
 
 def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
@@ -299,5 +226,4 @@ def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
         threads=request.learner_threads,
         ends_run=not request.actor,
     )
-    namespace = "/".join(part for part in (request.namespace.strip("/"), agent) if part)
-    return replace(process, namespace=namespace)
+    return replace(process, namespace=join(request.namespace, agent))

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments of task.launch.py, and how they become a request for a graph. Needs no `launch` to be tested."""
+"""Arguments of the launch files, and how they become a request for a graph. Needs no `launch` to be tested."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
-from hil_serl_bringup.graph import GraphRequest, Operator
-from hil_serl_bringup.options import MethodOptions, open_folder
+from hil_serl_bringup.classifier_record import LEAST_EPISODES, recording_task
+from hil_serl_bringup.graph import GraphError, GraphRequest, Operator
+from hil_serl_bringup.options import MethodOptions, demonstrations_of, open_folder
 from hil_serl_bringup.phases import latest_checkpoints, link_agents
-from hil_serl_bringup.robots import find_robot
+from hil_serl_bringup.resources import find_task, find_task_file
+from hil_serl_bringup.robot_processes import robot_fields
+from hil_serl_bringup.robots import Robot, find_robot, robots
+from hil_serl_bringup.run_folder import RunFolder, RunFolderError
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import METHODS
 from hil_serl_core.spec import RewardKind
 
 
@@ -32,32 +37,74 @@ class Argument:
 
 
 YES_NO = ["true", "false"]
+REPLAY = "replay"
+"""Mode that plays what a run recorded; the other modes are the actor's."""
+EVALUATED_EPISODES = 50
+SHARED_PARTS = ("namespace", "task", "robot")
 
 ARGUMENTS: Mapping[str, Argument] = {
-    "task": Argument("ram_insertion", "name of a task, or path of a task file"),
-    "mode": Argument("train", "what to do", [str(mode) for mode in Mode]),
-    "operator": Argument("spacenav", "who corrects", [str(operator) for operator in Operator]),
-    "robot": Argument(
-        "panda_sim", "robot file by name or path; external: a real cell whose drivers run already"
+    "task": Argument("ram_insertion", "name of a task (hil-serl tasks), or path of a task file"),
+    "mode": Argument(
+        "train",
+        "train; eval: the policy alone; record_demos, record_classifier: the operator alone; replay: play what run_dir "
+        "recorded",
+        [*(str(mode) for mode in Mode), REPLAY],
     ),
-    "speed": Argument("1.0", "simulated time: lockstep, or a factor of real time"),
+    "robot": Argument(
+        "sim",
+        f"name of a robot file ({', '.join(robots())}), or its path; sim: the task's twin; external: a cell whose drivers "
+        "run already",
+    ),
+    "operator": Argument(
+        "spacenav",
+        "who corrects: a SpaceMouse, a gamepad (joy), the keyboard, nobody, or in the simulator a script",
+        [str(operator) for operator in Operator],
+    ),
+    "algorithm": Argument("hil_serl", "how to learn", list(METHODS)),
+    "run_dir": Argument("", "run folder; empty: a new one under runs/"),
+    "resume": Argument(
+        "auto",
+        "true: run_dir has to hold a run, which goes on; false: it must not; auto: it goes on if it holds one",
+        ["auto", *YES_NO],
+    ),
+    "actor_only": Argument(
+        "false", "only cell, operator and actor: the learner runs on another machine", YES_NO
+    ),
+    "learner_only": Argument(
+        "false",
+        "only the learner: cell and actor run on another machine, with the same task and robot",
+        YES_NO,
+    ),
+    "rviz": Argument("false", "open RViz", YES_NO),
+    "record": Argument("false", "record the run's topics into run_dir/record with 'ros2 bag record'", YES_NO),
+    "record_images": Argument(
+        "none", "with record:=true, camera topics to record besides", ["none", "compressed", "raw"]
+    ),
+    "speed": Argument("1.0", "simulator: a factor of real time, or lockstep (as fast as it goes)"),
     "seed": Argument("0", "seed of initial states, networks and exploration"),
-    "episodes": Argument("0", "episodes to complete, 0 for no limit"),
-    "run_dir": Argument("", "run folder; empty: a new one under runs/; one that exists is resumed"),
-    "checkpoint": Argument("", "checkpoint folder for mode:=eval; empty: the newest of run_dir"),
-    "deterministic": Argument("true", "in mode:=eval, act with the policy's mode instead of samples", YES_NO),
-    "algorithm": Argument("hil_serl", "learner algorithm"),
+    "episodes": Argument(
+        "",
+        "episodes to complete, 0 for no limit; empty: demonstrations as many as the task file says, "
+        f"{LEAST_EPISODES} with record_classifier, {EVALUATED_EPISODES} with eval, no limit with train",
+    ),
+    "checkpoint": Argument("", "with mode:=eval, checkpoint folder; empty: the newest of run_dir"),
+    "deterministic": Argument("true", "with mode:=eval, the policy's mode instead of samples", YES_NO),
     "reward": Argument("", "who judges success; empty: as the task file says", ["", *get_args(RewardKind)]),
     "classifier": Argument("", "folder of the trained reward classifier"),
     "partner_classifier": Argument("", "that of the backward task in forward-backward training"),
     "device": Argument("auto", "device of the learner", ["cpu", "cuda", "auto"]),
     "learner_threads": Argument("1", "CPU threads of the learner"),
-    "learner": Argument("true", "start the learner here; false: it runs on another machine", YES_NO),
-    "actor": Argument("true", "start cell and actor here; false: they run on another machine", YES_NO),
-    "actor_id": Argument("actor_0", "name of this actor in bags and acknowledgements"),
-    "namespace": Argument("", "ROS namespace"),
+    "actor_id": Argument(
+        "actor_0", "name of this actor in bags and acknowledgements, its own for each of several"
+    ),
+    "namespace": Argument("", "ROS namespace of the run"),
     "display": Argument("false", "publish the simulated display camera", YES_NO),
 }
+
+
+def texts(values: Mapping[str, str]) -> dict[str, str]:
+    """All arguments, with the default of those that are not given."""
+    return {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
 
 
 def request_from(values: Mapping[str, str]) -> GraphRequest:
@@ -68,40 +115,36 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
 
     Raises:
         ValueError: A value that cannot be used.
-        TaskFileError, GraphError, MethodError: What was asked for does not fit the task.
+        TaskFileError, RobotFileError, GraphError, MethodError: What was asked for does not fit.
     """
-    text = {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
-    robot = find_robot(text["robot"])
-    mode, path = Mode(text["mode"]), Path(text["run_dir"]) if text["run_dir"] else None
-    known = path if path is not None and (path / "run.json").exists() else None
+    text = texts(values)
+    robot, mode = find_robot(text["robot"]), Mode(text["mode"])
+    if text["actor_only"] == text["learner_only"] == "true":
+        raise GraphError("actor_only and learner_only exclude each other; give neither to run both here")
+    if text["learner_only"] == "true" and mode is not Mode.TRAIN:
+        raise GraphError(f"learner_only goes with mode:=train, not {mode}")
     options = MethodOptions(
         reward=cast(RewardKind, text["reward"]) if text["reward"] else None,
         classifier=_path(text["classifier"]),
         partner_classifier=_path(text["partner_classifier"]),
         algorithm=text["algorithm"],
     )
-    if mode is Mode.RECORD_CLASSIFIER:  # what is recorded there makes the judge
-        folder = open_folder(text["task"], int(text["seed"]), "launch", path, known, robot.has_twin)
-    else:
-        folder = options.open_judged(text["task"], int(text["seed"]), "launch", path, known, robot)
+    folder = _folder(text, mode, robot, options)
     facts = options.facts()
     link_agents(folder)
     resume = mode is Mode.TRAIN and folder.begin_part("train") > 0
     checkpoints = [text["checkpoint"], ""]
     if mode is Mode.EVAL and not text["checkpoint"]:
         checkpoints = [str(path) for path in latest_checkpoints(folder)] + [""]
+    here = text["learner_only"] != "true"
     return GraphRequest(
         task=str(folder.task_file),
         mode=mode,
         run_dir=folder.path,
-        operator=Operator(text["operator"]),
-        simulated=robot.simulated,
-        gym=robot.gym.model_dump() if robot.gym is not None else {},
-        drivers=[driver.process(text["namespace"]) for driver in robot.drivers],
-        remappings=robot.remappings,
+        operator=Operator.NONE if mode is Mode.EVAL else Operator(text["operator"]),
         seed=folder.seed,
         speed=text["speed"],
-        episodes=int(text["episodes"]),
+        episodes=_episodes(text["episodes"], mode, folder),
         resume=resume,
         algorithm=facts["algorithm"],
         actor_id=text["actor_id"],
@@ -115,10 +158,66 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         device=text["device"],
         learner_threads=int(text["learner_threads"]),
         namespace=text["namespace"],
-        learner=text["learner"] == "true",
-        actor=text["actor"] == "true",
+        rviz=text["rviz"] == "true",
+        record=text["record"] == "true",
+        record_images=text["record_images"],
+        learner=text["actor_only"] != "true",
+        actor=here,
+        **robot_fields(robot, folder.task(), folder.task_file, text["namespace"], folder.path, here),
     )
 
 
+def _folder(text: Mapping[str, str], mode: Mode, robot: Robot, options: MethodOptions) -> RunFolder:
+    path = _path(text["run_dir"])
+    known = path if path is not None and (path / "run.json").exists() else None
+    if text["resume"] == "true" and known is None:
+        where = f"{path} holds no run" if path is not None else "no run_dir was given"
+        raise RunFolderError(f"resume:=true, but {where}; give run_dir:= the folder of the run to go on with")
+    if text["resume"] == "false" and known is not None:
+        raise RunFolderError(f"resume:=false, but {path} holds a run; give run_dir:= a new folder")
+    if mode is Mode.EVAL and known is None:
+        raise RunFolderError("mode:=eval needs run_dir:= the folder of a trained run")
+    seed = int(text["seed"])
+    if mode is Mode.RECORD_CLASSIFIER:  # what is recorded there makes the judge
+        task = recording_task(find_task(text["task"], robot.has_twin), robot.simulated)
+        return open_folder(task, seed, "launch", path, known)
+    return options.open_judged(text["task"], seed, "launch", path, known, robot)
+
+
+def _episodes(text: str, mode: Mode, folder: RunFolder) -> int:
+    if text:
+        return int(text)
+    return {
+        Mode.RECORD_DEMOS: demonstrations_of(folder, None) * len(folder.agents),
+        Mode.RECORD_CLASSIFIER: LEAST_EPISODES,
+        Mode.EVAL: EVALUATED_EPISODES * len(folder.agents),
+        Mode.TRAIN: 0,
+    }[mode]
+
+
+def cell_request(values: Mapping[str, str]) -> GraphRequest:
+    """The graph of a cell alone, without a run folder: for sim.launch.py, robot.launch.py and cameras.launch.py.
+
+    Raises:
+        TaskFileError, RobotFileError, GraphError: What was asked for does not fit.
+    """
+    text = texts(values)
+    robot = find_robot(text["robot"])
+    file = find_task_file(text["task"], robot.has_twin).absolute()
+    task = find_task(text["task"], robot.has_twin)
+    request = GraphRequest(
+        task=str(file),
+        mode=Mode.TRAIN,
+        run_dir=Path.cwd(),
+        operator=Operator.NONE,
+        seed=int(text["seed"]),
+        speed=text["speed"],
+        namespace=text["namespace"],
+        display=text["display"] == "true",
+        learner=False,
+    )
+    return replace(request, **robot_fields(robot, task, file, text["namespace"], None))
+
+
 def _path(text: str) -> Path | None:
-    return Path(text) if text else None
+    return Path(text).expanduser() if text else None

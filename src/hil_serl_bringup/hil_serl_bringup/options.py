@@ -93,8 +93,9 @@ class CellOptions:
     """Folder of the new run; default runs/TASK-TIME-seedN."""
     resume: Path | None = None
     """Run folder to go on with, from where it stopped; task and seed are the run's own."""
-    robot: str = "panda_sim"
-    """Robot file by name or path (panda_sim: the simulator; external: a real cell whose drivers run)."""
+    robot: str = "sim"
+    """Robot file by name or path: sim (the simulator), mock (ros2_control on a laptop), fr3, ..., external (a cell whose
+    drivers run already)."""
     operator: Operator = Operator.SCRIPTED
     """Who corrects: scripted operator (simulator only), SpaceMouse (spacenav), gamepad, keyboard, nobody."""
     speed: str | None = None
@@ -104,6 +105,12 @@ class CellOptions:
     """ROS namespace of the run."""
     display: bool = False
     """Publish camera/display/image_raw, a view for people (slow without a GPU)."""
+    rviz: bool = False
+    """Open RViz (needs a ROS install)."""
+    record: bool = False
+    """Record the run's topics with 'ros2 bag record' into its folder 'record' (needs a ROS install)."""
+    record_images: Literal["none", "compressed", "raw"] = "none"
+    """Which camera topics a recording holds besides."""
 
     def setup(self, device: str = "cpu", threads: int = 1) -> Setup:
         """Common settings of the phases; unless a speed is given, people get real time, scripts lockstep."""
@@ -119,6 +126,9 @@ class CellOptions:
             robot=find_robot(self.robot),
             namespace=self.namespace,
             display=self.display,
+            rviz=self.rviz,
+            record=self.record,
+            record_images=self.record_images,
         )
 
 

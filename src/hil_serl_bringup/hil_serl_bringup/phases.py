@@ -13,6 +13,7 @@ from pathlib import Path
 from hil_serl_bringup import tether
 from hil_serl_bringup.graph import BACKWARD, GraphRequest, Operator
 from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT
+from hil_serl_bringup.robot_processes import robot_fields
 from hil_serl_bringup.robots import Robot
 from hil_serl_bringup.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.runner import Outcome, Phase, Session
@@ -21,7 +22,7 @@ from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
 
 ACTOR_ID = GraphRequest.actor_id
-SIMULATED = Robot(name="panda_sim", description="simulated", simulated=True)
+SIMULATED = Robot(name="sim", description="simulated", simulated=True)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Setup:
         partner_classifier: That of the backward agent.
         perturbation: What disturbs every simulated episode, or 'none'.
         perturbation_step: Control step at which it does.
+        rviz: Open RViz.
+        record: Record the topics of every phase.
+        record_images: Which camera topics: none, compressed or raw.
     """
 
     operator: Operator = Operator.SCRIPTED
@@ -55,6 +59,9 @@ class Setup:
     partner_classifier: str = ""
     perturbation: str = "none"
     perturbation_step: int = 10
+    rviz: bool = False
+    record: bool = False
+    record_images: str = "none"
 
     def request(self, folder: RunFolder, mode: Mode, seed: int, **fields: object) -> GraphRequest:
         """Graph of a phase in a run folder."""
@@ -63,18 +70,22 @@ class Setup:
             "speed": self.speed,
             "device": self.device,
             "learner_threads": self.learner_threads,
-            "simulated": self.robot.simulated,
-            "gym": self.robot.gym.model_dump() if self.robot.gym is not None else {},
-            "drivers": [driver.process(self.namespace) for driver in self.robot.drivers],
-            "remappings": self.robot.remappings,
             "namespace": self.namespace,
             "display": self.display,
             "algorithm": self.algorithm,
             "classifier": self.classifier,
             "perturbation": self.perturbation,
             "perturbation_step": self.perturbation_step,
+            "rviz": self.rviz,
+            "record": self.record,
+            "record_images": self.record_images,
             **fields,
         }
+        # A learner alone needs no cell.
+        driven = bool(values.get("actor", True))
+        values |= robot_fields(
+            self.robot, folder.task(), folder.task_file, self.namespace, folder.path, driven
+        )
         if folder.partner_file.exists():
             values |= {"partner": str(folder.partner_file), "partner_classifier": self.partner_classifier}
         return GraphRequest(str(folder.task_file), mode, folder.path, seed=seed, **values)  # type: ignore[arg-type]

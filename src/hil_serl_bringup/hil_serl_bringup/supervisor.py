@@ -13,12 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil_serl_bringup import tether
-from hil_serl_bringup.executables import find_command
+from hil_serl_bringup.executables import Find, command_of, find_command
 from hil_serl_bringup.process_spec import ProcessSpec
 
 #: (signal, seconds to wait for all processes before the next one). Closing a bag or writing a checkpoint
@@ -109,7 +109,7 @@ class Supervisor:
         *,
         environment: Mapping[str, str] | None = None,
         stop_sequence: Sequence[tuple[signal.Signals, float]] = STOP_SEQUENCE,
-        find: Callable[[str, str], list[str]] = find_command,
+        find: Find = find_command,
     ) -> None:
         self._specs = list(processes)
         self._log_dir = log_dir
@@ -144,7 +144,7 @@ class Supervisor:
             ExecutableNotFound: A program of the graph does not exist.
         """
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        commands = {spec.name: self._find(spec.package, spec.executable) for spec in self._specs}
+        commands = {spec.name: command_of(spec, self._find) for spec in self._specs}
         for spec in self._specs:
             log = self.logs[spec.name]
             self._children[spec.name] = _Child(spec, log, self._spawn(spec, commands[spec.name], log))
@@ -157,7 +157,6 @@ class Supervisor:
             tether.__file__,
             str(os.getpid()),
             *command,
-            *spec.ros_arguments(),
         ]
         with log.open("ab") as output:
             output.write(
@@ -210,14 +209,14 @@ class Supervisor:
             if code is None:
                 running |= child.spec.ends_run
                 continue
+            if child.spec.optional or (child.spec.one_shot and code == 0):
+                continue
             ended = Exit(child.spec.name, code, child.log, tail(child.log))
             if code == 0 and child.spec.ends_run:
                 finished = ended
             elif child.restarts < child.spec.max_restarts:
                 child.restarts += 1
-                child.process = self._spawn(
-                    child.spec, self._find(child.spec.package, child.spec.executable), child.log
-                )
+                child.process = self._spawn(child.spec, command_of(child.spec, self._find), child.log)
             else:
                 raise ProcessFailure(ended)
         return None if running else finished

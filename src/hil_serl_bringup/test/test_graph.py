@@ -8,8 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, build_graph
-from hil_serl_bringup.process_spec import ProcessSpec, yaml_scalar
+from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, Part, build_graph
+from hil_serl_bringup.process_spec import ProcessSpec, yaml_scalar, yaml_value
+from hil_serl_bringup.robot_model import OperatorDevice
+from hil_serl_bringup.robot_processes import Cell
 from hil_serl_core.episode import Mode
 
 RUN = Path("/tmp/run")
@@ -78,7 +80,10 @@ def test_the_operator_is_one_argument():
 def test_a_robot_brings_its_own_drivers_and_no_simulator():
     arm = ProcessSpec("arm", "franka_bringup", "franka_node")
     nodes = graph(
-        Mode.TRAIN, simulated=False, operator=Operator.SPACENAV, drivers=(arm,), remappings={"a": "b"}
+        Mode.TRAIN,
+        simulated=False,
+        operator=Operator.SPACENAV,
+        cell=Cell(drivers=(arm,), remappings={"a": "b"}),
     )
     assert "sim" not in nodes
     assert nodes["arm"] is arm
@@ -176,3 +181,55 @@ def test_a_perturbation_is_the_simulators():
 def test_the_actor_decides_how_to_act_unless_told():
     assert "deterministic" not in graph(Mode.TRAIN)["actor"].parameters
     assert graph(Mode.TRAIN, classifier="/c")["actor"].parameters["classifier"] == "/c"
+
+
+def test_a_list_is_one_parameter_of_one_type():
+    assert yaml.safe_load(yaml_value(["a", "1e1"])) == ["a", "1e1"]
+    assert yaml.safe_load(yaml_value([1.0, 2.5])) == [1.0, 2.5]
+
+
+def test_a_part_can_be_started_alone():
+    request = GraphRequest("t", Mode.TRAIN, RUN, Operator.NONE)
+    assert [spec.name for spec in build_graph(request, [Part.SIM])] == ["sim"]
+    assert [spec.name for spec in build_graph(request, [Part.LEARNER, Part.ACTOR])] == ["learner", "actor"]
+
+
+TWO = {"mode": Mode.TRAIN, "simulated": False, "arms": ("left", "right")}
+
+
+def test_two_arms_have_a_device_each_where_the_robot_file_tells_them_apart():
+    left, right = (OperatorDevice(environment={"SPNAV_SOCKET": f"/run/{arm}"}) for arm in ("left", "right"))
+    cell = Cell(devices={"spacenav": {"left": left, "right": right}})
+    nodes = graph(**TWO, operator=Operator.SPACENAV, cell=cell, namespace="cell")
+    assert nodes["spacenav_left"].environment["SPNAV_SOCKET"] == "/run/left"
+    assert nodes["spacenav_left"].node_name == "spacenav"
+    assert nodes["spacenav_right"].namespace == "cell/right"
+    assert "switched_operator" not in nodes["actor"].parameters
+
+
+def test_one_device_for_two_arms_is_moved_by_a_button():
+    nodes = graph(**TWO, operator=Operator.JOY, switch_button=True)
+    assert nodes["joy"].namespace == ""
+    assert nodes["actor"].parameters["switched_operator"] is True
+    with pytest.raises(GraphError, match="switch_button"):
+        graph(**TWO, operator=Operator.JOY)
+
+
+def test_rviz_and_a_recording_watch_the_run():
+    nodes = graph(
+        Mode.TRAIN,
+        rviz=True,
+        record=True,
+        record_images="compressed",
+        cameras=("wrist_1",),
+        arms=("left", "right"),
+        namespace="cell",
+    )
+    assert nodes["rviz"].optional
+    words = list(nodes["record"].arguments)
+    topics = words[words.index("--topics") + 1 :]
+    assert {"/cell/left/arm_state", "/cell/camera/wrist_1/image_raw/compressed", "/clock"} <= set(topics)
+    assert words[words.index("--output") + 1].startswith("/tmp/run/record/")
+    assert nodes["record"].ros_arguments() == []
+    with pytest.raises(GraphError, match="record_images"):
+        graph(Mode.TRAIN, record_images="raw")

@@ -52,7 +52,7 @@ def test_a_resumed_run_keeps_its_algorithm_and_classifier(tmp_path):
     facts = MethodOptions(classifier=tmp_path, algorithm="serl").facts()
     folder = RunFolder.create(TWIN, 0, "train", path=tmp_path / "run", **facts)
     options = MethodOptions()
-    options.open_judged("ram_insertion", 0, "train", None, folder.path, find_robot("panda_sim"))
+    options.open_judged("ram_insertion", 0, "train", None, folder.path, find_robot("sim"))
     assert (options.algorithm, options.classifier) == ("serl", tmp_path)
 
 

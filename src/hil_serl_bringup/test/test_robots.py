@@ -4,62 +4,99 @@
 import pytest
 
 from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, build_graph
+from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.robot_processes import cell_of, robot_fields
 from hil_serl_bringup.robots import RobotFileError, find_robot, robot_folders
 from hil_serl_core.episode import Mode
+
+TASK = find_task("ram_insertion", simulated=False)
+HEAD = "name: cell\ndescription: d\n"
+
+
+def robot_of(tmp_path, content):
+    path = tmp_path / "cell.yaml"
+    path.write_text(HEAD + content)
+    return find_robot(str(path))
+
+
+def nodes_of(robot, tmp_path, task=TASK, namespace="", **fields):
+    """The processes of a training with a robot."""
+    values = robot_fields(robot, task, tmp_path / "task.yaml", namespace, tmp_path)
+    request = GraphRequest(
+        "t", Mode.TRAIN, tmp_path, Operator.SPACENAV, namespace=namespace, **values, **fields
+    )
+    return {process.name: process for process in build_graph(request)}
 
 
 def test_every_robot_file_of_the_suite_loads():
     files = [file for folder in robot_folders() for file in folder.glob("*.yaml")]
-    assert {file.stem for file in files} >= {"panda_sim", "external"}
+    assert {file.stem for file in files} >= {"sim", "external", "mock", "fr3", "panda", "bimanual_fr3"}
     assert all(find_robot(str(file)).name == file.stem for file in files)
 
 
 def test_drivers_become_processes(tmp_path):
-    path = tmp_path / "cell.yaml"
-    path.write_text(
-        "name: cell\ndescription: d\nsimulated: false\nremappings: {arm_state: fr3/arm_state}\n"
+    robot = robot_of(
+        tmp_path,
+        "remappings: {arm_state: fr3/arm_state}\n"
         "drivers:\n  - {name: wrist_1, package: realsense2_camera, executable: realsense2_node,\n"
-        "   parameters: {serial_no: '_1', fps: 30}, remappings: {a: camera/wrist_1/image_raw}}\n"
+        "   parameters: {serial_no: '_1', rgb: {fps: 30, roi: [1, 2]}}, remappings: {a: camera/wrist_1/image_raw}}\n",
     )
-    robot = find_robot(str(path))
-    request = GraphRequest(
-        "t", Mode.TRAIN, tmp_path, Operator.SPACENAV, simulated=False, remappings=robot.remappings,
-        drivers=[driver.process("left") for driver in robot.drivers],
-    )  # fmt: skip
-    nodes = {process.name: process for process in build_graph(request)}
-    assert nodes["wrist_1"].parameters == {"serial_no": "_1", "fps": 30}
+    nodes = nodes_of(robot, tmp_path, namespace="left")
+    assert nodes["wrist_1"].parameters == {"serial_no": "_1", "rgb.fps": 30, "rgb.roi": [1, 2]}
     assert nodes["wrist_1"].max_restarts > 0
     assert "-r __ns:=/left" in " ".join(nodes["wrist_1"].ros_arguments())
+    assert "-p rgb.roi:=[1, 2]" in " ".join(nodes["wrist_1"].ros_arguments())
     assert nodes["actor"].remappings == {"arm_state": "fr3/arm_state"}
+
+
+def test_a_launch_file_and_a_component_are_processes_too(tmp_path):
+    robot = robot_of(
+        tmp_path,
+        "drivers:\n  - {name: lights, package: my_lights, launch_file: lights.launch.py, launch_arguments: {level: '0.8'}}\n"  # noqa: E501
+        "  - {name: cam, package: my_cam, component: my_cam::Node, parameters: {id: '1e1'}, remappings: {image: a}}\n",
+    )
+    lights, cam = cell_of(robot, TASK, tmp_path / "t.yaml", "cell", tmp_path).drivers
+    assert (lights.package, lights.executable) == ("hil_serl_bringup", "included_launch")
+    assert list(lights.arguments) == ["--namespace", "cell", "my_lights", "lights.launch.py", "level:=0.8"]
+    assert "my_lights" in lights.requires
+    words = " ".join(cam.arguments)
+    assert words.startswith("component standalone my_cam my_cam::Node --node-name cam --node-namespace /cell")
+    assert "--remap-rule image:=a" in words
+    assert "--parameter id:='1e1'" in words
+    assert not cam.ros_arguments()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("name: a\ndescription: d\nsimulated: maybe\n", "simulated"),
-        ("name: a\ndescription: d\nsimulated: true\nspeed: 3\n", "speed"),
+        ("simulated: maybe\n", "simulated"),
+        ("simulated: true\nspeed: 3\n", "speed"),
         ("name: [", "not valid YAML"),
+        ("drivers: [{name: a, package: p}]\n", "executable, component and launch_file"),
+        ("drivers: [{name: a, package: p, executable: e, parameters: {b: [1, a]}}]\n", "of one type"),
+        ("drivers: [{name: a, package: p, executable: e, parameters: {b: null}}]\n", "parameter 'b'"),
+        ("cameras: {wrist_1: {driver: realsense2_camera, serial: 0123}}\n", "in quotes"),
+        ("cameras: {wrist_1: {driver: usb_cam}}\n", "serial or device"),
+        ("cameras: {wrist_1: {driver: realsense2_camera, device: /dev/video0}}\n", "by its serial"),
+        ("simulated: true\ncameras: {wrist_1: {driver: mock}}\n", "simulator publishes"),
+        ("gym: {environment: a}\n", "simulated: true"),
     ],
 )
 def test_a_bad_file_is_named_with_its_key(tmp_path, content, message):
-    path = tmp_path / "r.yaml"
-    path.write_text(content)
     with pytest.raises(RobotFileError, match=message) as caught:
-        find_robot(str(path))
-    assert str(path) in str(caught.value)
+        robot_of(tmp_path, content)
+    assert str(tmp_path / "cell.yaml") in str(caught.value)
 
 
 def test_an_unknown_robot_gets_the_nearest_name():
-    with pytest.raises(RobotFileError, match="did you mean 'panda_sim'"):
-        find_robot("panda_sm")
+    with pytest.raises(RobotFileError, match="did you mean 'fr3'"):
+        find_robot("fr33")
 
 
 def test_a_gymnasium_environment_takes_the_place_of_the_twin(tmp_path):
-    path = tmp_path / "slide.yaml"
-    path.write_text("name: slide\ndescription: d\nsimulated: true\ngym: {environment: 'my_world:Slide'}\n")
-    robot = find_robot(str(path))
+    robot = robot_of(tmp_path, "simulated: true\ngym: {environment: 'my_world:Slide'}\n")
     assert not robot.has_twin
-    assert find_robot("panda_sim").has_twin
+    assert find_robot("sim").has_twin
     fields = {"gym": robot.gym.model_dump(), "operator": Operator.NONE}
     nodes = {p.name: p for p in build_graph(GraphRequest("t", Mode.TRAIN, tmp_path, **fields))}
     assert nodes["sim"].executable == "gym_node"

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 import serl_impedance_controller as impedance
 from hil_serl_core.action import ArmCommand
+from hil_serl_core.control import law_settings
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.gripper import HAND_BODY, Gripper, prefixed
@@ -66,44 +67,15 @@ class ArmReading:
 
 
 def make_controller(spec: TaskSpec, arm: str = "") -> impedance.Controller:
-    """The control law with the gains, clips and limits of a task file.
-
-    Clips of law and task file are both on e = measured - target, the sign of eq. (7).
-    """
+    """The control law with the gains, clips and limits of a task file."""
     found = spec.arm(arm)
-    control = found.control
-    assert control is not None  # resolved by spec.arm
     controller = impedance.Controller(base_frame=found.base_frame, tool_frame=found.tcp_frame)
-    settings = {
-        "stiffness": [*control.translational_stiffness, *control.rotational_stiffness],
-        "clip_pos": [*control.clip_positive, *control.rotation_clip_positive],
-        "clip_neg": [*control.clip_negative, *control.rotation_clip_negative],
-        "smoothing": control.target_filter,
-        "nullspace_stiffness": control.nullspace_stiffness,
-        "nullspace_damping": control.nullspace_damping,
-        "torque_rate": control.torque_rate_limit,
-        "pose_timeout": control.target_timeout,
-        "damped_velocity": impedance.DampedVelocity.__members__[control.damped_velocity.upper()],
-    }
-    if control.translational_damping is not None and control.rotational_damping is not None:
-        settings["damping"] = [*control.translational_damping, *control.rotational_damping]
-        settings["damping_kind"] = impedance.DampingKind.FIXED
-    else:
-        settings["damping_ratio"] = control.damping_ratio
-        settings["damping_kind"] = impedance.DampingKind.RATIO
-    if spec.action.kind == "wrench":
-        wrench, nominal = control.wrench, np.asarray(found.nominal_position)
-        settings |= {
-            "wrench_limit": [wrench.force_limit] * 3 + [wrench.torque_limit] * 3,
-            "wrench_timeout": wrench.timeout,
-            "wrench_damping": [*wrench.translational_damping, *wrench.rotational_damping],
-            "wrench_stiffness": [*wrench.translational_stiffness, *wrench.rotational_stiffness],
-            "workspace_low": nominal + found.workspace.lower,
-            "workspace_high": nominal + found.workspace.upper,
-            "workspace_stiffness": wrench.box_stiffness,
-            "workspace_damping": wrench.box_damping,
-            "workspace_margin": wrench.box_margin,
-        }
+    settings = law_settings(spec, arm)
+    for name, kind in (
+        ("damped_velocity", impedance.DampedVelocity),
+        ("damping_kind", impedance.DampingKind),
+    ):
+        settings[name] = kind.__members__[settings[name].upper()]
     controller.set(**settings)
     controller.set_nullspace_posture(HOME)
     if spec.action.kind == "wrench":

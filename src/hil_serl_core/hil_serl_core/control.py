@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a task file says about control, under the names of the control law (serl_impedance_controller)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hil_serl_core.spec import TaskSpec
+
+
+def law_settings(spec: TaskSpec, arm: str = "") -> dict[str, Any]:
+    """Gains, clips and limits of one arm's control law, eq. (7).
+
+    Clips of law and task file are both on e = measured - target, the sign of eq. (7).
+
+    Args:
+        spec: The task.
+        arm: One of its arms, empty for a single one.
+
+    Returns:
+        Name in the law's configuration -> number, text or list of numbers; translation before rotation [N/m, Nm/rad, m,
+        rad, s]. ``damping_kind`` is fixed or ratio, ``damped_velocity`` measured or relative.
+
+    Raises:
+        KeyError: The task has no such arm.
+    """
+    found = spec.arm(arm)
+    control = found.control
+    assert control is not None  # resolved by spec.arm
+    settings: dict[str, Any] = {
+        "stiffness": [*control.translational_stiffness, *control.rotational_stiffness],
+        "clip_pos": [*control.clip_positive, *control.rotation_clip_positive],
+        "clip_neg": [*control.clip_negative, *control.rotation_clip_negative],
+        "smoothing": control.target_filter,
+        "nullspace_stiffness": control.nullspace_stiffness,
+        "nullspace_damping": control.nullspace_damping,
+        "torque_rate": control.torque_rate_limit,
+        "pose_timeout": control.target_timeout,
+        "damped_velocity": control.damped_velocity,
+    }
+    if control.translational_damping is not None and control.rotational_damping is not None:
+        settings["damping"] = [*control.translational_damping, *control.rotational_damping]
+        settings["damping_kind"] = "fixed"
+    else:
+        settings["damping_ratio"] = control.damping_ratio
+        settings["damping_kind"] = "ratio"
+    if spec.action.kind == "wrench":
+        wrench, nominal = control.wrench, np.asarray(found.nominal_position)
+        settings |= {
+            "wrench_limit": [wrench.force_limit] * 3 + [wrench.torque_limit] * 3,
+            "wrench_timeout": wrench.timeout,
+            "wrench_damping": [*wrench.translational_damping, *wrench.rotational_damping],
+            "wrench_stiffness": [*wrench.translational_stiffness, *wrench.rotational_stiffness],
+            "workspace_low": (nominal + found.workspace.lower).tolist(),
+            "workspace_high": (nominal + found.workspace.upper).tolist(),
+            "workspace_stiffness": wrench.box_stiffness,
+            "workspace_damping": wrench.box_damping,
+            "workspace_margin": wrench.box_margin,
+        }
+    return settings
