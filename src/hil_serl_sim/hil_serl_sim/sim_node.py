@@ -20,7 +20,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
 
 from hil_serl_core.action import ArmCommand
@@ -30,7 +30,7 @@ from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_to_message
 from hil_serl_ros.geometry_messages import pose_from_array, pose_to_array, wrench_to_array
-from hil_serl_ros.images import image_from_array
+from hil_serl_ros.images import compressed_from_array, image_from_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 from hil_serl_ros.stamps import stamp_from_ns, stamp_to_ns
@@ -50,6 +50,7 @@ class SimNode(Node):
         perturbation: 'none', 'move_target' or 'open_gripper', once in every episode.
         perturbation_step: control step at which that happens.
         display: also publish ``camera/display/image_raw``, with meshes and shadows, once per control period.
+        compressed: also publish JPEGs on ``camera/NAME/image_raw/compressed``, while somebody listens.
     """
 
     def __init__(self) -> None:
@@ -59,6 +60,7 @@ class SimNode(Node):
         speed = parameters.string("speed", "lockstep")
         seed = parameters.integer("seed", 0, minimum=0)
         self._display = parameters.boolean("display", False)
+        self._compressed = parameters.boolean("compressed", False, description="also publish JPEGs")
         self._cell = self._make_cell(self._spec, parameters, seed)
         self._pacing = make_pacing(self._cell, speed, self._spec.arm_names, self._spec.grippers > 0)
         self._make_interfaces()
@@ -80,6 +82,10 @@ class SimNode(Node):
         self._truth = self.create_publisher(SceneTruth, names.SCENE_TRUTH, qos.SCENE_TRUTH)
         cameras = [c.name for c in self._spec.cameras] + ([_DISPLAY] if self._display else [])
         self._images = {c: self.create_publisher(Image, names.camera_image(c), qos.CAMERA) for c in cameras}
+        self._jpegs = {
+            c: self.create_publisher(CompressedImage, names.camera_compressed(c), qos.CAMERA)
+            for c in (cameras if self._compressed else ())
+        }
         self._arms = {arm: self._make_arm_interfaces(arm) for arm in self._spec.arm_names}
         self.create_service(ResetEpisode, names.RESET_EPISODE, self._on_reset)
 
@@ -157,7 +163,10 @@ class SimNode(Node):
         self._pacing.shown(time.monotonic())
 
     def _publish_image(self, camera: str, pixels: np.ndarray, stamp: int) -> None:
-        self._images[camera].publish(image_from_array(pixels, stamp, f"{camera}_optical_frame"))
+        frame = f"{camera}_optical_frame"
+        self._images[camera].publish(image_from_array(pixels, stamp, frame))
+        if camera in self._jpegs and self._jpegs[camera].get_subscription_count():
+            self._jpegs[camera].publish(compressed_from_array(pixels, stamp, frame))
 
     def _arm_message(self, arm: str, stamp: int) -> ArmState:
         state, spec = self._cell.arm_state(arm), self._spec.arm(arm)

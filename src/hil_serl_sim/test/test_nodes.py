@@ -15,7 +15,7 @@ import pytest
 import rclpy
 from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, Joy
+from sensor_msgs.msg import CompressedImage, Image, Joy
 from std_msgs.msg import Float64
 
 from hil_serl_core.action import ActionMapper, ArmCommand
@@ -26,6 +26,7 @@ from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.geometry_messages import pose_stamped, pose_to_array
+from hil_serl_ros.images import to_array
 from hil_serl_ros.stamps import stamp_to_ns
 
 pytestmark = pytest.mark.integration
@@ -241,6 +242,31 @@ def test_scaled_real_time_runs_by_itself(spec, task_file, client):
     finally:
         code = stop(simulator)
     assert code == 0
+
+
+@pytest.mark.timeout(110)
+def test_compressed_pictures_are_those_of_the_raw_topic(spec, task_file, client):
+    jpegs = {}
+    camera = spec.cameras[0].name
+    client.node.create_subscription(
+        CompressedImage,
+        names.camera_compressed(camera),
+        lambda m: jpegs.update({stamp_to_ns(m.header.stamp): m}),
+        qos.CAMERA,
+    )
+    simulator = start("sim_node", task=str(task_file), speed="1.0", compressed=True)
+    try:
+        client.until(
+            lambda: camera in client.images and stamp_to_ns(client.images[camera].header.stamp) in jpegs
+        )
+    finally:
+        assert stop(simulator) == 0
+    raw = client.images[camera]
+    jpeg = jpegs[stamp_to_ns(raw.header.stamp)]
+    assert jpeg.header.frame_id == raw.header.frame_id
+    assert len(jpeg.data) < len(raw.data)
+    difference = to_array(jpeg, camera).astype(int) - to_array(raw, camera)
+    assert np.abs(difference).mean() < 10
 
 
 @pytest.mark.parametrize(
