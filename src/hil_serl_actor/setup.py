@@ -21,7 +21,10 @@ setup(
     entry_points={
         "console_scripts": [
             "actor_node = hil_serl_actor.actor_node:main",
+            "cell_node = hil_serl_actor.cell_node:main",
+            "gripper_node = hil_serl_actor.gripper_node:main",
             "keyboard_teleop = hil_serl_actor.keyboard_node:main",
+            "markers_node = hil_serl_actor.markers_node:main",
         ]
     },
 )

@@ -14,7 +14,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from std_msgs.msg import Bool, Header
-from visualization_msgs.msg import MarkerArray
 
 from hil_serl_actor import reports
 from hil_serl_actor.actor_services import ActorServices
@@ -22,7 +21,6 @@ from hil_serl_actor.agent import Agent
 from hil_serl_actor.agent_link import AgentLink
 from hil_serl_actor.command_publishers import CommandPublishers
 from hil_serl_actor.control_loop import ControlLoop
-from hil_serl_actor.markers import MarkerScene
 from hil_serl_actor.options import read_options
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Reset
 from hil_serl_actor.senses import Senses
@@ -65,7 +63,6 @@ class ActorNode(Node):
         recorded = (vice or self._mode is Mode.RECORD_CLASSIFIER) and self._spec.sim is not None
         self._truth = judged or noted or recorded
         self._loop = ControlLoop(self._loop_config(), [link.agent for link in self._links.values()], self)
-        self._scenes = {name: MarkerScene(self._spec.arm(name), name) for name in self._spec.arm_names}
         self._reset_in_flight = False
         self._done_since: float | None = None
         self._make_publishers()
@@ -92,7 +89,6 @@ class ActorNode(Node):
             InterventionState, names.INTERVENTION, qos.INTERVENTION
         )
         self._episode_pub = self.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
-        self._marker_pub = self.create_publisher(MarkerArray, names.MARKERS, qos.MARKERS)
         self._diagnostics_pub = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
         self._stopped_pub = self.create_publisher(Bool, names.STOPPED, qos.STOPPED)
         self._stopped_pub.publish(Bool(data=False))
@@ -127,8 +123,6 @@ class ActorNode(Node):
 
     def send_commands(self, commands: Mapping[str, ArmCommand], stamp: float) -> None:
         """See ``Ports``."""
-        for arm, command in commands.items():
-            self._scenes[arm].set_target(command.pose)
         self._commands.publish(commands, stamp)
 
     def request_reset(self, reset: Reset) -> None:
@@ -153,18 +147,9 @@ class ActorNode(Node):
         frame = self._spec.arm(self._spec.arm_names[0]).tcp_frame
         header = Header(stamp=stamp_from_seconds(tick.step.stamp), frame_id=frame)
         self._intervention_pub.publish(reports.intervention_state(header, tick.arbitration, runner))
-        for scene, pose in zip(self._scenes.values(), tick.step.tcp_poses, strict=True):
-            scene.add(pose, tick.arbitration.active)
-        if self._marker_pub.get_subscription_count() > 0:
-            driver = "operator" if tick.arbitration.active else "policy"
-            text = f"{driver}  episode {runner.episode}  step {tick.step.step_index}"
-            drawn = [marker for scene in self._scenes.values() for marker in scene.draw(header.stamp, text)]
-            self._marker_pub.publish(MarkerArray(markers=drawn))
 
     def report_start(self, agent: Agent, seed: int, stamp: float) -> None:
         """See ``Ports``."""
-        for scene in self._scenes.values():
-            scene.start_episode()
         self._episode_pub.publish(reports.episode_start(stamp_from_seconds(stamp), agent, self._mode, seed))
 
     def report_episode(self, agent: Agent, result: EpisodeResult, stamp: float) -> None:
