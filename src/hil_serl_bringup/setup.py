@@ -27,5 +27,11 @@ setup(
     maintainer_email="hil-serl-ros@example.org",
     description="Bringup of the HIL-SERL suite: task files, process graph, launch files, command-line tool.",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["hil-serl = hil_serl_bringup.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "hil-serl = hil_serl_bringup.cli:main",
+            "included_launch = hil_serl_bringup.included_launch:main",
+            "run_monitor_node = hil_serl_bringup.run_monitor_node:main",
+        ]
+    },
 )

@@ -6,12 +6,25 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hil_serl_bringup.statistics import Episode, EpisodeLog, LearnerSample, Rates, counted, rates, rolling
+from hil_serl_bringup.statistics import (
+    WINDOW,
+    Episode,
+    EpisodeLog,
+    LearnerSample,
+    Rates,
+    counted,
+    rates,
+    rolling,
+)
+
+RATE_SPAN = 5.0
+"""Seconds over which control ticks are counted."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,9 @@ class RunMonitor:
         self.driving = Driving()
         self.stopped = False  # somebody has stopped the robot, and nobody has cleared that yet
         self.started_episodes = 0
+        self.returns: deque[float] = deque(maxlen=WINDOW)  # of the newest counted episodes that were heard of
+        self._ticks: deque[float] = deque()
+        self._learner_heard = math.inf
 
     @property
     def elapsed(self) -> float:
@@ -86,6 +102,19 @@ class RunMonitor:
     def complete(self) -> bool:
         """The phase has its episodes."""
         return 0 < self._target <= self.done
+
+    @property
+    def control_rate(self) -> float:
+        """Control ticks per second of wall-clock time, over the last `RATE_SPAN` seconds [Hz]."""
+        now = self._now()
+        while self._ticks and now - self._ticks[0] > RATE_SPAN:
+            self._ticks.popleft()
+        return len(self._ticks) / RATE_SPAN
+
+    @property
+    def learner_silent(self) -> float:
+        """Seconds since the learner was heard; NaN before the first time."""
+        return self._now() - self._learner_heard if math.isfinite(self._learner_heard) else math.nan
 
     def recent(self) -> Rates:
         """Rates over the last 20 counted episodes."""
@@ -118,10 +147,13 @@ class RunMonitor:
             seed=int(message.seed),
         )
         self._log.append(episode)
+        if not episode.aborted:
+            self.returns.append(float(message.episode_return))
         return episode
 
     def on_learner_status(self, message: Any) -> None:
         """Take a LearnerStatus."""
+        self._learner_heard = self._now()
         self.learner = LearnerSample.from_message(message, round(self.elapsed, 3))
         if self._csv is not None and self._now() - self._last_sample >= self.sample_period:
             self._last_sample = self._now()
@@ -129,6 +161,7 @@ class RunMonitor:
 
     def on_intervention(self, message: Any) -> None:
         """Take an InterventionState."""
+        self._ticks.append(self._now())
         self.driving = Driving(
             message.active, int(message.episode), int(message.step_index), float(message.input_norm)
         )

@@ -14,6 +14,7 @@ from hil_serl_bringup.advice import Advice, Advisor, Announcer
 from hil_serl_bringup.graph import GraphRequest, Operator, build_graph
 from hil_serl_bringup.monitor import RunMonitor
 from hil_serl_bringup.monitor_node import MonitorNode
+from hil_serl_bringup.monitor_topics import REPORT_PERIOD
 from hil_serl_bringup.recorded import recorded_episodes
 from hil_serl_bringup.run_folder import RunFolder
 from hil_serl_bringup.statistics import Episode, LearnerSample, StopRule, rolling
@@ -24,7 +25,6 @@ from hil_serl_core.methods import method_named
 
 PERIOD = 0.2  # s between two looks at the children, the rule and the screen
 QUIET = 30.0  # s without a step after which the view says so
-ADVICE_PERIOD = 1.0  # s between two looks for advice, as other diagnostics
 
 
 @dataclass(frozen=True)
@@ -140,15 +140,15 @@ def _key(episode: Episode) -> tuple[str, int]:
 
 
 class _Counsel:
-    """Advice to the operator of a training: said once, published, and handed to the view."""
+    """Rates, published; advice to the operator of a training: said once, published, and handed to the view."""
 
     def __init__(self, session: Session, monitor: RunMonitor, request: GraphRequest) -> None:
         self._session, self._monitor = session, monitor
         person = request.operator not in (Operator.SCRIPTED, Operator.NONE)
+        task = session.folder.task()
+        self._task = task.name
         self._advisor = (
-            Advisor(session.folder.task(), method_named(request.algorithm), person)
-            if request.mode is Mode.TRAIN
-            else None
+            Advisor(task, method_named(request.algorithm), person) if request.mode is Mode.TRAIN else None
         )
         self._announcer = Announcer()
         self._last = -math.inf
@@ -156,15 +156,15 @@ class _Counsel:
 
     def look(self) -> Sequence[Advice]:
         """The advice now."""
-        if self._advisor is None:
-            return ()
-        self._advisor.see(self._monitor.learner)
-        if time.monotonic() - self._last >= ADVICE_PERIOD:
+        if self._advisor is not None:
+            self._advisor.see(self._monitor.learner)
+        if time.monotonic() - self._last >= REPORT_PERIOD:
             self._last = time.monotonic()
-            self._advice = self._advisor.advice(self._monitor.episodes)
+            if self._advisor is not None:
+                self._advice = self._advisor.advice(self._monitor.episodes)
             for one in self._announcer.new(self._advice):
                 self._session.view.say(f"Advice: {one.text}")
-            self._session.node.publish_advice(self._advice)
+            self._session.node.report(self._task, self._advice)
         return self._advice
 
 

@@ -147,17 +147,22 @@ class StopRule:
 class EpisodeLog:
     """Append-only CSV of finished episodes; what a resumed run knows of its past."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
+        """``path``: of the CSV; None keeps them in memory alone."""
         self._path = path
-        self.episodes: list[Episode] = read_episodes(path) if path.exists() else []
-        if path.exists() and not path.read_bytes().endswith(b"\n"):
+        self.episodes: list[Episode] = []
+        if path is None or not path.exists():
+            return
+        self.episodes = read_episodes(path)
+        if not path.read_bytes().endswith(b"\n"):
             with path.open("a") as file:  # end the torn line, so that the next one is whole
                 file.write("\n")
 
     def append(self, episode: Episode) -> None:
         """Add one episode and write it through to the file."""
         self.episodes.append(episode)
-        _append(self._path, episode)
+        if self._path is not None:
+            _append(self._path, episode)
 
     def complete(self, phase: str, recorded: Iterable[Episode]) -> list[Episode]:
         """Add episodes of a phase that are recorded but were not heard of, where they belong in time.
@@ -184,6 +189,8 @@ class EpisodeLog:
         return added
 
     def _rewrite(self) -> None:
+        if self._path is None:
+            return
         temporary = self._path.with_suffix(".tmp")
         temporary.unlink(missing_ok=True)
         for episode in self.episodes:

@@ -21,6 +21,7 @@ def summary(**fields):
         "intervened_steps": 3,
         "interventions": 1,
         "duration": 1.2,
+        "episode_return": 1.0,
         "policy_version": 4,
         "seed": 9,
     }
