@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
+from hil_serl_bringup import observers
 from hil_serl_bringup.classifier_record import LEAST_EPISODES, recording_task
-from hil_serl_bringup.graph import GraphError, GraphRequest, Operator
+from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, Part, build_graph
 from hil_serl_bringup.options import MethodOptions, demonstrations_of, open_folder
 from hil_serl_bringup.phases import latest_checkpoints, link_agents
+from hil_serl_bringup.process_spec import ProcessSpec
 from hil_serl_bringup.resources import find_task, find_task_file
 from hil_serl_bringup.robot_processes import robot_fields
 from hil_serl_bringup.robots import Robot, find_robot, robots
@@ -40,7 +42,8 @@ YES_NO = ["true", "false"]
 REPLAY = "replay"
 """Mode that plays what a run recorded; the other modes are the actor's."""
 EVALUATED_EPISODES = 50
-SHARED_PARTS = ("namespace", "task", "robot")
+CELL_ARGUMENTS = ("task", "robot", "namespace")
+"""Arguments of a launch file that starts a cell or a part of it."""
 
 ARGUMENTS: Mapping[str, Argument] = {
     "task": Argument("ram_insertion", "name of a task (hil-serl tasks), or path of a task file"),
@@ -195,16 +198,49 @@ def _episodes(text: str, mode: Mode, folder: RunFolder) -> int:
     }[mode]
 
 
-def cell_request(values: Mapping[str, str]) -> GraphRequest:
-    """The graph of a cell alone, without a run folder: for sim.launch.py, robot.launch.py and cameras.launch.py.
+def run_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]:
+    """Processes that launch arguments ask for, and the folder of their logs; errors as for `request_from`."""
+    text = texts(values)
+    if text["mode"] == REPLAY:
+        path = _path(text["run_dir"])
+        if path is None:
+            raise RunFolderError("mode:=replay needs run_dir:= the folder of a run")
+        return observers.replay(path.absolute(), text["rviz"] == "true"), ""
+    request = request_from(values)
+    return build_graph(request), str(request.run_dir / "logs")
+
+
+def two_arm_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]:
+    """As `run_processes`, for tasks with two arms.
 
     Raises:
-        TaskFileError, RobotFileError, GraphError: What was asked for does not fit.
+        GraphError: The task has one.
+    """
+    text = texts(values)
+    path = _path(text["run_dir"])
+    if path is not None and (path / "run.json").exists():
+        task = RunFolder.open(path).task()
+    else:
+        task = find_task(text["task"], find_robot(text["robot"]).has_twin)
+    if len(task.arm_names) < 2:
+        raise GraphError(f"task '{task.name}' has one arm; start it with task.launch.py")
+    return run_processes(values)
+
+
+def cell_processes(values: Mapping[str, str], part: Part) -> tuple[list[ProcessSpec], str]:
+    """Processes of a part of the cell alone, without a run folder.
+
+    Args:
+        values: Launch arguments.
+        part: SIM, ROBOT or CAMERAS.
+
+    Raises:
+        TaskFileError, RobotFileError, GraphError: What was asked for does not fit, or is nothing.
     """
     text = texts(values)
     robot = find_robot(text["robot"])
     file = find_task_file(text["task"], robot.has_twin).absolute()
-    task = find_task(text["task"], robot.has_twin)
+    task = find_task(str(file), robot.has_twin)
     request = GraphRequest(
         task=str(file),
         mode=Mode.TRAIN,
@@ -215,8 +251,15 @@ def cell_request(values: Mapping[str, str]) -> GraphRequest:
         namespace=text["namespace"],
         display=text["display"] == "true",
         learner=False,
+        **robot_fields(robot, task, file, text["namespace"], None),
     )
-    return replace(request, **robot_fields(robot, task, file, text["namespace"], None))
+    processes = build_graph(request, [part])
+    if not processes:
+        other = (
+            "sim.launch.py starts simulated cells" if robot.simulated else "sim.launch.py is for robot:=sim"
+        )
+        raise GraphError(f"robot '{robot.name}' has nothing to start as '{part}'; {other}")
+    return processes, ""
 
 
 def _path(text: str) -> Path | None:

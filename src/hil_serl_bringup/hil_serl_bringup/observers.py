@@ -7,6 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
+from hil_serl_bringup.executables import is_installed
 from hil_serl_bringup.process_spec import ProcessSpec, Value
 from hil_serl_bringup.resources import share
 
@@ -29,7 +32,11 @@ _OF_RUN = ("intervention", "episode", "stopped", "learner_status", "markers")
 _GLOBAL = ("/diagnostics", "/tf", "/tf_static", "/rosout")
 
 
-def rviz(namespace: str = "", parameters: Mapping[str, Value] | None = None) -> ProcessSpec:
+def rviz(
+    namespace: str = "",
+    parameters: Mapping[str, Value] | None = None,
+    remappings: Mapping[str, str] | None = None,
+) -> ProcessSpec:
     """RViz with the suite's layout."""
     layout = share() / "rviz" / "hil_serl.rviz"
     return ProcessSpec(
@@ -37,6 +44,7 @@ def rviz(namespace: str = "", parameters: Mapping[str, Value] | None = None) -> 
         "rviz2",
         "rviz2",
         parameters or {},
+        remappings or {},
         namespace=namespace,
         arguments=("-d", str(layout)),
         optional=True,
@@ -63,6 +71,51 @@ def topics_of_run(
         names += [f"camera/{camera}/image_raw{suffix}" for camera in cameras]
     topics = [f"{root}/{name}" for name in names]
     return [*topics, *_GLOBAL, *(("/clock",) if simulated else ())]
+
+
+def replay(run_dir: Path, with_rviz: bool) -> list[ProcessSpec]:
+    """What plays a run under the namespace ``replay``.
+
+    The newest recording of its topics by ``ros2 bag play``, else the recorded steps by the suite's own player.
+
+    Raises:
+        FileNotFoundError: The run recorded nothing.
+    """
+    recordings = sorted(run_dir.glob(f"{RECORDINGS}/*/metadata.yaml"))
+    if recordings and is_installed("ros2bag"):
+        processes = [_bag_player(recordings[-1])]
+    elif any(run_dir.glob("bags/**/*.mcap")):
+        processes = [
+            ProcessSpec(
+                "player",
+                "hil_serl_bringup",
+                "hil-serl",
+                arguments=("replay", str(run_dir), "--publish"),
+                ros=False,
+                ends_run=True,
+            )
+        ]
+    else:
+        raise FileNotFoundError(
+            f"{run_dir} holds no recorded steps and no recording; give run_dir:= the folder of a run"
+        )
+    moved = {topic: f"/{REPLAY}{topic}" for topic in ("/tf", "/tf_static", "/clock")}
+    return [*([rviz(REPLAY, remappings=moved)] if with_rviz else []), *processes]
+
+
+def _bag_player(metadata: Path) -> ProcessSpec:
+    content = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+    topics = [entry["topic_metadata"]["name"] for entry in content["topics_with_message_count"]]
+    remaps = [f"{topic}:=/{REPLAY}{topic}" for topic in topics]
+    return ProcessSpec(
+        "player",
+        "ros2bag",
+        "ros2",
+        arguments=("bag", "play", str(metadata.parent), *(("--remap", *remaps) if remaps else ())),
+        ros=False,
+        ends_run=True,
+        requires=("ros2bag",),
+    )
 
 
 def recorder(run_dir: Path, topics: Sequence[str], simulated: bool = False) -> ProcessSpec:
