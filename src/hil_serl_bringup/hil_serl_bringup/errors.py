@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors a user can cause and cure: they are shown as one message, without a traceback."""
 
+from hil_serl_bringup.crop.sources import PictureError
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.domain import DomainBusyError
 from hil_serl_bringup.executables import ExecutableNotFound
@@ -20,6 +21,7 @@ USER_ERRORS = (
     RewardError,
     RunFolderError,
     DatasetError,
+    PictureError,
     DomainBusyError,
     ExecutableNotFound,
     BagError,
