@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import array
 import difflib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,31 @@ class Parameters:
         if not isinstance(value, bool):
             raise self._error(name, value, "true or false")
         return value
+
+    def numbers(
+        self, name: str, default: Sequence[float] | None = None, *, description: str = ""
+    ) -> list[float]:
+        """A list of finite numbers; whole numbers are accepted."""
+        values = self._list(name, default, description)
+        if any(
+            isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v) for v in values
+        ):
+            raise self._error(name, values, "a list of finite numbers")
+        return [float(value) for value in values]
+
+    def strings(self, name: str, default: Sequence[str] | None = None, *, description: str = "") -> list[str]:
+        """A list of strings."""
+        values = self._list(name, default, description)
+        if not all(isinstance(value, str) and value for value in values):
+            raise self._error(name, values, "a list of non-empty strings")
+        return values
+
+    def _list(self, name: str, default: Sequence[Any] | None, description: str) -> list[Any]:
+        # An empty list has no type in ROS: it arrives as bytes.
+        value = self._read(name, None if default is None else list(default), description)
+        if isinstance(value, str) or not isinstance(value, (Sequence, array.array)):
+            raise self._error(name, value, "a list, such as [a, b]")
+        return list(value)
 
     def _read(self, name: str, default: Any, description: str) -> Any:
         # Types are judged here and not by rclpy, for messages a user can act on.

@@ -27,6 +27,7 @@ ARM_STATE = _profile(1, reliable=False)
 CAMERA = _profile(1, reliable=False)
 OPERATOR = _profile(1, reliable=False)
 TARGET = _profile(1, reliable=True)
+TARGET_HEARD = _profile(50, reliable=True)  # for who watches who commands: every one counts
 GRIPPER_COMMAND = _profile(1, reliable=True)
 GRIPPER_STATE = _profile(1, reliable=False)
 STEP = _profile(STEP_DEPTH, reliable=True)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hil_serl_core import geometry
+from hil_serl_core.reset import sample_start_pose
 from hil_serl_core.spec import TaskSpec
 
 
@@ -201,12 +202,7 @@ class Twin(ABC):
 
     def start_pose(self, rng: np.random.Generator, arm: str = "") -> np.ndarray:
         """(7,) tcp pose uniform around the arm's nominal one by the task file's ranges, its base frame."""
-        reset, nominal = self.spec.reset, self.spec.arm(arm)
-        position = np.asarray(nominal.nominal_position) + rng.uniform(-1, 1, 3) * np.asarray(
-            reset.position_range
-        )
-        turn = Rotation.from_rotvec(rng.uniform(-1, 1, 3) * np.asarray(reset.rotation_range))
-        return geometry.make_pose(position, turn * Rotation.from_rotvec(np.asarray(nominal.nominal_rotation)))
+        return sample_start_pose(self.spec, rng, arm)
 
 
 def base_pose(spec: TaskSpec, arm: str) -> np.ndarray:

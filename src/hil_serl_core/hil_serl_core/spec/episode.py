@@ -31,6 +31,13 @@ class ResetSpec(SpecModel):
     partner: Name | None = Field(
         default=None, description="task whose policy undoes this one: forward-backward training in one run"
     )
+    lift: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.5,
+        description="real cells: the arm first rises by this height along z of its base frame, out of a slot or off a "
+        "table, at most to the top of the workspace box [m]",
+    )
     nominal_position: Vector3 | None = Field(
         default=None,
         description="nominal tcp position at reset, base frame [m]; tasks with 'arms' state it there",

@@ -214,6 +214,7 @@ class TaskSpec(SpecModel):
         identity = self.model_dump(mode="json", include=_IDENTITY)
         # Who puts the scene back, or judges success, changes no record's meaning; the kind of number does.
         identity["reset"].pop("partner")
+        identity["reset"].pop("lift")  # nor does the way to the start
         identity["reward"] = {"success_reward": self.reward.success_reward, "dense": self.reward.dense}
         identity["networks"] = self.learner.model_dump(mode="json", include=_IDENTITY_OF_NETWORKS)
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
