@@ -18,8 +18,12 @@ setup(
             for folder in ("tasks", "tasks/common", "tasks/sim")
         ],
         (f"share/{package_name}/config/robots", glob("config/robots/*.yaml")),
+        (f"share/{package_name}/config/dds", glob("config/dds/*.xml")),
         (f"share/{package_name}/launch", glob("launch/*.launch.py")),
-        (f"share/{package_name}/rviz", glob("rviz/*")),
+        *[
+            (f"share/{package_name}/{folder}", glob(f"{folder}/*"))
+            for folder in ("rviz", "rqt", "plotjuggler", "foxglove")
+        ],
     ],
     install_requires=["setuptools"],
     zip_safe=True,
