@@ -16,7 +16,11 @@ BY_ID = Path("/dev/v4l/by-id")
 
 
 def camera_processes(
-    cameras: Mapping[str, Camera], task: TaskSpec, task_file: str, namespace: str = ""
+    cameras: Mapping[str, Camera],
+    task: TaskSpec,
+    task_file: str,
+    namespace: str = "",
+    compressed: bool = False,
 ) -> list[ProcessSpec]:
     """Drivers of the task's cameras.
 
@@ -25,6 +29,7 @@ def camera_processes(
         task: The task, which names cameras and the size of their images.
         task_file: Its path.
         namespace: ROS namespace of the run.
+        compressed: Pictures of cameras that do not say otherwise are taken compressed.
 
     Raises:
         RobotFileError: The robot file lacks a camera of the task, or has another image size.
@@ -37,7 +42,12 @@ def camera_processes(
             near = difflib.get_close_matches(spec.name, cameras, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(cameras)}"
             raise RobotFileError(f"task '{task.name}' needs a camera '{spec.name}' in the robot file; {hint}")
-        chosen.append((spec, _sized(spec, cameras[spec.name], task.name)))
+        camera = _sized(spec, cameras[spec.name], task.name)
+        if camera.transport is None and compressed:
+            camera = camera.model_copy(update={"transport": "compressed"})
+        if camera.driver == "mock" and camera.transport == "compressed":
+            raise RobotFileError(f"camera '{spec.name}': drawn cameras publish raw pictures only")
+        chosen.append((spec, camera))
     processes = [_driver(spec.name, camera, namespace) for spec, camera in chosen if camera.driver != "mock"]
     mocks = {spec.name: camera for spec, camera in chosen if camera.driver == "mock"}
     return [*processes, _mock(mocks, task_file, namespace)] if mocks else processes
@@ -113,7 +123,8 @@ def _realsense(name: str, camera: Camera) -> dict[str, Value]:
         if camera.exposure is not None or camera.gain is not None:
             parameters[f"{module}.enable_auto_exposure"] = False
         if camera.exposure is not None:
-            parameters[f"{module}.exposure"] = camera.exposure
+            # A colour sensor counts in units of 100 us, a depth module in us.
+            parameters[f"{module}.exposure"] = camera.exposure // (100 if module == "rgb_camera" else 1)
         if camera.gain is not None:
             parameters[f"{module}.gain"] = camera.gain
     if camera.white_balance is not None:
@@ -130,10 +141,11 @@ def _usb_cam(name: str, camera: Camera) -> dict[str, Value]:
         "image_width": camera.width or 0,
         "image_height": camera.height or 0,
         "framerate": float(camera.fps),
-        "pixel_format": "yuyv2rgb",
+        # mjpeg: the camera's own JPEGs go to image_raw/compressed as they are, and nothing to image_raw.
+        "pixel_format": "mjpeg" if camera.transport == "compressed" else "yuyv2rgb",
     }
     if camera.exposure is not None:
-        parameters |= {"autoexposure": False, "exposure": camera.exposure}
+        parameters |= {"autoexposure": False, "exposure": camera.exposure // 100}
     if camera.gain is not None:
         parameters["gain"] = camera.gain
     if camera.white_balance is not None:
@@ -152,7 +164,8 @@ def _v4l2_camera(name: str, camera: Camera) -> dict[str, Value]:
         "output_encoding": "rgb8",
     }
     if camera.exposure is not None:
-        parameters |= {"auto_exposure": 1, "exposure_time_absolute": camera.exposure}  # 1: manual
+        # 1: manual
+        parameters |= {"auto_exposure": 1, "exposure_time_absolute": camera.exposure // 100}
     if camera.gain is not None:
         parameters["gain"] = camera.gain
     if camera.white_balance is not None:

@@ -73,12 +73,24 @@ def _learners(request: GraphRequest) -> list[ProcessSpec]:
 
 def _observers(request: GraphRequest) -> list[ProcessSpec]:
     clock = {"use_sim_time": True} if request.simulated else {}
-    processes = [observers.rviz(request.namespace, clock)] if request.rviz else []
+    processes = []
+    if request.monitor:
+        parameters = {
+            "task": request.task,
+            "mode": str(request.mode),
+            "algorithm": request.algorithm,
+            "person": request.operator not in (Operator.SCRIPTED, Operator.NONE),
+            "run_dir": str(request.run_dir),
+        }
+        processes.append(observers.run_monitor(parameters, request.namespace))
+    if request.rviz:
+        processes.append(observers.markers(request.task, request.namespace, clock))
+        processes.append(observers.rviz(request.run_dir / observers.LAYOUTS, request.namespace, clock))
     if request.record:
         topics = observers.topics_of_run(
             request.arms, request.cameras, request.record_images, request.namespace, request.simulated
         )
-        processes.append(observers.recorder(request.run_dir, topics, request.simulated))
+        processes.append(observers.recorder(request.run_dir, topics))
     return processes
 
 
@@ -116,6 +128,8 @@ def _sim(request: GraphRequest) -> ProcessSpec:
     }
     if request.perturbation != "none":
         parameters |= {"perturbation": request.perturbation, "perturbation_step": request.perturbation_step}
+    if request.cell.image_transport == "compressed" or request.record_images == "compressed":
+        parameters["compressed"] = True
     # It is the source of /clock itself.
     executable = "gym_node" if request.gym else "sim_node"
     return _process(
@@ -200,6 +214,9 @@ def _actor(request: GraphRequest) -> ProcessSpec:
             "partner_checkpoint": request.partner_checkpoint,
             "partner_classifier": request.partner_classifier,
         }
+    if request.cell.image_transport != "raw":
+        parameters["image_transport"] = request.cell.image_transport
+    parameters |= {f"{camera}.image_transport": how for camera, how in request.cell.transports.items()}
     ends_run = request.episodes > 0
     actor = _process(request, "actor", "hil_serl_actor", "actor_node", parameters, ends_run=ends_run)
     return replace(actor, remappings=dict(request.cell.remappings))

@@ -19,6 +19,8 @@ from pydantic import (
 
 from hil_serl_bringup.process_spec import Value
 
+Transport = Literal["raw", "compressed"]
+"""How pictures travel, in image_transport's words."""
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -131,11 +133,14 @@ class Camera(WithParameters):
     fps: float = Field(default=30.0, gt=0.0, le=200.0, description="[Hz]")
     exposure: int | None = Field(
         default=None,
-        ge=1,
-        description="locks the exposure: RealSense [us], V4L2 [100 us]; null: automatic, so that light changes pictures",
+        ge=100,
+        description="locks the exposure [us]; null: automatic, so that light and the arm change pictures",
     )
     gain: int | None = Field(default=None, ge=0, description="locks the gain, driver's unit")
     white_balance: int | None = Field(default=None, ge=1000, description="locks the white balance [K]")
+    transport: Transport | None = Field(
+        default=None, description="how its pictures reach the actor; null: the robot's image_transport"
+    )
     max_restarts: int = Field(default=10, ge=0)
 
     @model_validator(mode="after")
@@ -159,6 +164,9 @@ class Gripper(WithParameters):
     """How ``gripper/command`` reaches the gripper; see the gripper adapter."""
 
     kind: str = Field(min_length=1, description="kind of adapter: control_msgs, franka, robotiq")
+    controllers: tuple[str, ...] = Field(
+        default=(), description="controllers to start where a task moves the gripper"
+    )
 
 
 class Arm(RobotModel):
@@ -168,9 +176,7 @@ class Arm(RobotModel):
     controllers: File = Field(
         description="ROS parameter file of controller manager and controllers; node names in it without namespace"
     )
-    joint_prefix: str = Field(
-        default="", description="put before the names in every parameter 'joints' of the controller file"
-    )
+    joint_prefix: str = Field(default="", description="put before the joints' names in the controller file")
     base_link: str = Field(
         default="",
         description="link of the description that is the task's base_frame; empty: it has that name",
@@ -224,6 +230,10 @@ class Robot(RobotModel):
     )
     cameras: dict[Name, Camera] = Field(
         default={}, description="by the name the task files use; only those a task names are started"
+    )
+    image_transport: Transport = Field(
+        default="raw",
+        description="compressed: the actor takes the cameras' image_raw/compressed; for networks and many cameras",
     )
     spacenav: dict[Literal["single", "left", "right"], OperatorDevice] = Field(
         default={}, description="SpaceMice: single, or left and right for two arms"

@@ -28,12 +28,16 @@ class Cell:
         cameras: Drivers of the task's cameras.
         devices: Kind of operator's device (spacenav, joy) -> arm -> how it is told from others; '' for a single one.
         remappings: Of the actor.
+        image_transport: How pictures reach the actor, raw or compressed.
+        transports: The same for cameras that differ.
     """
 
     drivers: Sequence[ProcessSpec] = ()
     cameras: Sequence[ProcessSpec] = ()
     devices: Mapping[str, Mapping[str, OperatorDevice]] = field(default_factory=dict)
     remappings: Mapping[str, str] = field(default_factory=dict)
+    image_transport: str = "raw"
+    transports: Mapping[str, str] = field(default_factory=dict)
 
 
 def cell_of(
@@ -57,8 +61,10 @@ def cell_of(
         for kind, known in (("spacenav", robot.spacenav), ("joy", robot.joy))
     }
     if robot.simulated:
-        return Cell(devices=devices, remappings=robot.remappings)
-    cameras = camera_processes(robot.cameras, task, str(task_file), namespace)
+        return Cell(devices=devices, remappings=robot.remappings, image_transport=robot.image_transport)
+    cameras = camera_processes(
+        robot.cameras, task, str(task_file), namespace, compressed=robot.image_transport == "compressed"
+    )
     drivers: list[ProcessSpec] = []
     arms = robot.arms_by_name
     if arms:
@@ -68,7 +74,9 @@ def cell_of(
             drivers += arm_processes(arm, name, task, namespace, files)
         drivers.append(_cell_node(robot, str(task_file), namespace))
     drivers += [driver_process(driver, namespace) for driver in robot.drivers]
-    return Cell(drivers, cameras, devices, robot.remappings)
+    known = (camera.name for camera in task.cameras if camera.name in robot.cameras)
+    transports = {name: str(robot.cameras[name].transport) for name in known if robot.cameras[name].transport}
+    return Cell(drivers, cameras, devices, robot.remappings, robot.image_transport, transports)
 
 
 def _check_arms(robot: Robot, task: TaskSpec) -> None:

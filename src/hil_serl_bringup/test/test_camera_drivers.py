@@ -30,7 +30,7 @@ def test_a_realsense_is_chosen_by_serial_and_locked():
         "serial_no": "01",
         "rgb_camera.color_profile": "640x480x30",
         "rgb_camera.enable_auto_exposure": False,
-        "rgb_camera.exposure": 8000,
+        "rgb_camera.exposure": 80,
         "depth_module.exposure": 8000,
         "rgb_camera.gain": 16,
         "rgb_camera.white_balance": 4600,
@@ -51,8 +51,8 @@ def test_without_a_lock_the_driver_keeps_its_automatic_exposure():
 
 def test_usb_cameras_keep_the_size_the_task_crops():
     cameras = {
-        "wrist_1": Camera(driver="usb_cam", device="/dev/video4", exposure=120),
-        "wrist_2": Camera(driver="v4l2_camera", device="/dev/video6", exposure=120, fps=15.0),
+        "wrist_1": Camera(driver="usb_cam", device="/dev/video4", exposure=12000),
+        "wrist_2": Camera(driver="v4l2_camera", device="/dev/video6", exposure=12000, fps=15.0),
     }
     nodes = processes(**cameras)
     first, second = nodes["camera_wrist_1"], nodes["camera_wrist_2"]
@@ -101,3 +101,20 @@ def test_a_usb_camera_is_found_by_its_serial(tmp_path):
         video_device("w", Camera(driver="usb_cam", serial="CC"), tmp_path)
     with pytest.raises(RobotFileError, match="more than one"):
         video_device("w", Camera(driver="usb_cam", serial="usb"), tmp_path)
+
+
+def test_a_usb_camera_that_is_taken_compressed_sends_its_own_jpegs():
+    def pixel_format(compressed, **camera):
+        cameras = {
+            name: Camera(driver="usb_cam", device="/dev/video4", **camera) for name in ("wrist_1", "wrist_2")
+        }
+        specs = camera_processes(cameras, TASK, "/task.yaml", compressed=compressed)
+        return {spec.parameters["pixel_format"] for spec in specs}
+
+    assert pixel_format(False) == {"yuyv2rgb"}
+    assert pixel_format(True) == {"mjpeg"}
+    assert pixel_format(False, transport="compressed") == {"mjpeg"}
+    assert pixel_format(True, transport="raw") == {"yuyv2rgb"}
+    mock = Camera(driver="mock")
+    with pytest.raises(RobotFileError, match="raw pictures only"):
+        camera_processes({"wrist_1": mock, "wrist_2": mock}, TASK, "/task.yaml", compressed=True)

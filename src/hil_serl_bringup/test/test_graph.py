@@ -233,3 +233,16 @@ def test_rviz_and_a_recording_watch_the_run():
     assert nodes["record"].ros_arguments() == []
     with pytest.raises(GraphError, match="record_images"):
         graph(Mode.TRAIN, record_images="raw")
+
+
+def test_the_actor_takes_pictures_as_the_robot_file_says():
+    def of(name, **changes):
+        return graph(Mode.TRAIN, **changes)[name].parameters
+
+    assert "image_transport" not in of("actor")
+    assert "compressed" not in of("sim")
+    cell = Cell(image_transport="compressed", transports={"wrist_2": "raw"})
+    actor = of("actor", cell=cell)
+    assert (actor["image_transport"], actor["wrist_2.image_transport"]) == ("compressed", "raw")
+    assert of("sim", cell=cell)["compressed"] is True
+    assert of("sim", record=True, record_images="compressed")["compressed"] is True
