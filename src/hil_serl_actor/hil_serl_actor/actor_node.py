@@ -81,6 +81,7 @@ class ActorNode(Node):
             episodes=self._options.episodes,
             seed=self._options.seed,
             switched_operator=self._options.switched_operator,
+            interventions=self._options.interventions,
         )
 
     def _make_publishers(self) -> None:
@@ -205,7 +206,8 @@ class ActorNode(Node):
         stamp = self._loop.inputs.assembler.stamp
         ros_now = self.get_clock().now().nanoseconds
         now = stamp if self._options.lockstep and stamp is not None else ros_now * 1e-9
-        statuses = [reports.loop_status(self._loop, now), *self._senses.statuses(now)]
+        statuses = [reports.loop_status(self._loop, now), reports.stop_status(self._loop.latch)]
+        statuses += self._senses.statuses(now)
         if self._mode is Mode.TRAIN:
             several = len(self._links) > 1
             statuses += [

@@ -14,11 +14,21 @@ from hil_serl_actor.agent import Agent
 from hil_serl_actor.camera_health import CameraHealth
 from hil_serl_actor.control_loop import ControlLoop
 from hil_serl_actor.ports import Phase
+from hil_serl_actor.source_health import SourceHealth
 from hil_serl_actor.step_sender import StepSender
+from hil_serl_actor.stop_latch import StopLatch
 from hil_serl_core.arbiter import Arbitration
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState
 from hil_serl_ros.diagnostics import Level, diagnostic_status
+
+SILENT_ARM = 3.0
+"""Seconds of wall-clock time without a state after which /diagnostics calls an arm lost."""
+
+SILENT_DEVICE = 3.0
+"""The same for a device of the operator; drivers repeat themselves also at rest."""
+
+_RECOVERY = "call its controller's reset_fault, or recover of the cell"
 
 
 def intervention_state(header: Header, arbitration: Arbitration, runner: EpisodeRunner) -> InterventionState:
@@ -91,6 +101,37 @@ def loop_status(loop: ControlLoop, now: float) -> DiagnosticStatus:
         transitions=loop.transition,
         stopped=stopped,
     )
+
+
+def stop_status(latch: StopLatch) -> DiagnosticStatus:
+    """The latched stop's line in /diagnostics."""
+    level = Level.ERROR if latch.engaged else Level.OK
+    return diagnostic_status("actor/stop", level, latch.text or "not stopped")
+
+
+def arm_status(arm: str, source: SourceHealth, now: float, fault: str) -> DiagnosticStatus:
+    """An arm's line in /diagnostics; ``now`` of the steady clock [s], ``fault`` of its controller in words."""
+    silent = source.silent(now)
+    level, text = Level.OK, "delivering"
+    if fault:
+        level, text = Level.ERROR, f"its controller holds it: {fault}; clear the cause, then {_RECOVERY}"
+    elif silent > SILENT_ARM:
+        level, text = Level.ERROR, f"no state for {silent:.0f} s: are driver and controller running?"
+    return _source_status(f"actor/arm/{arm}" if arm else "actor/arm", level, text, source, now)
+
+
+def device_status(arm: str, source: SourceHealth, now: float) -> DiagnosticStatus:
+    """The line of an operator's device in /diagnostics; ``now`` of the steady clock [s]."""
+    silent = source.silent(now)
+    level, text = Level.OK, "delivering"
+    if silent > SILENT_DEVICE:
+        level = Level.WARN
+        text = f"no message for {silent:.0f} s, nobody can intervene: see hil-serl teleop-check"
+    return _source_status(f"actor/operator/{arm}" if arm else "actor/operator", level, text, source, now)
+
+
+def _source_status(name: str, level: Level, text: str, source: SourceHealth, now: float) -> DiagnosticStatus:
+    return diagnostic_status(name, level, text, hardware_id=source.topic, rate=source.rate(now))
 
 
 def camera_status(

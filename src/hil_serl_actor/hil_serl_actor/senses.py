@@ -19,8 +19,10 @@ from hil_serl_actor.control_loop import ControlLoop
 from hil_serl_actor.exposure import ExposureWatch
 from hil_serl_actor.inputs import SceneVerdict
 from hil_serl_actor.options import ActorOptions
+from hil_serl_actor.source_health import SourceHealth
 from hil_serl_actor.teleop import DEVICES, TeleopDecoder
 from hil_serl_core.arbiter import OperatorInput
+from hil_serl_core.observation import ArmSample
 from hil_serl_msgs.msg import ArmState, SceneTruth
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_from_message
@@ -61,33 +63,37 @@ class Senses:
         }
         arms = {arm: names.for_arm(names.ARM_STATE, arm) for arm in self._spec.arm_names}
         grace = time.monotonic() + _START_GRACE - _SILENCE
-        self._heard = dict.fromkeys([*arms.values(), *self._topics.values()], grace)
+        self._arms = {arm: SourceHealth(topic, grace) for arm, topic in arms.items()}
+        self._cameras = {camera: SourceHealth(topic, grace) for camera, topic in self._topics.items()}
+        self._devices: dict[str, SourceHealth] = {}
         for arm, topic in arms.items():
-            node.create_subscription(ArmState, topic, partial(self._on_arm, arm, topic), qos.ARM_STATE)
+            node.create_subscription(ArmState, topic, partial(self._on_arm, arm), qos.ARM_STATE)
         for camera, topic in self._topics.items():
             kind = CompressedImage if options.image_transport[camera] == names.COMPRESSED else Image
-            node.create_subscription(kind, topic, partial(self._on_image, camera, topic), qos.CAMERA)
+            node.create_subscription(kind, topic, partial(self._on_image, camera), qos.CAMERA)
         if options.operator in DEVICES:
             device = DEVICES[options.operator]
             for arm in ("",) if options.switched_operator else self._spec.arm_names:
+                topic = names.for_arm(device.topic, arm)
+                self._devices[arm] = SourceHealth(topic, grace)
                 listener = partial(self._on_joy, arm, TeleopDecoder(device))
-                node.create_subscription(Joy, names.for_arm(device.topic, arm), listener, qos.OPERATOR)
+                node.create_subscription(Joy, topic, listener, qos.OPERATOR)
         if truth:
             node.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
         self._exposure = None if options.lockstep else ExposureWatch(node, self._topics)
 
     # ----------------------------------------------------------------- inputs
 
-    def _on_arm(self, arm: str, topic: str, message: ArmState) -> None:
-        self._heard[topic] = time.monotonic()
+    def _on_arm(self, arm: str, message: ArmState) -> None:
+        self._arms[arm].heard(time.monotonic())
         try:
             self._loop.inputs.put_arm(arm_state_from_message(message), arm)
         except ValueError as error:
-            self._warn(f"{topic}: {error}")
+            self._warn(f"{self._arms[arm].topic}: {error}")
         self._tell()
 
-    def _on_image(self, camera: str, topic: str, message: CameraMessage) -> None:
-        self._heard[topic] = time.monotonic()
+    def _on_image(self, camera: str, message: CameraMessage) -> None:
+        self._cameras[camera].heard(time.monotonic())
         latency = math.nan
         if not self._options.lockstep:
             now = self._node.get_clock().now().nanoseconds * 1e-9
@@ -96,6 +102,7 @@ class Senses:
         self._tell()
 
     def _on_joy(self, arm: str, decoder: TeleopDecoder, message: Joy) -> None:
+        self._devices[arm].heard(time.monotonic())
         stamp = stamp_to_seconds(message.header.stamp)
         try:
             value = decoder.decode(stamp, message.axes, message.buttons)
@@ -119,7 +126,8 @@ class Senses:
     def silence(self) -> str:
         """Which arm or camera has not been heard for some seconds of wall-clock time, and a guess why; empty for none."""
         now = time.monotonic()
-        silent = [topic for topic, heard in self._heard.items() if now - heard > _SILENCE]
+        sources = [*self._arms.values(), *self._cameras.values()]
+        silent = [source.topic for source in sources if source.silent(now) > _SILENCE]
         if not silent:
             return ""
         reasons = "; ".join(f"{topic} ({self._guess(topic)})" for topic in silent)
@@ -136,13 +144,22 @@ class Senses:
         return "nobody publishes it: is the driver running, in this ROS domain and namespace?"
 
     def statuses(self, now: float) -> list[DiagnosticStatus]:
-        """One line per camera for /diagnostics, at ``now`` [s]."""
+        """One line per arm, operator's device and camera for /diagnostics, at ``now`` [s]."""
         if self._exposure is not None:
             self._exposure.poll()
-        statuses = []
+        wall, arms = time.monotonic(), self._loop.inputs.arms or {}
+        statuses = [
+            reports.arm_status(arm, source, wall, _fault(arms.get(arm))) for arm, source in self._arms.items()
+        ]
+        statuses += [reports.device_status(arm, source, wall) for arm, source in self._devices.items()]
         for name, health in self._loop.inputs.cameras.health.items():
             problems = health.problems(now, self._spec.control.frequency, self._spec.observation_timeout)
             problems += [] if self._exposure is None else self._exposure.problems(name)
             lost = not health.received or health.age(now) > self._spec.observation_timeout
             statuses.append(reports.camera_status(health, self._topics[name], now, problems, lost))
         return statuses
+
+
+def _fault(arm: ArmSample | None) -> str:
+    """Fault that an arm's controller has latched, in words; empty for none."""
+    return (arm.fault_text or f"code {arm.fault}") if arm is not None and arm.fault else ""
