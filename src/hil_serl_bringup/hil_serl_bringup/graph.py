@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from hil_serl_bringup import observers
 from hil_serl_bringup.arm_processes import join
+from hil_serl_bringup.dds import VARIABLE as DDS_VARIABLE
 from hil_serl_bringup.graph_request import (
     BACKWARD,
     FORWARD,
@@ -219,7 +220,14 @@ def _actor(request: GraphRequest) -> ProcessSpec:
     parameters |= {f"{camera}.image_transport": how for camera, how in request.cell.transports.items()}
     ends_run = request.episodes > 0
     actor = _process(request, "actor", "hil_serl_actor", "actor_node", parameters, ends_run=ends_run)
-    return replace(actor, remappings=dict(request.cell.remappings))
+    return replace(_across_machines(request, actor), remappings=dict(request.cell.remappings))
+
+
+def _across_machines(request: GraphRequest, process: ProcessSpec) -> ProcessSpec:
+    """The process with the DDS profile of nodes whose other end may be on another machine."""
+    if not request.dds_profile:
+        return process
+    return replace(process, environment={**process.environment, DDS_VARIABLE: request.dds_profile})
 
 
 def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
@@ -233,6 +241,9 @@ def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
         "algorithm": request.algorithm,
         "lockstep": request.lockstep,
     }
+    if request.actors:
+        cells = (cell.strip() for cell in request.actors.split(",") if cell.strip())
+        parameters["actors"] = ",".join(f"/{join(request.namespace, cell, agent)}" for cell in cells)
     process = _process(
         request,
         f"learner_{agent}" if agent else "learner",
@@ -243,4 +254,4 @@ def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
         threads=request.learner_threads,
         ends_run=not request.actor,
     )
-    return replace(process, namespace=join(request.namespace, agent))
+    return replace(_across_machines(request, process), namespace=join(request.namespace, agent))

@@ -81,6 +81,9 @@ class GraphRequest:
         rviz: Open RViz.
         record: Record the topics of the run with rosbag2, besides the steps.
         record_images: Which camera topics to record: none, compressed or raw.
+        actors: Namespaces under `namespace` of the actors that a learner on another machine serves, separated by commas;
+            empty: one actor, in `namespace` itself.
+        dds_profile: Fast DDS profile file of actor and learner, empty for none.
         learner: Start the learner of a training on this machine (else it runs elsewhere).
         actor: Start actor and cell. Without them the learner trains on the run's bags alone and ends the
             run itself.
@@ -118,6 +121,8 @@ class GraphRequest:
     rviz: bool = False
     record: bool = False
     record_images: str = "none"
+    actors: str = ""
+    dds_profile: str = ""
     learner: bool = True
     actor: bool = True
     extra: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
@@ -162,6 +167,11 @@ def check(request: GraphRequest) -> None:
             raise GraphError(
                 f"speed has to be 'lockstep' or a factor of real time above 0, got '{request.speed}'"
             )
+    if request.actors and (request.actor or request.lockstep):
+        raise GraphError(
+            "several actors, each on its own machine, train with one learner in real time: give actors to a learner "
+            "alone (learner_only), with speed 1.0"
+        )
     if request.record_images != "none" and not request.record:
         raise GraphError("record_images says what a recording holds; ask for one with record")
     _check_devices(request)

@@ -10,6 +10,7 @@ from typing import cast, get_args
 
 from hil_serl_bringup import observers
 from hil_serl_bringup.classifier_record import LEAST_EPISODES, recording_task
+from hil_serl_bringup.dds import profile_file
 from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, Part, build_graph
 from hil_serl_bringup.options import MethodOptions, demonstrations_of, open_folder
 from hil_serl_bringup.phases import latest_checkpoints, link_agents
@@ -101,6 +102,16 @@ ARGUMENTS: Mapping[str, Argument] = {
         "actor_0", "name of this actor in bags and acknowledgements, its own for each of several"
     ),
     "namespace": Argument("", "ROS namespace of the run"),
+    "actors": Argument(
+        "",
+        "with learner_only, namespaces of several actors, such as 'cell_1,cell_2', each started with actor_only, a "
+        "namespace and an actor_id of its own; empty: one actor",
+    ),
+    "dds_profile": Argument(
+        "auto",
+        "Fast DDS profile of actor and learner: none, two_machines, or an XML file; auto: two_machines with actor_only and "
+        "learner_only",
+    ),
     "display": Argument("false", "publish the simulated display camera", YES_NO),
 }
 
@@ -162,6 +173,10 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         learner_threads=int(text["learner_threads"]),
         namespace=text["namespace"],
         rviz=text["rviz"] == "true",
+        actors=text["actors"],
+        dds_profile=str(
+            profile_file(text["dds_profile"], "true" in (text["actor_only"], text["learner_only"])) or ""
+        ),
         record=text["record"] == "true",
         record_images=text["record_images"],
         learner=text["actor_only"] != "true",

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hil_serl_bringup.bench_measures import with_learner
+from hil_serl_bringup.dds import VARIABLE, profile_file
 from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.run_folder import write_json
@@ -29,7 +30,7 @@ _VARIABLES = (
     "ROS_STATIC_PEERS",
     "ROS_DISCOVERY_SERVER",
     "RMW_IMPLEMENTATION",
-    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    VARIABLE,
     "FASTDDS_BUILTIN_TRANSPORTS",
 )
 
@@ -77,6 +78,8 @@ class Network:
     """ROS namespace of this end."""
     actor_id: str = "actor_0"
     """Robot: name of the actor; different ones when several send to one learner."""
+    dds_profile: str = "auto"
+    """Fast DDS profile: two_machines (auto, unless FASTRTPS_DEFAULT_PROFILES_FILE is set), none, or an XML file."""
     actors: str = ""
     """Learner: namespaces of several robots, such as 'cell_1,cell_2'."""
     folder: Path | None = None
@@ -87,6 +90,9 @@ class Network:
     def run(self) -> int:
         """Run this end."""
         spec = network_task(self.task, self.cameras, self.size)
+        profile = profile_file(self.dds_profile, two_machines=True)
+        if profile is not None:  # read when the first node is made
+            os.environ[VARIABLE] = str(profile)
         with tempfile.TemporaryDirectory(prefix="hil-serl-network-") as name:
             folder = Path(name)
             task_file = folder / "task.yaml"
