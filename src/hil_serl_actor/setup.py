@@ -25,6 +25,8 @@ setup(
             "gripper_node = hil_serl_actor.gripper_node:main",
             "keyboard_teleop = hil_serl_actor.keyboard_node:main",
             "markers_node = hil_serl_actor.markers_node:main",
+            "topic_recorder = hil_serl_actor.topic_recorder:main",
+            "mock_cameras = hil_serl_actor.mock_cameras:main",
         ]
     },
 )

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 from hil_serl_ros.bag.errors import BagError
 
+_MESSAGE_NAME = re.compile(r"([a-z][a-z0-9_]*)/msg/([A-Z][A-Za-z0-9]*)")
 _DELIMITER = "=" * 80
 _FIELD_TYPE = re.compile(r"^\s*([a-zA-Z][a-zA-Z0-9_/]*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[a-zA-Z]", re.MULTILINE)
 _PRIMITIVES = frozenset(
@@ -26,6 +28,22 @@ def type_name(message_class: type) -> str:
     """ROS name of a generated message class, e.g. ``hil_serl_msgs/msg/Step``."""
     package, kind, _ = message_class.__module__.split(".", 2)
     return f"{package}/{kind}/{message_class.__name__}"
+
+
+def message_class(name: str) -> type:
+    """Generated class of a ROS message name, e.g. ``sensor_msgs/msg/Image``.
+
+    Raises:
+        BagError: Not such a name, or its package is not installed.
+    """
+    match = _MESSAGE_NAME.fullmatch(name)
+    if match is None:
+        raise BagError(f"{name!r} is not the name of a message type")
+    try:
+        found: type = getattr(import_module(f"{match[1]}.msg"), match[2])
+    except (ImportError, AttributeError) as error:
+        raise BagError(f"{name} is not installed; source its workspace") from error
+    return found
 
 
 def _definition_file(name: str, suffix: str) -> Path:

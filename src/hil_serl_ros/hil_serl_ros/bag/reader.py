@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +24,6 @@ from hil_serl_ros.bag.scan import RecordScanner
 from hil_serl_ros.conversions import step_from_message
 
 STEP_TYPE = "hil_serl_msgs/msg/Step"
-_TYPE_NAME = re.compile(r"([a-z][a-z0-9_]*)/msg/([A-Z][A-Za-z0-9]*)")
 _log = logging.getLogger(__name__)
 
 
@@ -53,15 +51,12 @@ class BagMessage:
 
     def deserialize(self) -> Any:
         """The message; BagDamagedError if the bytes are not one, BagError if its package is not installed."""
-        match = _TYPE_NAME.fullmatch(self.type_name)
-        if match is None:
-            raise BagError(f"{self.path}: {self.type_name!r} is not the name of a message type")
         try:
-            message_class = getattr(import_module(f"{match[1]}.msg"), match[2])
-        except (ImportError, AttributeError) as error:
-            raise BagError(f"{self.path}: {self.type_name} is not installed; source its workspace") from error
+            kind = definitions.message_class(self.type_name)
+        except BagError as error:
+            raise BagError(f"{self.path}: {error}") from error
         try:
-            return deserialize_message(self.data, message_class)
+            return deserialize_message(self.data, kind)
         except Exception as error:  # RMWError or RuntimeError, depending on the middleware
             raise BagDamagedError(self.path, self.offset, f"not a {self.type_name} ({error})") from error
 
