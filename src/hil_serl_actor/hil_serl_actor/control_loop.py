@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil_serl_actor.agent import Agent
+from hil_serl_actor.faults import RECOVERY, names_an_arm
 from hil_serl_actor.holding import ArmHold
 from hil_serl_actor.inputs import EXACT, Inputs
 from hil_serl_actor.interruption import Interruption
@@ -42,6 +43,7 @@ class ControlLoop:
             await_truth=config.await_truth,
             switched=config.switched_operator,
         )
+        self.inputs.operators.drives = config.interventions
         self.latch = StopLatch()
         self.interruption = Interruption()
         self._resets = ResetPlan(config, self._rotation)
@@ -181,6 +183,9 @@ class ControlLoop:
                 self._holder.runner.grippers.reset()
                 self._hold.release()
             return
+        if not success and (fault := self.inputs.fault()):
+            self._pause_for(fault)
+            return
         if not success:
             self._ports.warn(f"the cell could not be reset: {message}; trying again")
             self._enter(Phase.IDLE)
@@ -259,16 +264,18 @@ class ControlLoop:
         problems = self.waiting_for(now)
         fault = self.inputs.fault()
         if not problems and fault:
-            self.pause(True, f"the controller holds the arm: {fault}")
-            self._ports.warn(
-                f"the controller latched a fault ({fault}); clear its cause, then call the pause service with false"
-            )
+            self._pause_for(fault)
             return False
         if not problems:
             return True
         if not self._config.lockstep:
             self._wait_for("; ".join(problems), now)
         return False
+
+    def _pause_for(self, fault: str) -> None:
+        """A controller has latched a fault: nothing goes on until a person has looked."""
+        self.pause(True, f"the controller holds the arm: {fault}")
+        self._ports.warn(f"paused: an arm is in a fault ({fault}); {RECOVERY}")
 
     def _wait_for(self, missing: str, now: float) -> None:
         """Without these inputs nothing is decided: the arms hold, and an episode that has begun ends here."""
@@ -323,7 +330,8 @@ class ControlLoop:
         if not self._config.lockstep:  # nothing is moved blindly
             problems = self.inputs.missing(now)
             if problems:
-                self._ports.warn("waiting for " + "; ".join(problems))
+                hint = f"; if an arm had an error: {RECOVERY}" if names_an_arm(problems) else ""
+                self._ports.warn("waiting for " + "; ".join(problems) + hint)
             if not self.interruption.over(now, not problems):
                 return False
         if not self.agent.ready:

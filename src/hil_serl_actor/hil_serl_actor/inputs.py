@@ -43,6 +43,7 @@ class Operators:
         self._pressed: dict[str, list[bool]] = {}
         self._down: dict[str, tuple[bool, ...]] = {}
         self._driven = 0
+        self.drives = True  # the devices may move the arms; else only their buttons for stop and labels count
 
     @property
     def driven(self) -> str:
@@ -72,6 +73,9 @@ class Operators:
 
     def take(self) -> dict[str, OperatorInput]:
         """Inputs for one tick, with every button that was down since the last one; the deadman as it is now."""
+        if not self.drives:
+            self._pressed = {}
+            return {}
         inputs = {
             arm: replace(value, buttons=self._buttons(arm, value)) for arm, value in self._latest.items()
         }

@@ -51,6 +51,7 @@ class ActorOptions:
         episodes: End after so many counted episodes of all agents together, 0 for no limit.
         operator: Operator device, a key of ``teleop.DEVICES``, or none.
         switched_operator: Two arms are driven by one device, switched by a button.
+        interventions: The device may drive; else only its buttons for stop and labels count.
         lockstep: Tick on complete inputs of one stamp instead of on time.
         deterministic: Act with the policy's mode instead of samples.
         device: torch device of the policy.
@@ -64,6 +65,7 @@ class ActorOptions:
     episodes: int
     operator: str
     switched_operator: bool
+    interventions: bool
     lockstep: bool
     deterministic: bool
     device: str
@@ -90,6 +92,11 @@ def read_options(node: Node) -> ActorOptions:
             "switched_operator",
             False,
             description="one device for two arms, switched by intervention.switch_button",
+        ),
+        interventions=read.boolean(
+            "interventions",
+            mode is not Mode.EVAL,
+            description="the device may drive, not only stop and label",
         ),
         lockstep=read.boolean("lockstep", False, description="tick on complete inputs of one stamp"),
         deterministic=read.boolean("deterministic", not explores),

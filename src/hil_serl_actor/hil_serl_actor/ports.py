@@ -89,6 +89,7 @@ class LoopConfig:
         episodes: Stop after this many counted episodes (demonstrations: successful ones); 0 for no limit.
         seed: Seed of the initial states.
         switched_operator: One device drives one of several arms at a time.
+        interventions: Devices may drive the arms; else only their buttons for stop and labels count (evaluation).
     """
 
     mode: Mode
@@ -98,3 +99,4 @@ class LoopConfig:
     episodes: int = 0
     seed: int = 0
     switched_operator: bool = False
+    interventions: bool = True

@@ -287,3 +287,36 @@ def test_the_device_moves_the_arm_only_while_the_deadman_is_held(spec, played):
     assert actions == [0.5, 1.0, 0.0], (
         "let go between two ticks: no more motion, then the policy after release_steps"
     )
+
+
+def test_in_an_evaluation_the_device_stops_but_does_not_drive(spec, played):
+    cell = played(with_buttons(spec, stop_button=3), mode=Mode.EVAL, interventions=False)
+    cell.reset(1.0)
+    cell.play(1.0, 2, push=1.0)
+    assert [step.source.name for step in cell.world.steps] == ["POLICY", "POLICY"]
+    cell.feed(1.2, buttons=(0, 0, 0, 1))
+    assert cell.loop.phase is Phase.STOPPED
+    assert cell.loop.clear_stop() == "the stop button is still down: release it, then clear again"
+
+
+def test_a_reset_that_fails_for_a_fault_pauses_and_says_what_to_do(spec, played, arm_sample):
+    cell = played(spec)
+    cell.feed(1.0)
+    cell.loop.tick(1.0)
+    cell.feed(1.1, arm=arm_sample(1.1, fault=2, fault_text="a stale target"))
+    cell.loop.reset_finished(False, "the arm is in a fault", 1.2)
+    assert cell.loop.phase is Phase.PAUSED
+    assert "a stale target" in cell.world.warnings[-1]
+    assert "hil-serl recover" in cell.world.warnings[-1]
+    assert "hil-serl unpause" in cell.world.warnings[-1]
+    cell.feed(2.0)
+    cell.loop.pause(False)
+    cell.loop.tick(2.0)
+    assert cell.loop.phase is Phase.RESETTING
+
+
+def test_a_silent_arm_is_named_with_the_way_out(spec, played):
+    cell = played(spec)
+    cell.loop.tick(1.0)
+    assert "arm_state (nothing received)" in cell.world.warnings[-1]
+    assert "hil-serl recover" in cell.world.warnings[-1]

@@ -117,6 +117,8 @@ class Eval:
     """'lockstep' or a factor of real time."""
     robot: str = "sim"
     """Name of a robot file, or its path."""
+    operator: Literal["none", "spacenav", "joy", "keyboard"] = "none"
+    """A person's device: its buttons stop the robot and label episodes; it does not drive."""
     namespace: str = ""
     """ROS namespace of the run."""
     display: bool = False
@@ -128,7 +130,7 @@ class Eval:
         name = f"eval_{folder.begin_part('eval') + 1}"
         known = folder.state() if self.reward in (None, "classifier") else {}  # another judge needs none
         setup = Setup(
-            Operator.NONE,
+            Operator(self.operator),
             self.speed,
             robot=find_robot(self.robot),
             namespace=self.namespace,

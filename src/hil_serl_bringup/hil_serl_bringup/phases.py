@@ -163,7 +163,9 @@ def evaluation(
     folder: RunFolder | None = None,
     deterministic: bool = True,
 ) -> list[Episode]:
-    """Run episodes without operator, with the mode of the policy; returns the counted ones.
+    """Run autonomous episodes, with the mode of the policy; returns the counted ones.
+
+    A person's device only stops the robot and labels episodes.
 
     Two agents are tried one after the other in the simulator, and in turns on a robot.
 
@@ -194,7 +196,7 @@ def evaluation(
                 chosen,
                 Mode.EVAL,
                 session.folder.seed,
-                operator=Operator.NONE,
+                operator=Operator.NONE if setup.operator is Operator.SCRIPTED else setup.operator,
                 checkpoint=str(checkpoints[0]),
                 partner_checkpoint=str(checkpoints[-1]) if len(checkpoints) > 1 else "",
                 deterministic=deterministic,

@@ -1,26 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that stop the robot of a run and clear the stop, where there is no ros2cli."""
+"""Commands that stop, pause and recover the robot of a run, where there is no ros2cli."""
 
 from __future__ import annotations
 
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 
 from hil_serl_ros import names
 
+_MOTION = 300.0  # s, for answers that come when the arms are there
 _PATIENCE = 5.0  # s to find the actor, and again for its answer
 
 
 def call_trigger(name: str, namespace: str = "", patience: float = _PATIENCE) -> tuple[bool, str]:
-    """Call a std_srvs/Trigger service of the actor.
+    """Call a std_srvs/Trigger service of the actor; arguments, result and errors as of ``call_service``."""
+    from std_srvs.srv import Trigger
+
+    return call_service(Trigger, Trigger.Request(), name, namespace, patience=patience)
+
+
+def call_service(
+    kind: Any,
+    request: Any,
+    name: str,
+    namespace: str = "",
+    *,
+    who: str = "actor",
+    patience: float = _PATIENCE,
+    answer: float | None = None,
+) -> tuple[bool, str]:
+    """Call a service of a run that answers with success and message.
 
     Args:
+        kind: Its type.
+        request: What to ask.
         name: Relative name of the service.
         namespace: ROS namespace of the run.
-        patience: Longest wait for the service, and for its answer [s].
+        who: Who offers it, for people.
+        patience: Longest wait for the service [s].
+        answer: Longest wait for its answer [s]; None: as ``patience``.
 
     Returns:
         Its success and its message.
@@ -30,28 +52,28 @@ def call_trigger(name: str, namespace: str = "", patience: float = _PATIENCE) ->
     """
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
-    from std_srvs.srv import Trigger
 
+    answer = patience if answer is None else answer
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("hil_serl_cli", context=context, namespace=namespace, use_global_arguments=False)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        client = node.create_client(Trigger, name)
+        client = node.create_client(kind, name)
         if not client.wait_for_service(timeout_sec=patience):
             raise ConnectionError(
-                f"no actor offers '{client.srv_name}' in ROS_DOMAIN_ID={os.environ.get('ROS_DOMAIN_ID', '0')}: set "
+                f"no {who} offers '{client.srv_name}' in ROS_DOMAIN_ID={os.environ.get('ROS_DOMAIN_ID', '0')}: set "
                 "ROS_DOMAIN_ID as the run shows it (and --namespace, if the run has one); to stop the robot whatever "
                 "happens, use its emergency stop"
             )
-        future = client.call_async(Trigger.Request())
-        deadline = time.monotonic() + patience
+        future = client.call_async(request)
+        deadline = time.monotonic() + answer
         while not future.done() and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
         if not future.done():
             raise ConnectionError(
-                f"'{client.srv_name}' did not answer for {patience:.0f} s; is the actor busy or dead?"
+                f"'{client.srv_name}' did not answer for {answer:.0f} s; is the {who} busy or dead?"
             )
         reply = future.result()
         return bool(reply.success), str(reply.message)
@@ -90,3 +112,63 @@ class ClearStop:
 
     def run(self) -> int:
         return _report(call_trigger(names.CLEAR_STOP, self.namespace))
+
+
+def _pause(paused: bool, namespace: str) -> int:
+    from std_srvs.srv import SetBool
+
+    success, message = call_service(SetBool, SetBool.Request(data=paused), names.PAUSE, namespace)
+    return _report((success, f"the actor is {message}"))
+
+
+@dataclass
+class Pause:
+    """End the running episode without counting it, and hold the robot until 'hil-serl unpause'."""
+
+    namespace: str = ""
+    """ROS namespace of the run."""
+
+    def run(self) -> int:
+        return _pause(True, self.namespace)
+
+
+@dataclass
+class Unpause:
+    """Let a paused run go on: the robot moves to the start of the next episode. Make sure that nobody is in its reach."""
+
+    namespace: str = ""
+    """ROS namespace of the run."""
+
+    def run(self) -> int:
+        return _pause(False, self.namespace)
+
+
+@dataclass
+class Recover:
+    """Recover a robot after an error or a fault: its own error recovery, its controller, the latched fault.
+
+    Look what caused it and make the cell safe first. Nothing moves: a run is paused, go on with 'hil-serl unpause'.
+    """
+
+    namespace: str = ""
+    """ROS namespace of the cell."""
+
+    def run(self) -> int:
+        return _cell_trigger(names.RECOVER, self.namespace)
+
+
+@dataclass
+class JointReset:
+    """Take the arms to the joint pose of the robot file, before a long run. They move; pause a run first."""
+
+    namespace: str = ""
+    """ROS namespace of the cell."""
+
+    def run(self) -> int:
+        return _cell_trigger(names.JOINT_RESET, self.namespace)
+
+
+def _cell_trigger(name: str, namespace: str) -> int:
+    from std_srvs.srv import Trigger
+
+    return _report(call_service(Trigger, Trigger.Request(), name, namespace, who="cell_node", answer=_MOTION))
