@@ -17,6 +17,7 @@ setup(
             (f"share/{package_name}/config/{folder}", glob(f"config/{folder}/*.yaml"))
             for folder in ("tasks", "tasks/common", "tasks/sim")
         ],
+        (f"share/{package_name}/config", glob("config/*.yaml")),
         (f"share/{package_name}/config/robots", glob("config/robots/*.yaml")),
         (f"share/{package_name}/config/dds", glob("config/dds/*.xml")),
         (f"share/{package_name}/launch", glob("launch/*.launch.py")),

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RViz layout: markers, frames, robot model and camera pictures.
+
+Without a namespace its topics are relative, so that RViz itself can be started in one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from hil_serl_bringup.layouts.cell import Cell
+from hil_serl_ros import names
+
+ROBOT_DESCRIPTION = "robot_description"
+
+
+def layout(cell: Cell) -> str:
+    """Content of the .rviz file."""
+    displays = [
+        _display("Grid", "Grid", {"Cell Size": 0.1, "Plane Cell Count": 20, "Alpha": 0.3}),
+        _display(
+            "MarkerArray",
+            "Hand, path, target, reference, forces, workspace, advice",
+            {"Topic": _topic(_name(cell, names.MARKERS), reliable=True, depth=10)},
+        ),
+        _display(
+            "TF",
+            "Frames",
+            {"Marker Scale": 0.2, "Show Names": True, "Show Arrows": False, "Frame Timeout": 15},
+        ),
+        *(_model(cell, arm) for arm in cell.arms),
+        *(_image(cell, camera) for camera in cell.cameras),
+    ]
+    content = {
+        "Panels": [
+            {"Class": "rviz_common/Displays", "Name": "Displays"},
+            {"Class": "rviz_common/Views", "Name": "Views"},
+            {"Class": "rviz_common/Time", "Name": "Time"},
+        ],
+        "Visualization Manager": {
+            "Class": "",
+            "Global Options": {
+                "Background Color": "32; 32; 36",
+                "Fixed Frame": cell.frame,
+                "Frame Rate": 30,
+            },
+            "Displays": displays,
+            "Tools": [
+                {"Class": "rviz_default_plugins/MoveCamera"},
+                {"Class": "rviz_default_plugins/FocusCamera"},
+                {"Class": "rviz_default_plugins/Measure"},
+            ],
+            "Views": {"Current": _view(cell)},
+        },
+        "Window Geometry": {"Width": 1500, "Height": 950},
+    }
+    head = "# SPDX-License-Identifier: Apache-2.0\n# Made by: hil-serl layouts\n"
+    return head + yaml.safe_dump(content, sort_keys=False)
+
+
+def _name(cell: Cell, topic: str, arm: str = "") -> str:
+    return cell.topic(topic, arm) if cell.namespace else names.for_arm(topic, arm)
+
+
+def _display(kind: str, name: str, values: dict[str, Any], enabled: bool = True) -> dict[str, Any]:
+    return {
+        "Class": f"rviz_default_plugins/{kind}",
+        "Name": name,
+        "Enabled": enabled,
+        "Value": enabled,
+        **values,
+    }
+
+
+def _topic(name: str, *, reliable: bool, depth: int = 5, latched: bool = False) -> dict[str, Any]:
+    return {
+        "Value": name,
+        "Depth": depth,
+        "History Policy": "Keep Last",
+        "Reliability Policy": "Reliable" if reliable else "Best Effort",
+        "Durability Policy": "Transient Local" if latched else "Volatile",
+    }
+
+
+def _model(cell: Cell, arm: str) -> dict[str, Any]:
+    """Shown where a robot_state_publisher runs; without one it waits for a description."""
+    values = {
+        "Description Source": "Topic",
+        "Description Topic": _topic(_name(cell, ROBOT_DESCRIPTION, arm), reliable=True, latched=True),
+        "Visual Enabled": True,
+        "Collision Enabled": False,
+        "Alpha": 0.7,
+    }
+    return _display("RobotModel", f"Robot model {arm}".strip(), values)
+
+
+def _image(cell: Cell, camera: str) -> dict[str, Any]:
+    topic = _topic(_name(cell, names.camera_image(camera)), reliable=False)
+    return _display("Image", camera, {"Topic": topic, "Normalize Range": True})
+
+
+def _view(cell: Cell) -> dict[str, Any]:
+    x, y, z = cell.centre
+    return {
+        "Class": "rviz_default_plugins/Orbit",
+        "Name": "Current View",
+        "Distance": 0.9 if len(cell.arms) == 1 else 2.0,
+        "Focal Point": {"X": x, "Y": y, "Z": z},
+        "Near Clip Distance": 0.01,
+        "Pitch": 0.4,
+        "Yaw": 0.8,
+        "Target Frame": "<Fixed Frame>",
+        "Value": "Orbit (rviz)",
+    }

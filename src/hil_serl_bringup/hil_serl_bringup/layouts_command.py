@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `hil-serl layouts`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from hil_serl_bringup.resources import find_task
+
+
+@dataclass
+class Layouts:
+    """Make layouts of RViz, rqt, PlotJuggler and Foxglove for a task: its cameras, arms, frames and namespace."""
+
+    task: str = "ram_insertion"
+    """Name of a task, or path of a task file."""
+    output: Path = Path("layouts")
+    """Folder that gets them."""
+    namespace: str = ""
+    """ROS namespace of the run."""
+    twin: bool = False
+    """The task's twin instead of the real cell."""
+
+    def run(self) -> int:
+        """Write the files and say how to open each."""
+        from hil_serl_bringup.layouts import (
+            FOXGLOVE_LIVE,
+            FOXGLOVE_RUN,
+            PLOTJUGGLER,
+            RQT,
+            RVIZ,
+            Cell,
+            write_layouts,
+        )
+
+        cell = Cell.of(find_task(self.task, simulated=self.twin), self.namespace)
+        write_layouts(cell, self.output)
+        console = Console()
+        for line in (
+            f"rviz2 -d {self.output / RVIZ}",
+            f"rqt --perspective-file {self.output / RQT}",
+            f"ros2 run plotjuggler plotjuggler --layout {self.output / PLOTJUGGLER}",
+            f"Foxglove, Import from file: {self.output / FOXGLOVE_LIVE} (running cell), "
+            f"{self.output / FOXGLOVE_RUN} (bags of steps)",
+        ):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        return 0
