@@ -31,9 +31,9 @@ class Record(CellOptions):
     """
 
     positives: int = 200
-    """Examples of success to record (simulation)."""
+    """Examples of success wanted: the scripted operator goes on until they are there, a person sees the counts."""
     negatives: int = 1000
-    """Other examples to record (simulation)."""
+    """Other examples wanted."""
     episodes: int | None = None
     """Record exactly so many episodes instead; default with a person: 12."""
 
@@ -50,10 +50,12 @@ class Record(CellOptions):
         with session(folder, self.namespace, "hil-serl classifier record") as running:
             counts = classifier_record.record(running, setup, self.positives, self.negatives, episodes)
         summary = ", ".join(f"{count} of '{name}'" for name, count in sorted(counts.items()))
+        text = f"{counts.total()} labelled steps: {summary}."
+        if missing := classifier_record.shortage(counts, self.positives, self.negatives):
+            more = f"hil-serl classifier record --resume {folder.path}"
+            text += f" Still missing: {missing}; record more with: {more}."
         console.print(
-            f"{counts.total()} labelled steps: {summary}. Train with: hil-serl classifier train {folder.path}",
-            highlight=False,
-            soft_wrap=True,
+            f"{text} Train with: hil-serl classifier train {folder.path}", highlight=False, soft_wrap=True
         )
         return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from hil_serl_bringup.graph import GraphError, Operator
@@ -88,8 +89,24 @@ def record(
         scripted = setup.operator is Operator.SCRIPTED
         extra = {"operator": {"seed": folder.seed * 1000 + part}} if scripted else {}
         request = setup.request(folder, Mode.RECORD_CLASSIFIER, folder.seed, episodes=wanted, extra=extra)
-        session.run(request, Phase(_PHASE, "Recording classifier data", done + wanted))
+        tally = partial(_tally, folder, positives, negatives)
+        session.run(request, Phase(_PHASE, "Recording classifier data", done + wanted, tally=tally))
     return count_labels(folder)
+
+
+def _tally(folder: RunFolder, positives: int, negatives: int) -> list[tuple[str, int, int]]:
+    counts = count_labels(folder)
+    return [
+        ("success", counts["success"], positives),
+        ("other", counts.total() - counts["success"], negatives),
+    ]
+
+
+def shortage(counts: Counter[str], positives: int, negatives: int) -> str:
+    """What is missing of what was wanted, in words; empty for nothing."""
+    others = counts.total() - counts["success"]
+    missing = {"success": positives - counts["success"], "no success": negatives - others}
+    return " and ".join(f"{count} of {what}" for what, count in missing.items() if count > 0)
 
 
 def episodes_needed(counts: Counter[str], done: int, max_steps: int, positives: int, negatives: int) -> int:

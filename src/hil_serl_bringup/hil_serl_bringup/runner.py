@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Phase:
         stop: Rule that ends it.
         number: Which phase of how many.
         only_solved: Count successful episodes only, as for demonstrations.
+        tally: What the phase collects besides episodes, as the view shows it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Phase:
     stop: StopRule = field(default_factory=lambda: StopRule(window=10**9))
     number: tuple[int, int] = (1, 1)
     only_solved: bool = False
+    tally: Callable[[], Sequence[tuple[str, int, int]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ class _Watch:
         self._monitor, self._phase, self._title, self._has_learner = monitor, phase, title, has_learner
         self._progress = (-1, time.monotonic())
         self._lines: tuple[float, Sequence[tuple[str, str]]] = (-math.inf, ())
+        self._tally: Sequence[tuple[str, int, int]] = ()
         self._rolling: tuple[int, Sequence[float], Sequence[float]] = (-1, (), ())
 
     def state(self, logs: dict[str, Path], note: str = "") -> ViewState:
@@ -185,6 +188,7 @@ class _Watch:
                 now,
                 [(name, lines[-1]) for name, path in logs.items() if (lines := tail(path, 1))],
             )
+            self._tally = phase.tally() if phase.tally is not None else ()
         if self._rolling[0] != len(episodes):
             series = rolling(episodes)
             self._rolling = (len(episodes), [r.success for r in series], [r.intervention for r in series])
@@ -217,4 +221,5 @@ class _Watch:
             autonomous="nobody, the hand is off" if phase.only_solved else "policy",
             lines=self._lines[1],
             note=note,
+            tally=self._tally,
         )

@@ -49,6 +49,7 @@ class ViewState:
         lines: (process, newest log line) pairs.
         note: One line that matters now.
         advice: What the operator could do better.
+        tally: What is collected besides episodes: (what, so far, wanted).
     """
 
     title: str
@@ -70,6 +71,7 @@ class ViewState:
     lines: Sequence[tuple[str, str]] = ()
     note: str = ""
     advice: Sequence[Advice] = ()
+    tally: Sequence[tuple[str, int, int]] = ()
 
 
 def percent(value: float) -> str:
@@ -115,6 +117,7 @@ def _policy(state: ViewState) -> Table:
         driver = Text("nobody: STOPPED, the robot holds", style="bold red")
     return _pairs(
         [
+            *((f"labelled '{what}'", f"{have:>5} of {wanted}") for what, have, wanted in state.tally),
             ("driving now", driver),
             ("steps", f"{state.env_steps:,}"),
             (
@@ -236,6 +239,7 @@ def plain_line(state: ViewState) -> str:
         ]
         if not learner.updates or learner.phase == "loading":
             parts.append(f"learner: {learner.message or learner.phase or 'starting'}")
+    parts += [f"'{what}' {have}/{wanted}" for what, have, wanted in state.tally]
     parts += [f"advice: {one.kind}" for one in state.advice]
     return " | ".join([*parts, *([state.note] if state.note else [])])
 

@@ -17,6 +17,7 @@ from hil_serl_bringup.classifier_record import (
     episodes_needed,
     label_help,
     recording_task,
+    shortage,
 )
 from hil_serl_bringup.graph import GraphError, Operator
 from hil_serl_bringup.resources import find_task
@@ -86,6 +87,13 @@ def test_labels_of_all_actors_are_counted(tmp_path: Path) -> None:
             [Label(actor, 0, "failure"), Label(actor, 1, "success"), Label(actor, 2, "failure")],
         )
     assert count_labels(folder) == Counter(failure=4, success=2)
+
+
+def test_what_is_still_missing_is_said() -> None:
+    counts = Counter({"success": 150, "grasped": 300, "nothing": 700})
+    assert shortage(counts, 200, 1000) == "50 of success"
+    assert shortage(counts, 200, 1200) == "50 of success and 200 of no success"
+    assert shortage(counts, 150, 1000) == ""
 
 
 def test_missing_recording_and_missing_classifier_say_what_to_do(

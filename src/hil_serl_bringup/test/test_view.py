@@ -121,3 +121,12 @@ def test_a_stopped_robot_is_the_first_thing_one_sees():
     assert "nobody: STOPPED, the robot holds" in text
     assert "call clear_stop" in text
     assert "operator" not in text.split("STOPPED")[0].split("driving now")[1]
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_what_is_collected_is_counted_before_the_operators_eyes(width):
+    state = replace(STATE, tally=[("success", 37, 200), ("other", 640, 1000)])
+    lines = [" ".join(line.split()) for line in draw(state, width).splitlines()]
+    assert any("labelled 'success' 37 of 200" in line for line in lines)
+    assert any("labelled 'other' 640 of 1000" in line for line in lines)
+    assert "'success' 37/200 | 'other' 640/1000" in plain_line(state)
