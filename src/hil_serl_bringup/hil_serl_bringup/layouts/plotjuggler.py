@@ -51,7 +51,7 @@ def _tab(window: Xml.Element, name: str, plots: Sequence[Plot]) -> None:
 
 def _plot(area: Xml.Element, plot: Plot) -> None:
     element = Xml.SubElement(area, "plot", mode="TimeSeries", style="Lines", flip_x="false", flip_y="false")
-    Xml.SubElement(element, "range", left="0", right=str(BUFFER), bottom="0", top="1")
+    Xml.SubElement(element, "range", left="0", right=str(BUFFER), bottom="0", top=f"{plot.top:g}")
     Xml.SubElement(element, "limitY")
     for series, color in zip(plot.series, COLORS, strict=False):
         Xml.SubElement(element, "curve", name=series.slashed, color=color)

@@ -29,15 +29,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Plot:
-    """Numbers that share an axis."""
+    """Numbers that share an axis.
+
+    ``top``: where the axis ends at first. rqt_plot, which scales by itself, cannot while a number is still NaN.
+    """
 
     title: str
     series: tuple[Series, ...]
+    top: float = 1.0
 
 
-def plot(title: str, topic: str, *fields: str) -> Plot:
+def plot(title: str, topic: str, *fields: str, top: float = 1.0) -> Plot:
     """Several fields of one message."""
-    return Plot(title, tuple(Series(topic, field) for field in fields))
+    return Plot(title, tuple(Series(topic, field) for field in fields), top)
 
 
 def run_plots(cell: Cell) -> list[Plot]:
@@ -47,8 +51,8 @@ def run_plots(cell: Cell) -> list[Plot]:
     return [
         plot("Success and intervention rate", status, "success_rate", "intervention_rate"),
         plot("Critic: mean Q and loss", learner, "q_mean", "critic_loss"),
-        plot("Return and cycle time [s]", status, "mean_return", "episode_return", "cycle_time"),
-        Plot("Control ticks and updates per second", speeds),
+        plot("Return and cycle time [s]", status, "mean_return", "episode_return", "cycle_time", top=6.0),
+        Plot("Control ticks and updates per second", speeds, top=50.0),
     ]
 
 

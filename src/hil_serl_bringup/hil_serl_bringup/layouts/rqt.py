@@ -51,7 +51,7 @@ def layout(cell: Cell) -> str:
                 plot_type=_value(_MATPLOTLIB),
                 topics=_value([series.slashed for series in plot.series]),
                 x_limits=_value([0.0, WINDOW]),
-                y_limits=_value([0.0, 1.0]),
+                y_limits=_value([0.0, plot.top]),
             ),
         )
         for number, plot in plots.items()
