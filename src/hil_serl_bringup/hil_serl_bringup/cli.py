@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record-demos": ("commands", "RecordDemos"),
     "classifier": ("classifier_commands", "Classifier"),
     "teleop-check": ("teleop_command", "TeleopCheck"),
+    "camera-check": ("camera_command", "CameraCheck"),
     "crop": ("crop_command", "Crop"),
     "stop": ("stop_commands", "Stop"),
     "clear-stop": ("stop_commands", "ClearStop"),
