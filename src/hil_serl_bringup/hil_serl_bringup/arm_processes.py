@@ -71,7 +71,10 @@ def arm_processes(arm: Arm, name: str, task: TaskSpec, namespace: str, folder: P
             remappings=remappings,
         ),
     ]
-    for chosen, flags in ((arm.active, ()), (arm.inactive, ("--inactive",))):
+    active = arm.active
+    if arm.gripper is not None and task.grippers:
+        active = (*active, *arm.gripper.controllers)
+    for chosen, flags in ((active, ()), (arm.inactive, ("--inactive",))):
         if chosen:
             processes.append(
                 _process(
@@ -247,11 +250,23 @@ def _controller_file(arm: Arm, name: str, task: TaskSpec, namespace: str) -> dic
         raise RobotFileError(
             f"{path} is no ROS parameter file (node name, ros__parameters, values): {error}"
         ) from error
-    for parameters in nodes.values():
-        if isinstance(parameters.get("joints"), list):
-            parameters["joints"] = [f"{arm.joint_prefix}{joint}" for joint in parameters["joints"]]
+    joints = {
+        joint
+        for parameters in nodes.values()
+        for joint in [*parameters.get("joints", ()), parameters.get("joint", "")]
+    }
+    nodes = _renamed(nodes, {joint: f"{arm.joint_prefix}{joint}" for joint in joints})
     nodes[CONTROLLER] = controller_parameters(task, name, nodes.get(CONTROLLER, {}))
     return {f"/{join(namespace, node)}": parameters for node, parameters in nodes.items()}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Nested parameters with other names of joints, as keys and as values."""
+    if isinstance(value, dict):
+        return {names.get(key, key): _renamed(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _write(path: Path, nodes: Mapping[str, Mapping[str, Any]]) -> str:

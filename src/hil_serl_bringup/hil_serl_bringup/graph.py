@@ -76,7 +76,7 @@ def _observers(request: GraphRequest) -> list[ProcessSpec]:
     clock = {"use_sim_time": True} if request.simulated else {}
     processes = []
     if request.monitor:
-        parameters = {
+        parameters: dict[str, Scalar] = {
             "task": request.task,
             "mode": str(request.mode),
             "algorithm": request.algorithm,

@@ -78,7 +78,8 @@ class GraphRequest:
         arms: The task's names of its arms.
         cameras: The task's names of its cameras.
         switch_button: The task has a button that moves one device to the other arm.
-        rviz: Open RViz.
+        monitor: Start a monitor beside the actor (the command-line tool has one inside).
+        rviz: Open RViz, with the layout of the run folder.
         record: Record the topics of the run with rosbag2, besides the steps.
         record_images: Which camera topics to record: none, compressed or raw.
         actors: Namespaces under `namespace` of the actors that a learner on another machine serves, separated by commas;
@@ -118,6 +119,7 @@ class GraphRequest:
     arms: Sequence[str] = ("",)
     cameras: Sequence[str] = ()
     switch_button: bool = False
+    monitor: bool = False
     rviz: bool = False
     record: bool = False
     record_images: str = "none"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from hil_serl_bringup import observers
 from hil_serl_bringup.classifier_record import LEAST_EPISODES, recording_task
 from hil_serl_bringup.dds import profile_file
 from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, Part, build_graph
+from hil_serl_bringup.layouts import Cell as LayoutCell
+from hil_serl_bringup.layouts import write_layouts
 from hil_serl_bringup.options import MethodOptions, demonstrations_of, open_folder
 from hil_serl_bringup.phases import latest_checkpoints, link_agents
 from hil_serl_bringup.process_spec import ProcessSpec
@@ -151,6 +154,8 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
     if mode is Mode.EVAL and not text["checkpoint"]:
         checkpoints = [str(path) for path in latest_checkpoints(folder)] + [""]
     here = text["learner_only"] != "true"
+    if text["rviz"] == "true":
+        write_layouts(LayoutCell.of(folder.task(), text["namespace"]), folder.path / observers.LAYOUTS)
     return GraphRequest(
         task=str(folder.task_file),
         mode=mode,
@@ -172,6 +177,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         device=text["device"],
         learner_threads=int(text["learner_threads"]),
         namespace=text["namespace"],
+        monitor=True,
         rviz=text["rviz"] == "true",
         actors=text["actors"],
         dds_profile=str(
@@ -275,6 +281,30 @@ def cell_processes(values: Mapping[str, str], part: Part) -> tuple[list[ProcessS
         )
         raise GraphError(f"robot '{robot.name}' has nothing to start as '{part}'; {other}")
     return processes, ""
+
+
+WINDOWS: Mapping[str, Argument] = {
+    "rviz": Argument("true", "open RViz: arm, trail, target, workspace, cameras", YES_NO),
+    "rqt": Argument("false", "open rqt: rates, rewards, learner, diagnostics", YES_NO),
+    "plotjuggler": Argument("false", "open PlotJuggler", YES_NO),
+}
+"""Arguments of monitor.launch.py, besides those of a cell."""
+
+
+def viewer_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]:
+    """Viewers of a run that goes on elsewhere.
+
+    Raises:
+        TaskFileError, RobotFileError: What was asked for does not exist.
+    """
+    text = {**texts(values), **values}
+    robot = find_robot(text["robot"])
+    file = find_task_file(text["task"], robot.has_twin).absolute()
+    layouts = Path(tempfile.mkdtemp(prefix="hil-serl-"))
+    write_layouts(LayoutCell.of(find_task(str(file), robot.has_twin), text["namespace"]), layouts)
+    clock = {"use_sim_time": True} if robot.simulated else {}
+    windows = [name for name in WINDOWS if text[name] == "true"]
+    return observers.viewers(layouts, str(file), text["namespace"], windows, clock), ""
 
 
 def _path(text: str) -> Path | None:

@@ -10,11 +10,15 @@ from pathlib import Path
 import yaml
 
 from hil_serl_bringup.executables import is_installed
-from hil_serl_bringup.process_spec import ProcessSpec, Value
+from hil_serl_bringup.layouts import PLOTJUGGLER, RQT, RVIZ, Cell, write_layouts
+from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec, Value
 from hil_serl_bringup.resources import share
+from hil_serl_core.spec import load_task
 
 RECORDINGS = "record"
 """Folder of a run with the recordings of its topics."""
+LAYOUTS = "layouts"
+"""Folder of a run with the layouts of its viewers."""
 REPLAY = "replay"
 """Namespace in which recorded topics are played, so that nobody takes them for a running cell's."""
 
@@ -28,27 +32,98 @@ _OF_ARM = (
     "joy",
     "joint_states",
 )
-_OF_RUN = ("intervention", "episode", "stopped", "learner_status", "markers")
+_OF_RUN = ("intervention", "episode", "stopped", "learner_status", "run_status", "markers")
 _GLOBAL = ("/diagnostics", "/tf", "/tf_static", "/rosout")
 
 
 def rviz(
+    layouts: Path,
     namespace: str = "",
     parameters: Mapping[str, Value] | None = None,
     remappings: Mapping[str, str] | None = None,
 ) -> ProcessSpec:
-    """RViz with the suite's layout."""
-    layout = share() / "rviz" / "hil_serl.rviz"
+    """RViz with the layout of a folder that `write_layouts` made."""
+    arguments = ("-d", str(layouts / RVIZ))
     return ProcessSpec(
         "rviz",
         "rviz2",
         "rviz2",
         parameters or {},
         remappings or {},
-        namespace=namespace,
-        arguments=("-d", str(layout)),
+        namespace,
+        arguments=arguments,
         optional=True,
     )
+
+
+def markers(
+    task_file: str, namespace: str = "", parameters: Mapping[str, Value] | None = None
+) -> ProcessSpec:
+    """What draws the cell's markers and frames for viewers."""
+    return ProcessSpec(
+        "markers",
+        "hil_serl_actor",
+        "markers_node",
+        {**(parameters or {}), "task": task_file},
+        namespace=namespace,
+        environment=dict(THREAD_ENVIRONMENT),
+        max_restarts=3,
+    )
+
+
+def run_monitor(parameters: Mapping[str, Value], namespace: str = "") -> ProcessSpec:
+    """Rates, advice and episodes.csv of a run that is not started by ``hil-serl``; always in real time."""
+    return ProcessSpec(
+        "monitor",
+        "hil_serl_bringup",
+        "run_monitor_node",
+        parameters,
+        namespace=namespace,
+        environment=dict(THREAD_ENVIRONMENT),
+        max_restarts=3,
+    )
+
+
+def viewers(
+    layouts: Path, task_file: str, namespace: str, windows: Sequence[str], parameters: Mapping[str, Value]
+) -> list[ProcessSpec]:
+    """Markers, diagnostics sorted for rqt_robot_monitor, and windows.
+
+    Args:
+        layouts: Folder that `write_layouts` made.
+        task_file: Path of the task file.
+        namespace: ROS namespace of the run.
+        windows: Of rviz, rqt, plotjuggler.
+        parameters: Of nodes that follow the cell's clock.
+    """
+    analyzers = ProcessSpec(
+        "diagnostics",
+        "diagnostic_aggregator",
+        "aggregator_node",
+        node="analyzers",
+        parameter_files=(str(share() / "config" / "diagnostics.yaml"),),
+    )
+    made = {
+        "rviz": rviz(layouts, namespace, parameters),
+        "rqt": ProcessSpec(
+            "rqt",
+            "rqt_gui",
+            "rqt_gui",
+            arguments=("--perspective-file", str(layouts / RQT)),
+            ros=False,
+            optional=True,
+        ),
+        "plotjuggler": ProcessSpec(
+            "plotjuggler",
+            "plotjuggler",
+            "plotjuggler",
+            arguments=("--layout", str(layouts / PLOTJUGGLER)),
+            ros=False,
+            optional=True,
+        ),
+    }
+    sorted_diagnostics = [analyzers] if "rqt" in windows else []
+    return [markers(task_file, namespace, parameters), *sorted_diagnostics, *(made[name] for name in windows)]
 
 
 def topics_of_run(
@@ -99,8 +174,12 @@ def replay(run_dir: Path, with_rviz: bool) -> list[ProcessSpec]:
         raise FileNotFoundError(
             f"{run_dir} holds no recorded steps and no recording; give run_dir:= the folder of a run"
         )
+    if not with_rviz:
+        return processes
+    layouts = run_dir / REPLAY / LAYOUTS
+    write_layouts(Cell.of(load_task(run_dir / "task.yaml"), REPLAY), layouts)
     moved = {topic: f"/{REPLAY}{topic}" for topic in ("/tf", "/tf_static", "/clock")}
-    return [*([rviz(REPLAY, remappings=moved)] if with_rviz else []), *processes]
+    return [rviz(layouts, REPLAY, remappings=moved), *processes]
 
 
 def _bag_player(metadata: Path) -> ProcessSpec:
@@ -118,9 +197,12 @@ def _bag_player(metadata: Path) -> ProcessSpec:
     )
 
 
-def recorder(run_dir: Path, topics: Sequence[str], simulated: bool = False) -> ProcessSpec:
-    """``ros2 bag record`` into a new folder of the run, as compressed MCAP."""
+def recorder(run_dir: Path, topics: Sequence[str]) -> ProcessSpec:
+    """``ros2 bag record`` into a new folder of the run, as compressed MCAP; without it the suite's own recorder."""
     output = run_dir / RECORDINGS / time.strftime("%Y%m%d-%H%M%S")
+    if not (is_installed("ros2bag") and is_installed("rosbag2_storage_mcap")):
+        parameters: dict[str, Value] = {"output": str(output), "topics": list(topics)}
+        return ProcessSpec("record", "hil_serl_actor", "topic_recorder", parameters)
     # It waits for topics that do not exist yet. Every topic is written with its time of arrival.
     arguments = ["bag", "record", "--storage", "mcap", "--storage-preset-profile", "zstd_fast"]
     arguments += ["--output", str(output)]
