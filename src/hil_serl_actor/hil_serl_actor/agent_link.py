@@ -26,6 +26,7 @@ from hil_serl_ros.conversions import step_to_message
 from hil_serl_ros.node_main import ERROR_PREFIX, EXIT_USER_ERROR
 
 _POLICY_MODES = (Mode.TRAIN, Mode.EVAL)
+_SEND_TIME = 0.015  # s; longest that one call publishes, or one step
 
 
 class AgentLink:
@@ -136,12 +137,18 @@ class AgentLink:
             self._warn(f"the label of record {step.sequence} was not written: {error.strerror}")
 
     def send_due(self) -> None:
-        """Publishes what the learner lacks; only training experience goes there."""
+        """Publishes what the learner lacks; only training experience goes there.
+
+        What is left when the time is up goes with the next call: the thread that controls the robot does this.
+        """
         if self._options.mode is not Mode.TRAIN:
             return
-        for step in self.sender.due(time.monotonic()):
-            frame = self.spec.arm(self.spec.arm_names[0]).base_frame
-            self._step_pub.publish(step_to_message(step, frame))
+        frame = self.spec.arm(self.spec.arm_names[0]).base_frame
+        now = time.monotonic()
+        end = now + _SEND_TIME
+        while now < end and (steps := self.sender.due(now, most=1)):
+            self._step_pub.publish(step_to_message(steps[0], frame))
+            now = time.monotonic()
 
     @property
     def undelivered(self) -> bool:

@@ -135,11 +135,12 @@ class StepSender:
             self._timeout = min(2 * self._timeout, self._max_timeout)
             self._rewind(now)
 
-    def due(self, now: float) -> list[Step]:
+    def due(self, now: float, most: int | None = None) -> list[Step]:
         """Steps to publish now, in order: new ones, and again what the learner lacks.
 
         Args:
             now: Time [s], monotonic.
+            most: Most steps to return, if fewer than ``burst``.
 
         Raises:
             BagDamagedError: A step that is no longer in memory cannot be read back.
@@ -147,7 +148,7 @@ class StepSender:
         last = self._log.next_sequence - 1
         if now - self._reported <= self._silence:
             last = min(last, self._acknowledged + self._window)
-        count = min(last - self._sent, self._burst)
+        count = min(last - self._sent, self._burst if most is None else min(most, self._burst))
         if count <= 0:
             return []
         if self._sent <= self._acknowledged:

@@ -271,3 +271,13 @@ def test_every_step_arrives_exactly_once_whatever_happens(
             break
     assert learner.stored == list(range(log.next_sequence))
     assert sender.unacknowledged == 0
+
+
+def test_a_backlog_goes_out_in_portions_of_any_size() -> None:
+    log, _ = filled(7)
+    sender = StepSender(log)  # a new process: nothing of it is in memory
+    sender.on_ack("run", 1, 0.0)
+    assert sequences(sender.due(0.0, most=1)) == [2]
+    assert sequences(sender.due(0.0, most=3)) == [3, 4, 5]
+    assert sequences(sender.due(0.0)) == [6]
+    assert sender.due(0.0, most=1) == []

@@ -87,12 +87,13 @@ def site(tmp_path):
 
 
 def test_one_learner_takes_the_steps_of_two_actors_and_gives_both_its_weights(site):
-    site.start(actors="cell_1, cell_2")
+    # Without a /clock its time stands at 1970: what is compared across the machines is never a stamp.
+    site.start(actors="cell_1, cell_2", use_sim_time="true")
     first, second = site.robot("cell_1", "left_robot", 60), site.robot("cell_2", "right_robot", 30)
     site.until(lambda: first.done and second.done)
     for robot, made in ((first, 60), (second, 30)):
-        assert robot.result()["lost"] == 0
-        assert robot.measured.records == made
+        assert (robot.result()["lost"], robot.measured.records) == (0, made)
+        assert robot.result()["clock_difference_s"] > 1e9
     # Every 30th record of each ends an episode and carries no action.
     both = 60 - 2 + 30 - 1
     site.until(lambda: site.statuses["cell_1"][-1].environment_steps == both)
