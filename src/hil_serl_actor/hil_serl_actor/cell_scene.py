@@ -60,9 +60,11 @@ class CellScene:
         """An episode began or ended; ``mode`` as in EpisodeSummary."""
         self._policy_drives = mode in _AUTONOMOUS
         self._ticked = -np.inf
-        if started:
-            for scene in self.arms.values():
+        for scene in self.arms.values():
+            if started:
                 scene.start_episode()
+            else:
+                scene.end_episode()
 
     @property
     def _autonomous_or_operator(self) -> Driver:

@@ -92,7 +92,12 @@ class MarkerScene:
     def start_episode(self) -> None:
         """Forget the last episode's path; the next tick is the first."""
         self._trail.clear()
-        self.start = self._target = self._wrench = None
+        self.start = None
+        self.end_episode()
+
+    def end_episode(self) -> None:
+        """Its last command is no target any more; the path stays to be looked at."""
+        self._target = self._wrench = None
 
     def tick(self, driver: Driver) -> None:
         """A control tick of the actor: the path goes on in the driver's colour."""

@@ -174,6 +174,20 @@ def test_who_drives(spec):
     assert "clear-stop" in scene.text("", 1.3)
 
 
+def test_the_last_command_of_an_episode_is_no_target_of_the_reset_but_its_path_stays(spec):
+    scene = cell(spec)
+    scene.on_episode(True, "train")
+    for step in range(3):
+        scene.on_tick(False, 0, step, 0.1)
+    scene.arms[""].set_target(pose())
+    assert "target" in shown(scene.arms[""])
+    scene.on_episode(False, "train")
+    assert "target" not in shown(scene.arms[""])
+    assert {"tcp_trail", "start"} <= shown(scene.arms[""])
+    scene.on_episode(True, "train")
+    assert not {"tcp_trail", "start"} & shown(scene.arms[""])
+
+
 def test_a_lost_arm_is_grey_and_says_so_while_the_other_goes_on(handover):
     scene = cell(handover)
     scene.on_episode(True, "train")
