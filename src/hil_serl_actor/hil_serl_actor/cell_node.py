@@ -25,6 +25,7 @@ Parameters:
     gripper_wait: for tasks with a gripper, from its command to the motion (1 s).
     controller: node name of each arm's controller (cartesian_controller).
     reset_profile, episode_profile: its profile during the reset and afterwards; empty: not switched.
+    switch_mode: wrench tasks: the controller's mode is impedance during the reset and wrench afterwards (true).
     controller_manager: node name (controller_manager), for joint_reset and recover.
     recovery: none or franka (none): what ``recover`` does besides ``reset_fault``.
     recovery_action: of the Franka driver (action_server/error_recovery).
@@ -179,7 +180,8 @@ class CellNode(Node):
 
     async def _reset(self, goals: Mapping[str, np.ndarray]) -> Ended:
         self._check_movable()
-        await self._set_profile(self._options.reset_profile)
+        options = self._options
+        await self._set_up(options.reset_profile, "impedance")
         try:
             if self._mover.opening is not None:
                 self._mover.hold_here(self._now)
@@ -190,12 +192,18 @@ class CellNode(Node):
             result: Ended = await ended
             return result
         finally:
-            await self._set_profile(self._options.episode_profile)
+            await self._set_up(options.episode_profile, "wrench")
+            if options.switch_mode:
+                self._mover.let_go()  # in this mode the controller holds by itself until the first wrench
 
-    async def _set_profile(self, profile: str) -> None:
-        if profile:
+    async def _set_up(self, profile: str, mode: str) -> None:
+        """Controllers' profile and, in wrench tasks, mode; for the reset or for the episode."""
+        values = {"profile": profile} if profile else {}
+        if self._options.switch_mode:
+            values["mode"] = mode
+        if values:
             for controllers in self._controllers.values():
-                await controllers.set_profile(profile)
+                await controllers.set_parameters(values)
 
     # ---------------------------------------------- joint reset and recovery
 

@@ -8,6 +8,8 @@ import pytest
 import rclpy
 from cell_world import World, displaced
 from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
@@ -175,9 +177,18 @@ def test_a_second_commander_ends_the_motion(make_world, ram_file):
 
 def test_wrench_task_is_reset_by_pose(make_world, flip_file):
     world = make_world(flip_file, {"": (0.05, 0.0, 0.0)})
+    modes = []
+
+    def on_set(request, reply):
+        modes.append({p.name: p.value.string_value for p in request.parameters})
+        reply.results = [SetParametersResult(successful=True)]
+        return reply
+
+    world.node.create_service(SetParameters, "cartesian_controller/set_parameters", on_set)
     assert world.call(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=3)).success
     assert_nothing_jumps(world.arms[""], world.starts[""], world.born)
     assert not world.arms[""].wrenches
+    assert modes == [{"mode": "impedance"}, {"mode": "wrench"}]
 
 
 def test_actor_and_cell_start_without_a_jump_and_a_fault_waits_for_people(make_world, ram_file):

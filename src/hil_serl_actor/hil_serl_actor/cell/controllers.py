@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -54,23 +55,25 @@ class Controllers:
             self._clients[name] = self._node.create_client(kind, name, callback_group=self._waiting.group)
         return self._clients[name]
 
-    async def set_profile(self, profile: str) -> None:
-        """Make ``profile`` the active one of the controller's profiles.
+    async def set_parameters(self, values: Mapping[str, str]) -> None:
+        """Set parameters of the controller, such as its profile or its mode.
 
         Raises:
             CellError: The controller does not run, or refuses.
         """
         client = self._client(SetParameters, f"{self._controller}/set_parameters")
-        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=profile)
-        request = SetParameters.Request(parameters=[Parameter(name="profile", value=value)])
+        request = SetParameters.Request()
+        for name, value in values.items():
+            text = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+            request.parameters.append(Parameter(name=name, value=text))
         remedy = (
-            f"does the controller '{self._controller}' run? Without profiles leave reset_profile and episode_profile "
-            "of cell_node empty"
+            f"does the controller '{self._controller}' run? For a controller without profiles and modes leave "
+            "reset_profile and episode_profile of cell_node empty and set switch_mode to false"
         )
         reply = await self._waiting.call(client, request, _PATIENCE, remedy)
         if not all(result.successful for result in reply.results):
-            reasons = "; ".join(result.reason for result in reply.results)
-            raise CellError(f"'{self._controller}' refuses the profile '{profile}': {reasons}")
+            reasons = "; ".join(result.reason for result in reply.results if not result.successful)
+            raise CellError(f"'{self._controller}' refuses {dict(values)}: {reasons}")
 
     async def reset_fault(self) -> str:
         """End a latched fault of the controller; returns its words.

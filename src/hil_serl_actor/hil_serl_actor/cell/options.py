@@ -40,6 +40,7 @@ class CellOptions:
     controller_manager: str
     reset_profile: str
     episode_profile: str
+    switch_mode: bool
     recovery: str
     recovery_action: str
     hardware_component: str
@@ -63,6 +64,7 @@ def read_options(node: Node) -> CellOptions:
         controller_manager=read.string("controller_manager", "controller_manager"),
         reset_profile=read.string("reset_profile", ""),
         episode_profile=read.string("episode_profile", ""),
+        switch_mode=read.boolean("switch_mode", True) and spec.action.kind == "wrench",
         recovery=read.string("recovery", "none", choices=("none", "franka")),
         recovery_action=read.string("recovery_action", "action_server/error_recovery"),
         hardware_component=read.string("hardware_component", ""),
