@@ -98,11 +98,13 @@ class ControlLoop:
             self._press(Outcome(success=True, final=True))
         elif buttons.failure_button in edges:
             self._press(Outcome(failure=True, final=True))
+        elif buttons.reset_button in edges:
+            self._press(None)
 
-    def _press(self, outcome: Outcome) -> None:
+    def _press(self, outcome: Outcome | None) -> None:
         if self._phase is Phase.AWAITING_PERSON:
             self.confirm_reset()
-        elif self._config.mode is not Mode.RECORD_CLASSIFIER:
+        elif outcome is None or self._config.mode is not Mode.RECORD_CLASSIFIER:
             self.label(outcome)
 
     def label(self, outcome: Outcome | None) -> bool:

@@ -22,6 +22,7 @@ _BUTTONS = {
     "open_button": "open the gripper",
     "success_button": "label success, confirm the reset",
     "failure_button": "label failure",
+    "reset_button": "discard the episode and reset, confirm the reset",
     "switch_button": "move the device to the other arm",
     "stop_button": "STOP the robot until clear_stop",
     "deadman_button": "deadman: hold it to drive",

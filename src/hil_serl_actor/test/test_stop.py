@@ -320,3 +320,19 @@ def test_a_silent_arm_is_named_with_the_way_out(spec, played):
     cell.loop.tick(1.0)
     assert "arm_state (nothing received)" in cell.world.warnings[-1]
     assert "hil-serl recover" in cell.world.warnings[-1]
+
+
+def test_the_reset_button_discards_the_episode_and_confirms_a_reset(spec, played):
+    human = spec.reset.model_copy(update={"method": "human"})
+    cell = played(with_buttons(spec, reset_button=2).model_copy(update={"reset": human}))
+    cell.reset(1.0)
+    assert cell.loop.phase is Phase.AWAITING_PERSON
+    cell.feed(1.0, buttons=(0, 0, 1))
+    assert cell.loop.phase is Phase.RUNNING
+    cell.feed(1.1)
+    cell.play(1.1, 2)
+    cell.feed(1.4, buttons=(0, 0, 1))
+    assert cell.loop.phase is Phase.IDLE
+    (result,) = cell.world.results
+    assert result.aborted
+    assert result.reason == "discarded by the operator"

@@ -45,7 +45,7 @@ def recording_task(task: TaskSpec, simulated: bool) -> TaskSpec:
     buttons = content["intervention"]
     if buttons["success_button"] is None:
         taken = {buttons["close_button"], buttons["open_button"]} if task.grippers else set()
-        other = ("failure_button", "switch_button", "stop_button", "deadman_button")
+        other = ("failure_button", "reset_button", "switch_button", "stop_button", "deadman_button")
         taken |= {buttons[name] for name in other}
         buttons["success_button"] = next(k for k in range(8) if k not in taken)
     return task_from_dict(content, f"task '{task.name}' for recording")

@@ -68,6 +68,7 @@ class InterventionArbiter:
         axis_map = device_axes(spec)
         self._index = np.array([abs(axis) - 1 for axis in axis_map])
         self._sign = np.sign(np.array(axis_map)).astype(np.float64)
+        self._scale = component_scales(spec)
         self._active = False
         self._quiet = 0
 
@@ -121,7 +122,7 @@ class InterventionArbiter:
         dead_band = self._spec.dead_band
         if deflection <= dead_band:
             return self._zero()
-        return mapped * ((deflection - dead_band) / (1.0 - dead_band) / deflection)
+        return self._scale * mapped * ((deflection - dead_band) / (1.0 - dead_band) / deflection)
 
 
 def device_axes(spec: TaskSpec) -> tuple[int, ...]:
@@ -131,3 +132,13 @@ def device_axes(spec: TaskSpec) -> tuple[int, ...]:
     if spec.intervention.wrench_axis_map is not None:
         return spec.intervention.wrench_axis_map
     return tuple(WRENCH_AXES.index(axis) + 1 for axis in spec.action.wrench_axes)
+
+
+def component_scales(spec: TaskSpec) -> np.ndarray:
+    """(k,) share of the full action that a full deflection asks for, of each continuous component of one arm."""
+    own = spec.intervention
+    if spec.action.kind == "twist":
+        linear = np.arange(6) < 3
+    else:
+        linear = np.array([axis.startswith("force") for axis in spec.action.wrench_axes])
+    return np.where(linear, own.translation_scale, own.rotation_scale)

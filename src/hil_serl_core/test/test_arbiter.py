@@ -39,6 +39,12 @@ def test_deflection_is_continuous_at_the_dead_band_and_full_at_the_stop(spec):
     assert actions == pytest.approx([0.0, 0.5, 1.0, -1.0], abs=1e-5)
 
 
+def test_a_task_can_make_the_device_slower_each_kind_of_motion_by_itself(spec):
+    slow = SETTINGS.model_copy(update={"translation_scale": 0.5, "rotation_scale": 0.2})
+    action = arbiter_of(spec, slow).update(0.0, {"": OperatorInput(0.0, np.ones(6))}).action
+    assert action[:6] == pytest.approx([0.5] * 3 + [0.2] * 3)
+
+
 def test_a_silent_device_gives_control_back(spec):
     arbiter = arbiter_of(spec)
     assert arbiter.update(0.0, {"": push(0.0, 1.0)}).active

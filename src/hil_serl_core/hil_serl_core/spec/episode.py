@@ -63,6 +63,15 @@ class InterventionSpec(SpecModel):
         default=(1, 2, 3, 4, 5, 6),
         description="device axis (1-6, negative: reversed) for x, y, z, roll, pitch, yaw of the tcp frame",
     )
+    translation_scale: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="share of the largest translation (wrench tasks: force) that a full deflection asks for",
+    )
+    rotation_scale: float = Field(
+        default=1.0, gt=0.0, le=1.0, description="the same for rotation (wrench tasks: torque)"
+    )
     close_button: int | None = Field(default=0, ge=0, description="button that closes the gripper")
     open_button: int | None = Field(default=1, ge=0, description="button that opens the gripper")
     success_button: int | None = Field(
@@ -70,6 +79,12 @@ class InterventionSpec(SpecModel):
     )
     failure_button: int | None = Field(
         default=None, ge=0, description="button that ends the episode as a failure"
+    )
+    reset_button: int | None = Field(
+        default=None,
+        ge=0,
+        description="button that ends the episode without counting it, so that the cell is reset; confirms a reset by a "
+        "person",
     )
     switch_button: int | None = Field(
         default=None, ge=0, description="two arms, one device: button that moves it to the other arm"
