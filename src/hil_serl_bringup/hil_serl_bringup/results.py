@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from hil_serl_bringup.run_folder import RunFolder, write_json
 from hil_serl_bringup.runner import Outcome, Session
 from hil_serl_bringup.statistics import WINDOW, Episode, StopRule, counted, rates, rolling
 from hil_serl_core.methods import method_named
-from hil_serl_core.spec import TaskSpec
+from hil_serl_core.spec import TaskFileError, TaskSpec, task_from_dict
 
 _POINTS = 200  # of a stored learning curve
 
@@ -98,18 +97,24 @@ class Store:
 
 
 def finished(stored: dict[str, Any] | None, task: TaskSpec, budget: Budget) -> bool:
-    """Whether a stored result still stands: same task file, at least as many trials."""
-    return (
-        stored is not None and stored["settings"] == fingerprint(task) and stored["trials"] >= budget.episodes
-    )
+    """Whether a stored result still stands: same settings of the task, at least as many trials."""
+    return stored is not None and same_settings(stored, task) and stored["trials"] >= budget.episodes
 
 
-def fingerprint(task: TaskSpec) -> str:
-    """16 hex digits over all settings of a task, hyperparameters included.
+def settings(task: TaskSpec) -> dict[str, Any]:
+    """All settings of a task, hyperparameters included, as a result keeps them."""
+    return task.model_dump(mode="json")
 
-    Without those that are null: a feature that comes later and is not used does not make a result stale.
+
+def same_settings(stored: Mapping[str, Any], task: TaskSpec) -> bool:
+    """Whether a stored result was measured with these settings.
+
+    What came into the task file later counts as its default, so that a feature that is not used makes no result stale.
     """
-    return hashlib.sha256(task.model_dump_json(exclude_none=True).encode()).hexdigest()[:16]
+    try:
+        return task_from_dict(stored["settings"]) == task
+    except TaskFileError:
+        return False
 
 
 def run_cell(cell: Cell, setup: Setup, budget: Budget, root: Path, store: Store) -> dict[str, Any]:
@@ -142,7 +147,7 @@ def run_cell(cell: Cell, setup: Setup, budget: Budget, root: Path, store: Store)
             demos = [e for e in running.log.of("record_demos") if e.success]
         phases.share_demonstrations(source, folder)
     reference = store.read(replace(cell, method="hil_serl"))
-    if reference is not None and reference["settings"] != fingerprint(task):
+    if reference is not None and not same_settings(reference, task):
         reference = None  # of other settings
     with session(folder) as running:
         if not folder.is_done("train"):
@@ -182,7 +187,7 @@ def _result(
     train = folder.state()["done"]["train"]
     return {
         **asdict(cell),
-        "settings": fingerprint(folder.task()),
+        "settings": settings(folder.task()),
         "budget": {"minutes": budget.minutes, "steps": budget.steps},
         "trials": budget.episodes,
         "agents": [asdict(e) for e in evaluation.of_agents(folder, episodes, training)],

@@ -14,7 +14,7 @@ from rich.console import Console
 from hil_serl_bringup import results_page
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.results import Budget, Cell, Store, fingerprint, finished, run_cell
+from hil_serl_bringup.results import Budget, Cell, Store, finished, run_cell
 from hil_serl_bringup.run_folder import RunFolderError
 from hil_serl_bringup.supervisor import ProcessFailure
 from hil_serl_core.methods import MethodError, method_named
@@ -98,8 +98,8 @@ class Results:
             if own:
                 results_page.draw_task(task, own, self.methods, self.output / "curves" / f"{task}.png")
         self.output.mkdir(parents=True, exist_ok=True)
-        settings = {task: fingerprint(find_task(task)) for task in self.tasks}
-        text = results_page.page(cells, self.tasks, self.methods, command_line(sys.argv[1:]), settings)
+        present = {task: find_task(task) for task in self.tasks}
+        text = results_page.page(cells, self.tasks, self.methods, command_line(sys.argv[1:]), present)
         (self.output / "index.md").write_text(text, encoding="utf-8")
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from hil_serl_bringup.paper import HOURS, REPORTED, Reported
 from hil_serl_bringup.report import BLUE, GREEN, GREY, ORANGE, wilson
-from hil_serl_bringup.results import Budget
+from hil_serl_bringup.results import Budget, same_settings
 from hil_serl_bringup.view import NOTHING
+from hil_serl_core.spec import TaskSpec
 
 _COLOURS = (GREEN, ORANGE, BLUE, GREY, "#CC79A7", "#D55E00")
 _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
@@ -42,7 +43,7 @@ def page(
     tasks: Sequence[str],
     methods: Sequence[str],
     command: str,
-    settings: Mapping[str, str] | None = None,
+    present: Mapping[str, TaskSpec] | None = None,
 ) -> str:
     """The page in Markdown.
 
@@ -51,14 +52,14 @@ def page(
         tasks: Tasks of the page, in order.
         methods: Methods of the page, in order.
         command: The command line that made it.
-        settings: Task -> fingerprint of its present settings; cells that had others are marked.
+        present: Task -> its present settings; cells that had others are marked.
     """
-    settings = settings or {}
+    present = present or {}
     by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for cell in cells:
         by_task[cell["task"]].append(cell)
     parts = [_HEAD.format(command=command, window=Budget.window), _overview(by_task, tasks, methods)]
-    parts += [_section(task, by_task[task], methods, settings.get(task)) for task in tasks if by_task[task]]
+    parts += [_section(task, by_task[task], methods, present.get(task)) for task in tasks if by_task[task]]
     parts.append(_gaps(by_task, tasks, methods))
     return "\n".join(parts)
 
@@ -87,7 +88,7 @@ def _overview(
 
 
 def _section(
-    task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str], settings: str | None
+    task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str], present: TaskSpec | None
 ) -> str:
     hours = f"; the paper trained for {HOURS[task]:g} h" if task in HOURS else ""
     lines = [f"## {task}", "", f"![learning curves](curves/{task}.png)", ""]
@@ -98,7 +99,7 @@ def _section(
     lines.append("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---|")
     for method in methods:
         for cell in sorted((c for c in cells if c["method"] == method), key=lambda c: c["seed"]):
-            mark = _EARLIER if settings not in (None, cell["settings"]) else ""
+            mark = "" if present is None or same_settings(cell, present) else _EARLIER
             lines += [_row(task, method, cell, agent, mark) for agent in cell["agents"]]
     if any(line.startswith("|") and _EARLIER in line for line in lines):
         lines += ["", f"{_EARLIER} with earlier settings of this task; the command runs it again."]

@@ -14,7 +14,7 @@ from hil_serl_bringup.graph import Operator
 from hil_serl_bringup.paper import HOURS, REPORTED
 from hil_serl_bringup.phases import Setup
 from hil_serl_bringup.report import wilson
-from hil_serl_bringup.results import Budget, Cell, Store, curve, fingerprint, finished, run_cell
+from hil_serl_bringup.results import Budget, Cell, Store, curve, finished, run_cell, same_settings, settings
 from hil_serl_bringup.results_command import Results, command_line
 from hil_serl_bringup.results_page import draw_task, page
 from hil_serl_bringup.statistics import Episode
@@ -52,7 +52,7 @@ def cell(method: str, successes: int, offline: bool = False, task: str = "ram_in
         "task": task,
         "method": method,
         "seed": 0,
-        "settings": fingerprint(TASK),
+        "settings": settings(TASK),
         "trials": trials,
         "agents": [
             {
@@ -185,12 +185,21 @@ def test_the_page_has_our_numbers_beside_the_papers_and_says_what_is_missing():
 
 
 def test_the_page_marks_what_was_measured_with_other_settings():
-    rows = [cell("hil_serl", 50), {**cell("bc", 30, offline=True), "settings": "another"}]
-    text = page(rows, ["ram_insertion"], METHOD_NAMES, "cmd", {"ram_insertion": fingerprint(TASK)})
+    rows = [cell("hil_serl", 50), {**cell("bc", 30, offline=True), "settings": {"name": "another"}}]
+    text = page(rows, ["ram_insertion"], METHOD_NAMES, "cmd", {"ram_insertion": TASK})
     assert "| hil_serl | 0 |" in text
     assert "| bc | 0† |" in text
     assert "† with earlier settings of this task" in text
     assert "†" not in page(rows, ["ram_insertion"], METHOD_NAMES, "cmd")
+
+
+def test_a_setting_that_came_later_and_is_not_used_makes_no_result_stale():
+    stored = {"settings": settings(TASK)}
+    del stored["settings"]["reset"]["lift"]  # as if the result were older than this setting
+    assert same_settings(stored, TASK)
+    stored["settings"]["learner"]["discount"] = 0.5
+    assert not same_settings(stored, TASK)
+    assert not same_settings({"settings": {"name": "ram_insertion", "gone": 1}}, TASK)
 
 
 def test_the_page_says_where_a_method_does_better_or_worse_than_reported():
