@@ -29,7 +29,8 @@ Parameters:
     controller_manager: node name (controller_manager), for joint_reset and recover.
     recovery: none or franka (none): what ``recover`` does besides ``reset_fault``.
     recovery_action: of the Franka driver (action_server/error_recovery).
-    hardware_component: of ros2_control to make active again in a recovery; empty: none.
+    hardware_component: of ros2_control to make active again in a recovery; empty: none (franka: FrankaHardwareInterface;
+        two arms: left.hardware_component, ... left_FrankaHardwareInterface).
     joints, joint_position: names and angles [rad] of the joint reset; empty: there is none. Two arms: left.joints, ...
     trajectory_controller: that follows them (joint_trajectory_controller).
     joint_speed, joint_acceleration: (0.3 rad/s, 0.5 rad/s^2).

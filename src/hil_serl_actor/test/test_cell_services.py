@@ -174,7 +174,7 @@ def test_a_refused_switch_is_explained(make_world):
 
 def test_a_franka_arm_is_recovered_in_order_and_only_on_request(make_world):
     franka = pytest.importorskip("franka_msgs.action")
-    world = make_world(recovery="franka", hardware_component="FrankaHardwareInterface")
+    world = make_world(recovery="franka")
     manager, asked = PlayedManager(world.node, []), []
 
     def recover(handle):

@@ -43,7 +43,7 @@ class CellOptions:
     switch_mode: bool
     recovery: str
     recovery_action: str
-    hardware_component: str
+    hardware_components: Mapping[str, str]
     trajectory_controller: str
     joint_speed: float
     joint_acceleration: float
@@ -54,6 +54,7 @@ def read_options(node: Node) -> CellOptions:
     """Declare and read the node's parameters; raises ParameterError or TaskFileError."""
     read = Parameters(node)
     spec = load_task(read.path("task", must_exist=True, description="task file"))
+    recovery = read.string("recovery", "none", choices=("none", "franka"))
     return CellOptions(
         spec=spec,
         rate=read.number("rate", 50.0, minimum=5.0, maximum=1000.0, description="targets per second"),
@@ -65,9 +66,9 @@ def read_options(node: Node) -> CellOptions:
         reset_profile=read.string("reset_profile", ""),
         episode_profile=read.string("episode_profile", ""),
         switch_mode=read.boolean("switch_mode", True) and spec.action.kind == "wrench",
-        recovery=read.string("recovery", "none", choices=("none", "franka")),
+        recovery=recovery,
         recovery_action=read.string("recovery_action", "action_server/error_recovery"),
-        hardware_component=read.string("hardware_component", ""),
+        hardware_components={arm: _hardware(read, arm, recovery) for arm in spec.arm_names},
         trajectory_controller=read.string("trajectory_controller", "joint_trajectory_controller"),
         joint_speed=read.number("joint_speed", 0.3, minimum=0.01, maximum=2.0),
         joint_acceleration=read.number("joint_acceleration", 0.5, minimum=0.01, maximum=10.0),
@@ -92,6 +93,12 @@ def _limits(read: Parameters, spec: TaskSpec) -> ResetLimits:
         time_limit=read.number("time_limit", 30.0, minimum=0.5, maximum=600.0),
         stale=read.number("stale", spec.observation_timeout, minimum=0.01),
     )
+
+
+def _hardware(read: Parameters, arm: str, recovery: str) -> str:
+    """Hardware component of an arm; franka_ros2's description names it after the arm."""
+    usual = {"none": "", "franka": f"{arm}_FrankaHardwareInterface".lstrip("_")}[recovery]
+    return read.string(f"{arm}.hardware_component" if arm else "hardware_component", usual)
 
 
 def _joint_goal(node: Node, read: Parameters, arm: str) -> JointGoal | None:

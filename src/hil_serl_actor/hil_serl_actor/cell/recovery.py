@@ -35,7 +35,7 @@ class Recovery:
     ) -> None:
         """``options``: kind of recovery, its action, the hardware to make active."""
         self._node, self._waiting, self._controllers = node, waiting, controllers
-        self._kind, self._component = options.recovery, options.hardware_component
+        self._kind, self._component = options.recovery, options.hardware_components[arm]
         self._action = names.for_arm(options.recovery_action, arm)
         self._client: ActionClient | None = None
         self._arm = f"{arm} arm: " if arm else ""
