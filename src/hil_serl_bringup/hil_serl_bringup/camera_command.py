@@ -48,13 +48,13 @@ class CameraListener:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self.spin(_DISCOVERY)
-        if self._node.count_publishers(names.CLOCK):
-            self._node.set_parameters([Parameter("use_sim_time", value=True)])
+        self._simulated = Parameter("use_sim_time", value=True)
         self._spec = spec
         self._inputs = CameraInputs([camera.name for camera in spec.cameras])
         self._topics = {camera.name: self._listen(camera.name, transport) for camera in spec.cameras}
         self._data: dict[str, deque[tuple[float, int]]] = {name: deque() for name in self._topics}
-        self._pictures: dict[str, str] = {}
+        self._encodings: dict[str, str] = {}
+        self._sizes: dict[str, str] = {}
         self._views: dict[str, np.ndarray] = {}
         self._exposure = ExposureWatch(self._node, self._topics)
 
@@ -74,8 +74,10 @@ class CameraListener:
     def _on_image(self, camera: str, message: Any) -> None:
         stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         self._inputs.put(camera, message, self._now - stamp)
-        size = f", {message.width}x{message.height}" if hasattr(message, "width") else ""
-        self._pictures[camera] = (message.encoding if size else message.format or "compressed") + size
+        if hasattr(message, "encoding"):
+            self._encodings[camera] = message.encoding
+        else:  # such as "rgb8; jpeg compressed bgr8"
+            self._encodings[camera] = "png" if "png" in message.format else "jpeg"
         self._data[camera].append((time.monotonic(), len(message.data)))
 
     @property
@@ -90,11 +92,14 @@ class CameraListener:
 
     def lines(self) -> list[CameraLine]:
         """The cameras as they are now; decodes the newest picture of each."""
+        if self._node.count_publishers(names.CLOCK) and not self._node.get_parameter("use_sim_time").value:
+            self._node.set_parameters([self._simulated])
         self._exposure.poll()
         self._inputs.decode(self._keep, lambda text: None)
         return [self._line(camera.name) for camera in self._spec.cameras]
 
     def _keep(self, camera: str, stamp: float, pixels: np.ndarray) -> None:
+        self._sizes[camera] = f"{pixels.shape[1]}x{pixels.shape[0]}"
         spec = next(c for c in self._spec.cameras if c.name == camera)
         self._views[camera] = crop_and_resize(pixels, spec)
 
@@ -107,7 +112,7 @@ class CameraListener:
         return CameraLine(
             camera,
             self._topics[camera],
-            self._pictures.get(camera, ""),
+            ", ".join(word for word in (self._encodings.get(camera), self._sizes.get(camera)) if word),
             health.rate,
             health.latency,
             health.age(self._now),

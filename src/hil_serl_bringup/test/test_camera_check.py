@@ -96,6 +96,7 @@ def test_good_wrong_and_unlocked_cameras_are_told_apart(task, driver):
     assert first.brightness == "mean 120 of 255"
     assert [p for p in first.problems if "autoexposure" not in p] == []
     assert "/driver_of_wrist_1" in first.problems[0]
+    assert second.picture == "jpeg, 80x48"
     assert second.topic == "/camera/wrist_2/image_raw/compressed", "what is published"
 
 
