@@ -15,6 +15,7 @@ from hil_serl_bringup.layouts.plots import run_plots
 WINDOW = 300.0
 """Seconds that the plots show."""
 
+_MARGIN = 0.03  # below zero, so that a line at zero is seen
 _MATPLOTLIB = 1  # rqt_plot's number of the backend that needs nothing besides matplotlib
 _MONITOR = "rqt_robot_monitor/RobotMonitor"
 _PLOT = "rqt_plot/Plot"
@@ -51,7 +52,7 @@ def layout(cell: Cell) -> str:
                 plot_type=_value(_MATPLOTLIB),
                 topics=_value([series.slashed for series in plot.series]),
                 x_limits=_value([0.0, WINDOW]),
-                y_limits=_value([0.0, plot.top]),
+                y_limits=_value([-_MARGIN * plot.top, plot.top]),
             ),
         )
         for number, plot in plots.items()
