@@ -109,6 +109,8 @@ def remedy(package: str) -> str:
     """How to get a ROS package."""
     if package.startswith(("hil_serl_", "serl_")):
         return "Build the workspace (make setup) and activate it (source tools/env.sh)."
+    if package.startswith("franka_"):
+        return "It comes with franka_ros2, which is built in a workspace of its own: source that workspace."
     installer = "sudo apt install" if shutil.which("apt") else "install"
     debian = f"ros-jazzy-{package.replace('_', '-')}"
     return f"It comes with a ROS install: {installer} {debian}, then source /opt/ros/jazzy/setup.bash."

@@ -260,6 +260,15 @@ def cell_processes(values: Mapping[str, str], part: Part) -> tuple[list[ProcessS
     """
     text = texts(values)
     robot = find_robot(text["robot"])
+    if robot.simulated != (part is Part.SIM):
+        other = (
+            "is simulated: use sim.launch.py"
+            if robot.simulated
+            else "is no simulated cell: use robot.launch.py"
+        )
+        raise GraphError(f"robot '{robot.name}' {other}")
+    other_parts: dict[str, object] = {"cameras": {}} if part is Part.ROBOT else {"arm": None, "arms": {}, "drivers": ()}
+    robot = robot.model_copy(update=other_parts)  # nothing of them is looked up
     file = find_task_file(text["task"], robot.has_twin).absolute()
     task = find_task(str(file), robot.has_twin)
     request = GraphRequest(
@@ -276,10 +285,7 @@ def cell_processes(values: Mapping[str, str], part: Part) -> tuple[list[ProcessS
     )
     processes = build_graph(request, [part])
     if not processes:
-        other = (
-            "sim.launch.py starts simulated cells" if robot.simulated else "sim.launch.py is for robot:=sim"
-        )
-        raise GraphError(f"robot '{robot.name}' has nothing to start as '{part}'; {other}")
+        raise GraphError(f"the robot file '{robot.name}' names nothing to start as {part}")
     return processes, ""
 
 

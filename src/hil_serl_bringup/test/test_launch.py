@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The launch file maps the same graph as the command-line tool."""
+"""The launch files map the same graph as the command-line tool."""
 
 import importlib.util
 from dataclasses import replace
@@ -8,27 +8,42 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup.graph import GraphError, Operator, build_graph
-from hil_serl_bringup.launch_arguments import ARGUMENTS, request_from
+from hil_serl_bringup.classifier_record import LEAST_EPISODES
+from hil_serl_bringup.graph import GraphError, Operator, Part, build_graph
+from hil_serl_bringup.launch_arguments import (
+    ARGUMENTS,
+    WINDOWS,
+    cell_processes,
+    request_from,
+    run_processes,
+    two_arm_processes,
+    viewer_processes,
+)
 from hil_serl_bringup.process_spec import ProcessSpec
+from hil_serl_bringup.resources import find_task_file
+from hil_serl_bringup.run_folder import RunFolder, RunFolderError
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import load_task
 
-LAUNCH_FILE = Path(__file__).parent.parent / "launch" / "task.launch.py"
+LAUNCH = Path(__file__).parent.parent / "launch"
 TASK = str(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
 
 
-def load_launch_file() -> ModuleType:
-    """The launch file as a module."""
-    spec = importlib.util.spec_from_file_location("task_launch", LAUNCH_FILE)
+def load_launch_file(name: str) -> ModuleType:
+    """A launch file as a module."""
+    spec = importlib.util.spec_from_file_location(name, LAUNCH / f"{name}.launch.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+def names(processes) -> list[str]:
+    return [process.name for process in processes]
+
+
 def test_every_argument_is_described_and_its_default_is_allowed():
-    for name, argument in ARGUMENTS.items():
+    for name, argument in {**ARGUMENTS, **WINDOWS}.items():
         assert argument.description, name
         assert argument.choices is None or argument.default in argument.choices, name
 
@@ -40,16 +55,20 @@ def test_arguments_become_a_graph(tmp_path):
     assert request.operator is Operator.SCRIPTED
     assert request.mode is Mode.TRAIN
     assert not request.resume
-    assert {process.name for process in build_graph(request)} == {"learner", "sim", "operator", "actor"}
+    assert names(build_graph(request)) == ["learner", "sim", "operator", "actor", "monitor"]
     assert Path(request.task) == tmp_path / "r" / "task.yaml"
 
 
-def test_an_existing_run_folder_is_resumed(tmp_path):
+def test_an_existing_run_folder_goes_on_unless_told_not_to(tmp_path):
     values = {"task": TASK, "run_dir": str(tmp_path / "r"), "seed": "5"}
+    with pytest.raises(RunFolderError, match="holds no run"):
+        request_from({**values, "resume": "true"})
     request_from(values)
     again = request_from({**values, "seed": "0"})
     assert again.resume
     assert again.seed == 5
+    with pytest.raises(RunFolderError, match="holds a run"):
+        request_from({**values, "resume": "false"})
 
 
 def test_the_reward_asked_for_is_that_of_the_run_and_stays_when_it_goes_on(tmp_path):
@@ -67,47 +86,180 @@ def test_the_reward_asked_for_is_that_of_the_run_and_stays_when_it_goes_on(tmp_p
         request_from({"task": TASK, "run_dir": str(tmp_path / "q"), "algorithm": "daggr"})
 
 
-def test_the_launch_file_declares_the_arguments_and_starts_the_graph(tmp_path):
+def test_two_machines_have_a_half_each(tmp_path):
+    values = {"task": TASK, "operator": "scripted", "speed": "lockstep"}
+    here = request_from({**values, "run_dir": str(tmp_path / "a"), "actor_only": "true"})
+    assert names(build_graph(here)) == ["sim", "operator", "actor", "monitor"]
+    there = request_from({**values, "run_dir": str(tmp_path / "b"), "learner_only": "true"})
+    assert names(build_graph(there)) == ["learner"]
+    with pytest.raises(GraphError, match="exclude each other"):
+        request_from({**values, "actor_only": "true", "learner_only": "true"})
+    with pytest.raises(GraphError, match="mode:=train"):
+        request_from({**values, "learner_only": "true", "mode": "record_demos"})
+
+
+def test_a_learner_alone_looks_nothing_of_the_robot_up(tmp_path):
+    values = {"robot": "fr3", "reward": "pose", "run_dir": str(tmp_path / "r"), "learner_only": "true"}
+    assert names(build_graph(request_from(values))) == ["learner"]
+
+
+def test_episodes_follow_from_the_mode_unless_given(tmp_path):
+    def episodes(mode, **more):
+        values = {"task": TASK, "mode": mode, "run_dir": str(tmp_path / mode), "speed": "1.0"}
+        return request_from({**values, **more}).episodes
+
+    assert episodes("train") == 0
+    assert episodes("record_demos") == load_task(TASK).learner.demonstrations
+    assert episodes("record_demos", episodes="3") == 3
+    assert episodes("record_classifier") == LEAST_EPISODES
+    with pytest.raises(RunFolderError, match="folder of a trained run"):
+        episodes("eval")
+
+
+def test_a_person_who_labels_classifier_data_has_a_button(tmp_path):
+    values = {"task": TASK, "mode": "record_classifier", "run_dir": str(tmp_path / "r")}
+    assert load_task(request_from(values).task).intervention.success_button is not None
+
+
+def test_rviz_gets_a_layout_of_the_task(tmp_path):
+    processes, logs = run_processes(
+        {"task": TASK, "run_dir": str(tmp_path / "r"), "rviz": "true", "namespace": "cell"}
+    )
+    rviz = next(process for process in processes if process.name == "rviz")
+    assert "markers" in names(processes)
+    assert Path(rviz.arguments[1]).is_file()
+    assert str(tmp_path / "r") in rviz.arguments[1]
+    assert logs == str(tmp_path / "r" / "logs")
+
+
+def test_replay_plays_what_the_run_has(tmp_path):
+    values = {"mode": "replay", "run_dir": str(tmp_path / "r")}
+    with pytest.raises(FileNotFoundError, match="no recorded steps"):
+        run_processes(values)
+    with pytest.raises(RunFolderError, match="run_dir"):
+        run_processes({"mode": "replay"})
+    bag = tmp_path / "r" / "bags" / "train" / "a.mcap"
+    bag.parent.mkdir(parents=True)
+    bag.touch()
+    (player,), _ = run_processes(values)
+    assert player.ends_run
+    assert list(player.arguments) == ["replay", str(tmp_path / "r"), "--publish"]
+
+
+def test_a_recording_is_played_under_names_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("hil_serl_bringup.observers.is_installed", lambda package: True)
+    folder = tmp_path / "r" / "record" / "20260101-000000"
+    folder.mkdir(parents=True)
+    topic = "{topic_metadata: {name: /arm_state}, message_count: 3}"
+    (folder / "metadata.yaml").write_text(
+        f"rosbag2_bagfile_information:\n  topics_with_message_count: [{topic}]\n"
+    )
+    (player,), _ = run_processes({"mode": "replay", "run_dir": str(tmp_path / "r")})
+    assert list(player.arguments) == ["bag", "play", str(folder), "--remap", "/arm_state:=/replay/arm_state"]
+
+
+def test_two_arm_runs_refuse_a_task_with_one():
+    with pytest.raises(GraphError, match="'ram_insertion' has one arm"):
+        two_arm_processes({"task": TASK})
+
+
+def test_parts_of_a_cell_start_alone(tmp_path):
+    sim, _ = cell_processes({"task": TASK, "robot": "sim"}, Part.SIM)
+    assert names(sim) == ["sim"]
+    cameras, _ = cell_processes({"task": "ram_insertion", "robot": "fr3"}, Part.CAMERAS)
+    assert names(cameras) == ["camera_wrist_1", "camera_wrist_2"]
+    with pytest.raises(GraphError, match=r"use sim\.launch\.py"):
+        cell_processes({"task": TASK, "robot": "sim"}, Part.ROBOT)
+    with pytest.raises(GraphError, match=r"use robot\.launch\.py"):
+        cell_processes({"robot": "fr3"}, Part.SIM)
+    with pytest.raises(GraphError, match="names nothing to start as robot"):
+        cell_processes({"robot": "external"}, Part.ROBOT)
+
+
+def test_windows_are_chosen_one_by_one():
+    values = {
+        "task": "object_handover",
+        "robot": "external",
+        "rviz": "false",
+        "rqt": "true",
+        "plotjuggler": "false",
+    }
+    processes, _ = viewer_processes(values)
+    assert names(processes) == ["markers", "diagnostics", "rqt"]
+    assert processes[0].parameters["task"] == str(find_task_file("object_handover", False).absolute())
+
+
+# ---------------------------------------------------------------- with launch
+
+
+@pytest.mark.parametrize("name", ["task", "bimanual", "sim", "robot", "cameras", "monitor"])
+def test_every_launch_file_declares_its_arguments(name):
+    launch = pytest.importorskip("launch")
+    pytest.importorskip("launch_ros")
+    description = load_launch_file(name).generate_launch_description()
+    declared = {
+        entity.name: entity
+        for entity in description.entities
+        if isinstance(entity, launch.actions.DeclareLaunchArgument)
+    }
+    assert {"task", "robot", "namespace"} <= set(declared)
+    assert all(entity.description for entity in declared.values())
+    if name in ("task", "bimanual"):
+        assert list(declared) == list(ARGUMENTS)
+
+
+def test_the_launch_file_starts_the_graph(tmp_path):
     launch = pytest.importorskip("launch")
     launch_ros = pytest.importorskip("launch_ros")
-    module = load_launch_file()
-    description = module.generate_launch_description()
-    declared = [e.name for e in description.entities if isinstance(e, launch.actions.DeclareLaunchArgument)]
-    assert declared == list(ARGUMENTS)
+    description = load_launch_file("task").generate_launch_description()
     context = launch.LaunchContext()
     values = {"task": TASK, "run_dir": str(tmp_path / "r"), "operator": "scripted", "speed": "lockstep"}
     for name, argument in ARGUMENTS.items():
         context.launch_configurations[name] = values.get(name, argument.default)
-    nodes = [action for action in module.start(context) if isinstance(action, launch_ros.actions.Node)]
-    assert [node.node_executable for node in nodes] == [
-        "learner_node",
-        "sim_node",
-        "operator_node",
-        "actor_node",
-    ]
+    actions = description.entities[-1].execute(context)
+    nodes = [action for action in actions if isinstance(action, launch_ros.actions.Node)]
+    executables = ["learner_node", "sim_node", "operator_node", "actor_node", "run_monitor_node"]
+    assert [node.node_executable for node in nodes] == executables
+    assert RunFolder.open(tmp_path / "r").seed == 0
+
+
+def end_of(process):
+    pytest.importorskip("launch_ros")
+    from hil_serl_bringup.launch_actions import end_of as made
+
+    return made(process)
+
+
+RUNNING, ENDING = SimpleNamespace(is_shutdown=False), SimpleNamespace(is_shutdown=True)
+
+
+def ended(code):
+    return SimpleNamespace(returncode=code)
 
 
 def test_the_end_of_a_process_ends_the_run_with_its_reason():
     launch = pytest.importorskip("launch")
-    pytest.importorskip("launch_ros")
-    end_of, running = load_launch_file().end_of, SimpleNamespace(is_shutdown=False)
     actor = ProcessSpec("actor", "hil_serl_actor", "actor_node", ends_run=True)
-    _, emit = end_of(actor)(SimpleNamespace(returncode=0), running)
+    _, emit = end_of(actor)(ended(0), RUNNING)
     assert isinstance(emit.event, launch.events.Shutdown)
     assert emit.event.reason == "actor finished"
-    with pytest.raises(RuntimeError, match="actor ended with exit code 3"):
-        end_of(actor)(SimpleNamespace(returncode=3), running)
-    with pytest.raises(RuntimeError, match="actor ended with exit code 0"):
-        end_of(replace(actor, ends_run=False))(SimpleNamespace(returncode=0), running)
-    assert end_of(actor)(SimpleNamespace(returncode=-2), SimpleNamespace(is_shutdown=True)) is None
+    with pytest.raises(RuntimeError, match=r"actor \(hil_serl_actor/actor_node\) ended with exit code 3"):
+        end_of(actor)(ended(3), RUNNING)
+    with pytest.raises(RuntimeError, match="ended with exit code 0"):
+        end_of(replace(actor, ends_run=False))(ended(0), RUNNING)
+    assert end_of(actor)(ended(-2), ENDING) is None
+
+
+def test_a_process_that_has_done_its_work_or_is_a_window_ends_nothing():
+    spawner = ProcessSpec("spawner", "controller_manager", "spawner", one_shot=True)
+    assert end_of(spawner)(ended(0), RUNNING) is None
+    with pytest.raises(RuntimeError, match="spawner"):
+        end_of(spawner)(ended(1), RUNNING)
+    assert end_of(ProcessSpec("rviz", "rviz2", "rviz2", optional=True))(ended(1), RUNNING) is None
 
 
 def test_a_driver_that_fails_too_often_ends_the_run():
-    pytest.importorskip("launch")
-    pytest.importorskip("launch_ros")
-    driver = ProcessSpec("joy", "joy", "joy_node", max_restarts=2)
-    on_exit = load_launch_file().end_of(driver)
-    exit_, running = SimpleNamespace(returncode=1), SimpleNamespace(is_shutdown=False)
-    assert [on_exit(exit_, running), on_exit(exit_, running)] == [None, None]
-    with pytest.raises(RuntimeError, match="joy ended with exit code 1"):
-        on_exit(exit_, running)
+    on_exit = end_of(ProcessSpec("joy", "joy", "joy_node", max_restarts=2))
+    assert [on_exit(ended(1), RUNNING), on_exit(ended(1), RUNNING)] == [None, None]
+    with pytest.raises(RuntimeError, match=r"joy .* ended with exit code 1"):
+        on_exit(ended(1), RUNNING)
