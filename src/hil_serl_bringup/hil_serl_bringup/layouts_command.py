@@ -23,6 +23,8 @@ class Layouts:
     """ROS namespace of the run."""
     twin: bool = False
     """The task's twin instead of the real cell."""
+    compressed: bool = False
+    """Show the cameras' compressed topics: over a network, or where drivers publish nothing else."""
 
     def run(self) -> int:
         """Write the files and say how to open each."""
@@ -36,7 +38,9 @@ class Layouts:
             write_layouts,
         )
 
-        cell = Cell.of(find_task(self.task, simulated=self.twin), self.namespace)
+        task = find_task(self.task, simulated=self.twin)
+        cameras = [camera.name for camera in task.cameras] if self.compressed else []
+        cell = Cell.of(task, self.namespace, cameras)
         write_layouts(cell, self.output)
         console = Console()
         for line in (

@@ -50,7 +50,9 @@ def topics_of(cell):
     types = {cell.topic(name): kind for name, kind in RUN_TOPICS.items()}
     for arm in cell.arms:
         types |= {cell.topic(name, arm): kind for name, kind in ARM_TOPICS.items()}
-    types |= {cell.topic(names.camera_image(camera)): "sensor_msgs/Image" for camera in cell.cameras}
+    for camera in cell.cameras:
+        types[cell.topic(names.camera_image(camera))] = "sensor_msgs/Image"
+        types[cell.topic(names.camera_compressed(camera))] = "sensor_msgs/CompressedImage"
     return types
 
 
@@ -79,7 +81,7 @@ def is_number(kind):
 @pytest.fixture(params=CELLS, ids=lambda one: one[0])
 def cell(request):
     task, namespace = request.param
-    return Cell.of(find_task(task, simulated=False), namespace)
+    return Cell.of(find_task(task, simulated=False), namespace, ["side"])
 
 
 def slashed(cell, name):
@@ -107,7 +109,8 @@ def test_the_files_that_lie_ready_are_those_of_ram_insertion():
 def test_rviz(cell):
     content = yaml.safe_load(layouts(cell)[RVIZ])["Visualization Manager"]
     assert content["Global Options"]["Fixed Frame"] == cell.frame
-    kinds = {"Image": "sensor_msgs/Image", "MarkerArray": "visualization_msgs/MarkerArray"}
+    kinds = {"MarkerArray": ["visualization_msgs/MarkerArray"], "RobotModel": ["std_msgs/String"]}
+    kinds["Image"] = ["sensor_msgs/Image", "sensor_msgs/CompressedImage"]  # the transport is in the name
     shown = []
     for display in content["Displays"]:
         kind = display["Class"].removeprefix("rviz_default_plugins/")
@@ -115,12 +118,12 @@ def test_rviz(cell):
         if topic is None:
             continue
         full = topic["Value"] if cell.namespace else f"/{topic['Value']}"
-        assert topics_of(cell)[full] == kinds.get(kind, "std_msgs/String"), full
+        assert topics_of(cell)[full] in kinds[kind], full
         shown.append((kind, full))
         if kind == "Image":
             assert topic["Reliability Policy"] == "Best Effort", "as cameras publish"
     assert [topic for kind, topic in shown if kind == "Image"] == [
-        cell.topic(names.camera_image(camera)) for camera in cell.cameras
+        cell.topic(cell.picture(camera)) for camera in cell.cameras
     ]
     assert sum(kind == "RobotModel" for kind, _ in shown) == len(cell.arms)
 
@@ -199,6 +202,13 @@ def test_foxglove(cell, name):
             assert types[config["topicToRender"]] == "diagnostic_msgs/DiagnosticArray"
     assert len(pictures) == len(cell.cameras)
     assert set(pictures) <= {*types, *scripted}
+
+
+def test_a_camera_is_shown_as_it_travels():
+    cell = Cell.of(find_task("object_handover", simulated=False), compressed=["side"])
+    text = layouts(cell)[FOXGLOVE_LIVE]
+    assert "/camera/side/image_raw/compressed" in text
+    assert "/camera/wrist_1/image_raw/compressed" not in text
 
 
 def test_the_scripts_read_fields_that_exist(cell):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -28,6 +29,7 @@ class Cell:
         namespace: ROS namespace of the run.
         action_size: Numbers of an action.
         state: Names of the state's parts.
+        compressed: Names of the cameras whose compressed pictures are shown, instead of raw ones.
     """
 
     task: str
@@ -39,10 +41,11 @@ class Cell:
     namespace: str
     action_size: int
     state: tuple[str, ...]
+    compressed: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, spec: TaskSpec, namespace: str = "") -> Self:
-        """The cell of a task."""
+    def of(cls, spec: TaskSpec, namespace: str = "", compressed: Collection[str] = ()) -> Self:
+        """The cell of a task; ``compressed`` as the attribute."""
         arms = [spec.arm(name) for name in spec.arm_names]
         starts = [
             Rotation.from_rotvec(arm.base_rotation).apply(arm.nominal_position) + arm.base_position
@@ -59,6 +62,7 @@ class Cell:
             namespace=namespace.strip("/"),
             action_size=spec.action_size,
             state=tuple(spec.state),
+            compressed=frozenset(compressed),
         )
 
     def topic(self, name: str, arm: str = "") -> str:
@@ -66,3 +70,7 @@ class Cell:
         if name.startswith("/"):
             return name
         return "/" + "/".join(part for part in (self.namespace, names.for_arm(name, arm)) if part)
+
+    def picture(self, camera: str) -> str:
+        """Relative name of the topic that shows a camera."""
+        return names.camera_topic(camera, names.COMPRESSED if camera in self.compressed else names.RAW)

@@ -47,7 +47,7 @@ def live(cell: Cell) -> str:
     """Layout of a running cell."""
     layout = _Layout()
     scene = _scene(layout, cell, {cell.topic(names.MARKERS): {"visible": True}})
-    pictures = [_picture(layout, camera, cell.topic(names.camera_image(camera))) for camera in cell.cameras]
+    pictures = [_picture(layout, camera, cell.topic(cell.picture(camera))) for camera in cell.cameras]
     driver = cell.topic(names.INTERVENTION)
     who = layout.add(
         "Indicator",

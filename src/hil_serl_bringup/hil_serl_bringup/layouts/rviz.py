@@ -97,7 +97,7 @@ def _model(cell: Cell, arm: str) -> dict[str, Any]:
 
 
 def _image(cell: Cell, camera: str) -> dict[str, Any]:
-    topic = _topic(_name(cell, names.camera_image(camera)), reliable=False)
+    topic = _topic(_name(cell, cell.picture(camera)), reliable=False)
     return _display("Image", camera, {"Topic": topic, "Normalize Range": True})
 
 
