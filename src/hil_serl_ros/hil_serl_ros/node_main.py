@@ -50,9 +50,10 @@ def run_node(
     """
     node: Node | None = None
     executor: Executor | None = None
-    code = EXIT_OK
+    code, begun = EXIT_OK, False
     try:
         rclpy.init(args=list(args) if args is not None else None)
+        begun = True
         node = make_node()
         executor = make_executor()
         executor.add_node(node)
@@ -62,8 +63,10 @@ def run_node(
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_CRASH
     except Exception as error:
+        if not begun:  # arguments that rcl cannot read
+            code = _report(error, (Exception,))
         # A signal during the start leaves an invalid context, on which the next call into rcl stumbles.
-        if rclpy.ok() or not isinstance(error, _rclpy.RCLError):
+        elif rclpy.ok() or not isinstance(error, _rclpy.RCLError):
             code = _report(error, _START_ERRORS if executor is None else _USER_ERRORS)
     finally:
         code = _tear_down(node, executor) or code

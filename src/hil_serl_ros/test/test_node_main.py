@@ -121,3 +121,18 @@ def test_failure_to_close_is_an_error() -> None:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "error: cannot close" in errors
+
+
+def test_arguments_that_ros_cannot_read_are_the_users():
+    done = subprocess.run(
+        [sys.executable, "-c", NODE.format(case="done"), "--ros-args", "-p", "names:=[a, b"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert (
+        "error: failed to initialize rcl: Couldn't parse parameter override rule: '-p names:=[a, b'"
+        in done.stderr
+    )

@@ -93,3 +93,22 @@ def test_parameters_do_not_change_while_the_node_runs(node_with: Callable[..., N
     assert node.get_parameter("rate").value == 10.0
     with pytest.raises(ParameterImmutableException):
         node.undeclare_parameter("rate")
+
+
+def test_lists_are_read_with_their_types(node_with):
+    read = Parameters(node_with(joints=["a", "b"], position=[0.5, -1.0], whole=[1, 2]))
+    assert read.strings("joints") == ["a", "b"]
+    assert read.numbers("position") == [0.5, -1.0]
+    assert read.numbers("whole") == [1.0, 2.0]
+    assert read.strings("none", ()) == []
+    assert read.numbers("neither", ()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("numbers", ["a"]), ("numbers", 3.0), ("numbers", [float("nan")]), ("strings", [1]), ("strings", "a")],
+)
+def test_a_wrong_list_is_refused_by_name(node_with, kind, value):
+    read = Parameters(node_with(joints=value))
+    with pytest.raises(ParameterError, match="'joints' is .* expected a list"):
+        getattr(read, kind)("joints")
