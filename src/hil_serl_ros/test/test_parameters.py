@@ -110,5 +110,5 @@ def test_lists_are_read_with_their_types(node_with):
 )
 def test_a_wrong_list_is_refused_by_name(node_with, kind, value):
     read = Parameters(node_with(joints=value))
-    with pytest.raises(ParameterError, match="'joints' is .* expected a list"):
+    with pytest.raises(ParameterError, match=r"'joints' is .* expected a list"):
         getattr(read, kind)("joints")
