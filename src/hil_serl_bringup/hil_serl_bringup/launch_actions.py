@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
@@ -76,7 +77,7 @@ def actions_of(processes: Sequence[ProcessSpec]) -> list[Action]:
 def action_of(process: ProcessSpec, command: Sequence[str]) -> ExecuteProcess:
     """One process of the graph as a launch_ros node, or as a plain process where it takes no ROS arguments."""
     (_, sigterm_after), (_, sigkill_after), _ = STOP_SEQUENCE
-    common = {
+    common: dict[str, Any] = {
         "additional_env": dict(process.environment),
         "respawn": process.max_restarts > 0,
         "respawn_delay": 1.0,

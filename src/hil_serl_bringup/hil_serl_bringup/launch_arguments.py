@@ -13,8 +13,6 @@ from hil_serl_bringup import observers
 from hil_serl_bringup.classifier_record import LEAST_EPISODES, recording_task
 from hil_serl_bringup.dds import profile_file
 from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, Part, build_graph
-from hil_serl_bringup.layouts import Cell as LayoutCell
-from hil_serl_bringup.layouts import write_layouts
 from hil_serl_bringup.options import MethodOptions, demonstrations_of, open_folder
 from hil_serl_bringup.phases import latest_checkpoints, link_agents
 from hil_serl_bringup.process_spec import ProcessSpec
@@ -155,7 +153,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         checkpoints = [str(path) for path in latest_checkpoints(folder)] + [""]
     here = text["learner_only"] != "true"
     if text["rviz"] == "true":
-        write_layouts(LayoutCell.of(folder.task(), text["namespace"]), folder.path / observers.LAYOUTS)
+        observers.make_layouts(robot, folder.task(), text["namespace"], folder.path / observers.LAYOUTS)
     return GraphRequest(
         task=str(folder.task_file),
         mode=mode,
@@ -267,7 +265,9 @@ def cell_processes(values: Mapping[str, str], part: Part) -> tuple[list[ProcessS
             else "is no simulated cell: use robot.launch.py"
         )
         raise GraphError(f"robot '{robot.name}' {other}")
-    other_parts: dict[str, object] = {"cameras": {}} if part is Part.ROBOT else {"arm": None, "arms": {}, "drivers": ()}
+    other_parts: dict[str, object] = (
+        {"cameras": {}} if part is Part.ROBOT else {"arm": None, "arms": {}, "drivers": ()}
+    )
     robot = robot.model_copy(update=other_parts)  # nothing of them is looked up
     file = find_task_file(text["task"], robot.has_twin).absolute()
     task = find_task(str(file), robot.has_twin)
@@ -307,7 +307,7 @@ def viewer_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]
     robot = find_robot(text["robot"])
     file = find_task_file(text["task"], robot.has_twin).absolute()
     layouts = Path(tempfile.mkdtemp(prefix="hil-serl-"))
-    write_layouts(LayoutCell.of(find_task(str(file), robot.has_twin), text["namespace"]), layouts)
+    observers.make_layouts(robot, find_task(str(file), robot.has_twin), text["namespace"], layouts)
     clock = {"use_sim_time": True} if robot.simulated else {}
     windows = [name for name in WINDOWS if text[name] == "true"]
     return observers.viewers(layouts, str(file), text["namespace"], windows, clock), ""

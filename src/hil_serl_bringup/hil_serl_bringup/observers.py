@@ -13,7 +13,8 @@ from hil_serl_bringup.executables import is_installed
 from hil_serl_bringup.layouts import PLOTJUGGLER, RQT, RVIZ, Cell, write_layouts
 from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT, ProcessSpec, Value
 from hil_serl_bringup.resources import share
-from hil_serl_core.spec import load_task
+from hil_serl_bringup.robot_model import Robot
+from hil_serl_core.spec import TaskSpec, load_task
 
 RECORDINGS = "record"
 """Folder of a run with the recordings of its topics."""
@@ -34,6 +35,17 @@ _OF_ARM = (
 )
 _OF_RUN = ("intervention", "episode", "stopped", "learner_status", "run_status", "markers")
 _GLOBAL = ("/diagnostics", "/tf", "/tf_static", "/rosout")
+
+
+def make_layouts(robot: Robot, task: TaskSpec, namespace: str, folder: Path) -> None:
+    """Write the layouts of a cell's viewers, with the pictures as they travel there."""
+    compressed = [
+        camera.name
+        for camera in task.cameras
+        if (getattr(robot.cameras.get(camera.name), "transport", None) or robot.image_transport)
+        == "compressed"
+    ]
+    write_layouts(Cell.of(task, namespace, compressed=compressed), folder)
 
 
 def rviz(

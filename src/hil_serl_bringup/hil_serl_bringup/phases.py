@@ -12,9 +12,7 @@ from pathlib import Path
 
 from hil_serl_bringup import tether
 from hil_serl_bringup.graph import BACKWARD, GraphRequest, Operator
-from hil_serl_bringup.layouts import Cell as LayoutCell
-from hil_serl_bringup.layouts import write_layouts
-from hil_serl_bringup.observers import LAYOUTS
+from hil_serl_bringup.observers import LAYOUTS, make_layouts
 from hil_serl_bringup.process_spec import THREAD_ENVIRONMENT
 from hil_serl_bringup.robot_processes import robot_fields
 from hil_serl_bringup.robots import Robot
@@ -85,7 +83,7 @@ class Setup:
             **fields,
         }
         if self.rviz:
-            write_layouts(LayoutCell.of(folder.task(), self.namespace), folder.path / LAYOUTS)
+            make_layouts(self.robot, folder.task(), self.namespace, folder.path / LAYOUTS)
         # A learner alone needs no cell.
         driven = bool(values.get("actor", True))
         values |= robot_fields(

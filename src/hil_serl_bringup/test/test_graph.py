@@ -215,7 +215,8 @@ def test_one_device_for_two_arms_is_moved_by_a_button():
         graph(**TWO, operator=Operator.JOY)
 
 
-def test_rviz_and_a_recording_watch_the_run():
+def test_rviz_and_a_recording_watch_the_run(monkeypatch):
+    monkeypatch.setattr("hil_serl_bringup.observers.is_installed", lambda package: True)
     nodes = graph(
         Mode.TRAIN,
         rviz=True,

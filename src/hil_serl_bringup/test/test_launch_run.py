@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run by launch: nodes start, the operator's demonstration is recorded, everything ends with the actor."""
+
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch")
+pytest.importorskip("launch_ros")
+pytest.importorskip("launch_testing")
+pytest.importorskip("mujoco")
+
+import rclpy
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_testing import post_shutdown_test
+from launch_testing.actions import ReadyToTest
+from launch_testing.asserts import assertExitCodes
+
+from hil_serl_bringup.statistics import read_episodes
+from hil_serl_msgs.msg import ArmState
+from hil_serl_ros import names, qos
+from hil_serl_ros.bag import read_steps
+
+SHARE = Path(__file__).parent.parent
+RUN = Path(tempfile.mkdtemp(prefix="hil-serl-launch-test-")) / "run"
+NODES = {"sim", "operator", "actor", "monitor"}
+SECONDS = 240.0
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    """One demonstration by the scripted operator, in lockstep."""
+    arguments = {
+        "task": str(SHARE / "config" / "tasks" / "sim" / "ram_insertion.yaml"),
+        "mode": "record_demos",
+        "operator": "scripted",
+        "speed": "lockstep",
+        "episodes": "1",
+        "run_dir": str(RUN),
+        "namespace": "launch_test",
+    }
+    run = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(SHARE / "launch" / "task.launch.py")),
+        launch_arguments=arguments.items(),
+    )
+    return LaunchDescription([run, ReadyToTest()])
+
+
+class TestRunning(unittest.TestCase):
+    """While the processes run."""
+
+    def setUp(self):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("launch_test", context=self.context)
+
+    def tearDown(self):
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+    def test_the_cell_publishes_in_the_namespace_and_the_run_ends_by_itself(self, proc_info):
+        heard = []
+        self.node.create_subscription(ArmState, f"launch_test/{names.ARM_STATE}", heard.append, qos.ARM_STATE)
+        executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
+        executor.add_node(self.node)
+        deadline = time.monotonic() + SECONDS
+        while not heard and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.2)
+        assert heard, "nobody published arm_state"
+        for name in NODES:
+            proc_info.assertWaitForShutdown(name, timeout=SECONDS)
+
+
+@post_shutdown_test()
+class TestEnded(unittest.TestCase):
+    """What is left of the run."""
+
+    def test_every_process_ended_well(self, proc_info):
+        assertExitCodes(proc_info)
+
+    def test_one_demonstration_was_recorded_and_counted(self):
+        steps = list(read_steps(RUN / "bags" / "record_demos"))
+        assert steps[0].is_first
+        assert steps[-1].is_last
+        assert sum(episode.success for episode in read_episodes(RUN / "episodes.csv")) == 1
