@@ -2,41 +2,14 @@
 // No tick allocates: malloc itself (and with it operator new and Eigen's allocator) is counted in this process.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <limits>
 #include <memory>
 
+#include "counting_malloc.hpp"
 #include "plants.hpp"
 
-namespace
-{
-std::atomic<long> allocations{0};
-}
-
-extern "C" {
-void * __libc_malloc(std::size_t size);                             // NOLINT
-void * __libc_calloc(std::size_t count, std::size_t size);          // NOLINT
-void * __libc_realloc(void * pointer, std::size_t size);            // NOLINT
-void * __libc_memalign(std::size_t alignment, std::size_t size);    // NOLINT
-
-void * malloc(std::size_t size) {++allocations; return __libc_malloc(size);}
-void * calloc(std::size_t count, std::size_t size) {++allocations; return __libc_calloc(count, size);}
-void * realloc(void * pointer, std::size_t size) {++allocations; return __libc_realloc(pointer, size);}
-void * aligned_alloc(std::size_t alignment, std::size_t size)
-{
-  ++allocations;
-  return __libc_memalign(alignment, size);
-}
-int posix_memalign(void ** out, std::size_t alignment, std::size_t size)
-{
-  ++allocations;
-  *out = __libc_memalign(alignment, size);
-  return *out ? 0 : 12;
-}
-}
-
 namespace law = serl_impedance_controller;
+using law::test::allocations;
 
 TEST(Allocation, TheCounterSeesNewMallocAndEigen)
 {

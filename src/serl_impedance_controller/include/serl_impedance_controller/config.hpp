@@ -53,8 +53,8 @@ JointVector<N> default_torque_limit()
   return limit;
 }
 
-template <int N>
-struct Config
+/// What does not depend on the number of joints.
+struct TaskConfig
 {
   double frequency = 1000.0;                    ///< control rate f [Hz]
   GainFrame gain_frame = GainFrame::kBase;      ///< axes of stiffness, damping and clips
@@ -69,12 +69,6 @@ struct Config
   Vector6 clip_neg = six(0.01, 0.05);           ///< largest negative e, given as a positive number [m, rad]
   double smoothing = 0.005;                     ///< per-tick coefficient of the target's low-pass and slerp, (0, 1]
 
-  JointVector<N> nullspace_stiffness = JointVector<N>::Constant(0.2);  ///< [Nm/rad]
-  JointVector<N> nullspace_damping = JointVector<N>::Constant(0.9);    ///< [Nms/rad]
-
-  JointVector<N> torque_rate = JointVector<N>::Constant(1.0);          ///< [Nm/tick], on what is added to the bias
-  JointVector<N> torque_limit = default_torque_limit<N>();             ///< [Nm], on the whole command
-
   double pose_timeout = 0.5;                    ///< age at which a target pose is stale [s]
   double wrench_timeout = 0.2;                  ///< age at which a target wrench is stale [s]
 
@@ -87,6 +81,16 @@ struct Config
   double workspace_stiffness = 1000.0;          ///< pull back into the box in wrench mode [N/m]
   double workspace_damping = 60.0;              ///< [Ns/m]
   double workspace_margin = 0.03;               ///< depth outside the box at which wrench mode faults [m]
+};
+
+template <int N>
+struct Config : TaskConfig
+{
+  JointVector<N> nullspace_stiffness = JointVector<N>::Constant(0.2);  ///< [Nm/rad]
+  JointVector<N> nullspace_damping = JointVector<N>::Constant(0.9);    ///< [Nms/rad]
+
+  JointVector<N> torque_rate = JointVector<N>::Constant(1.0);          ///< [Nm/tick], on what is added to the bias
+  JointVector<N> torque_limit = default_torque_limit<N>();             ///< [Nm], on the whole command
 };
 
 /// First field found out of range: enough to word an error without allocating.

@@ -7,25 +7,14 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
-#include <sstream>
 #include <string>
 
 #include "arrays.hpp"
 #include "serl_impedance_controller/config.hpp"
+#include "serl_impedance_controller/describe.hpp"
 
 namespace serl_impedance_controller::python
 {
-
-inline std::string describe(const ConfigError & error)
-{
-  std::ostringstream text;
-  text << error.field;
-  if (error.index >= 0) {
-    text << "[" << error.index << "]";
-  }
-  text << " = " << error.value << " is outside [" << error.low << ", " << error.high << "]";
-  return text.str();
-}
 
 /// A vector attribute: reads as an array, takes anything array-like of its length, or a number for all elements.
 template <typename Class, typename Owner, int Size>
@@ -33,8 +22,8 @@ void vector_property(
   Class & cls, const char * name, Eigen::Matrix<double, Size, 1> Owner::* member, const char * doc)
 {
   cls.def_property(
-    name, [member](const Owner & owner) {return to_array(owner.*member);},
-    [member, name](Owner & owner, const py::object & value) {
+    name, [member](const typename Class::type & owner) {return to_array(owner.*member);},
+    [member, name](typename Class::type & owner, const py::object & value) {
       const auto array = py::array_t<double, py::array::forcecast>::ensure(value);
       if (!array) {
         throw py::error_already_set();

@@ -41,7 +41,9 @@ void bind_fault(py::module_ & module)
   .def_readonly("time", &law::Fault::time, "[s]")
   .def_readonly("value", &law::Fault::value, "Age [s], quaternion norm or depth [m], by code.")
   .def_property_readonly("text", [](const law::Fault & f) {
-      return (f.input[0] ? std::string(f.input) + ": " : std::string()) + law::fault_text(f.code);
+      std::string text;
+      law::describe(f, text);
+      return text.empty() ? std::string(law::fault_text(f.code)) : text;
     })
   .def("__bool__", [](const law::Fault & f) {return static_cast<bool>(f);});
 }

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arm_control.hpp"
+
+#include <cmath>
+
+#include "serl_impedance_controller/controller.hpp"
+
+namespace serl_impedance_controller
+{
+
+namespace
+{
+
+template <int N>
+class LawControl : public ArmControl
+{
+public:
+  LawControl(std::uint64_t base_frame, std::uint64_t tcp_frame)
+  : law_(base_frame, tcp_frame), torque_(Eigen::VectorXd::Zero(N))
+  {
+  }
+
+  std::optional<ConfigError> set(const Settings & settings) override
+  {
+    Orders orders;
+    static_cast<TaskConfig &>(orders.config) = settings.task;
+    orders.config.nullspace_stiffness = settings.nullspace_stiffness;
+    orders.config.nullspace_damping = settings.nullspace_damping;
+    orders.config.torque_rate = settings.torque_rate;
+    orders.config.torque_limit = settings.torque_limit;
+    orders.has_posture = settings.nullspace_posture.size() == N;
+    if (orders.has_posture) {
+      orders.posture = settings.nullspace_posture;
+    }
+    orders.mode = settings.mode;
+    orders.hold_when_stale = settings.hold_when_stale;
+    const auto error = validate(orders.config);
+    if (!error) {
+      const std::lock_guard<std::mutex> lock(writers_);
+      orders_.write(orders);
+    }
+    return error;
+  }
+
+  void activate() override
+  {
+    take_orders();
+    pose_target_.read();  // what came before is not for this activation
+    wrench_target_.read();
+    has_pose_ = has_wrench_ = false;
+    resets_ = reset_requests_.load();
+    law_.reset_fault();
+    law_.activate();
+  }
+
+  const Eigen::VectorXd & tick(const ArmSample & sample, const Eigen::VectorXd & bias, double time) override
+  {
+    take_orders();
+    if (const auto requested = reset_requests_.load(); requested != resets_) {
+      resets_ = requested;
+      pose_target_.read();  // the reset is of the state before it: a bad target must not fault again
+      wrench_target_.read();
+      has_pose_ = has_wrench_ = false;
+      law_.reset_fault();
+    }
+    take_targets(time);
+    measure(sample, bias, time);
+    torque_ = law_.update(measurement_);
+    publish_status(time);
+    return torque_;
+  }
+
+  const Pose & limited_target() const override {return law_.state().limited;}
+  const Fault & fault() const override {return law_.fault();}
+
+private:
+  struct Orders
+  {
+    Config<N> config;
+    JointVector<N> posture = JointVector<N>::Zero();
+    bool has_posture = false;
+    Mode mode = Mode::kPose;
+    bool hold_when_stale = false;
+  };
+
+  void take_orders()
+  {
+    if (!orders_.read()) {
+      return;
+    }
+    const Orders & orders = orders_.value();
+    law_.configure(orders.config);
+    if (orders.has_posture) {
+      law_.set_nullspace_posture(orders.posture);
+    }
+    if (orders.mode != law_.state().mode) {
+      law_.set_mode(orders.mode);
+      has_pose_ = has_wrench_ = false;
+    }
+    hold_when_stale_ = orders.hold_when_stale;
+  }
+
+  void take_targets(double time)
+  {
+    if (pose_target_.read()) {
+      const PoseTarget & target = pose_target_.value();
+      if (!(hold_when_stale_ && is_old(target.stamp, law_.config().pose_timeout, time))) {
+        law_.set_target_pose(target.pose, target.stamp, target.frame);
+        has_pose_ = law_.state().mode == Mode::kPose;
+        pose_stamp_ = target.stamp;
+      } else {
+        ++stale_targets_;
+      }
+    }
+    if (wrench_target_.read()) {
+      const WrenchTarget & target = wrench_target_.value();
+      if (!(hold_when_stale_ && is_old(target.stamp, law_.config().wrench_timeout, time))) {
+        law_.set_target_wrench(target.wrench, target.stamp, target.frame);
+        has_wrench_ = true;
+        wrench_stamp_ = target.stamp;
+      } else {
+        ++stale_targets_;
+      }
+    }
+    if (hold_when_stale_ && !law_.fault()) {
+      const bool stale = (has_pose_ && is_old(pose_stamp_, law_.config().pose_timeout, time)) ||
+        (has_wrench_ && is_old(wrench_stamp_, law_.config().wrench_timeout, time));
+      if (stale) {
+        law_.clear_target();
+        has_pose_ = has_wrench_ = false;
+        ++stale_targets_;
+      }
+    }
+  }
+
+  static bool is_old(double stamp, double limit, double time)
+  {
+    return std::abs(time - stamp) > limit;  // false for NaN, which the law refuses
+  }
+
+  void measure(const ArmSample & sample, const Eigen::VectorXd & bias, double time)
+  {
+    measurement_.q = sample.q;
+    measurement_.dq = sample.dq;
+    measurement_.pose = sample.pose;
+    measurement_.jacobian = sample.jacobian;
+    measurement_.mass = sample.mass;
+    measurement_.has_mass = true;
+    measurement_.bias = bias;
+    measurement_.time = time;
+  }
+
+  void publish_status(double time)
+  {
+    ControlStatus status;
+    status.tick = ++ticks_;
+    status.resets = resets_;
+    status.stale_targets = stale_targets_;
+    status.time = time;
+    status.mode = law_.state().mode;
+    status.holding = law_.state().holding;
+    status.fault = law_.fault();
+    status_.write(status);
+  }
+
+  Controller<N> law_;
+  Measurement<N> measurement_;
+  Eigen::VectorXd torque_;
+  LatestValue<Orders> orders_;
+  bool hold_when_stale_ = false;
+  bool has_pose_ = false;
+  bool has_wrench_ = false;
+  double pose_stamp_ = 0.0;
+  double wrench_stamp_ = 0.0;
+  std::uint64_t ticks_ = 0;
+  std::uint32_t resets_ = 0;
+  std::uint32_t stale_targets_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<ArmControl> ArmControl::make(
+  Eigen::Index joints, std::uint64_t base_frame, std::uint64_t tcp_frame)
+{
+  switch (joints) {
+    case 6:
+      return std::make_unique<LawControl<6>>(base_frame, tcp_frame);
+    case 7:
+      return std::make_unique<LawControl<7>>(base_frame, tcp_frame);
+    default:
+      return nullptr;
+  }
+}
+
+void ArmControl::set_target(const PoseTarget & target)
+{
+  const std::lock_guard<std::mutex> lock(writers_);
+  pose_target_.write(target);
+}
+
+void ArmControl::set_target(const WrenchTarget & target)
+{
+  const std::lock_guard<std::mutex> lock(writers_);
+  wrench_target_.write(target);
+}
+
+}  // namespace serl_impedance_controller
