@@ -12,7 +12,6 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.task import Future
 from std_msgs.msg import Bool, Header
 
 from hil_serl_actor import reports
@@ -23,17 +22,17 @@ from hil_serl_actor.command_publishers import CommandPublishers
 from hil_serl_actor.control_loop import ControlLoop
 from hil_serl_actor.options import read_options
 from hil_serl_actor.ports import LogFull, LoopConfig, Phase, Reset
+from hil_serl_actor.reset_client import ResetClient
 from hil_serl_actor.senses import Senses
 from hil_serl_core.action import ArmCommand
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Tick
 from hil_serl_core.step import Step
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState
-from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriteError
 from hil_serl_ros.diagnostics import diagnostic_array
 from hil_serl_ros.node_main import run_node
-from hil_serl_ros.stamps import stamp_from_seconds, stamp_to_seconds
+from hil_serl_ros.stamps import stamp_from_seconds
 
 _WARNING_PERIOD = 5.0  # s; a repeated warning is shown this often
 _FLUSH_TIME = 10.0  # s; how long a finished training actor waits for acknowledgements
@@ -63,7 +62,6 @@ class ActorNode(Node):
         recorded = (vice or self._mode is Mode.RECORD_CLASSIFIER) and self._spec.sim is not None
         self._truth = judged or noted or recorded
         self._loop = ControlLoop(self._loop_config(), [link.agent for link in self._links.values()], self)
-        self._reset_in_flight = False
         self._done_since: float | None = None
         self._make_publishers()
         self._senses = Senses(self, options, self._loop, self.warn, self._pump_lockstep, self._truth)
@@ -95,7 +93,7 @@ class ActorNode(Node):
         self._stopped_pub.publish(Bool(data=False))
 
     def _make_services(self) -> None:
-        self._reset_client = self.create_client(ResetEpisode, names.RESET_EPISODE)
+        self._resets = ResetClient(self, self._on_reset)
         ActorServices(self, self._loop)
 
     def _make_timers(self) -> None:
@@ -128,19 +126,10 @@ class ActorNode(Node):
 
     def request_reset(self, reset: Reset) -> None:
         """See ``Ports``; asks until the cell's service is there."""
-        if self._reset_in_flight:
-            return
-        if not self._reset_client.service_is_ready():
-            self._loop.reset_finished(False, f"no service '{self._reset_client.srv_name}' yet", 0.0)
-            return
-        self._reset_in_flight = True
-        request = ResetEpisode.Request(seed=reset.seed, arm_only=reset.arm_only)
-        self._reset_client.call_async(request).add_done_callback(self._on_reset_done)
+        self._resets.request(reset)
 
-    def _on_reset_done(self, future: Future) -> None:
-        self._reset_in_flight = False
-        reply = future.result()
-        self._loop.reset_finished(reply.success, reply.message, stamp_to_seconds(reply.stamp))
+    def _on_reset(self, success: bool, message: str, stamp: float) -> None:
+        self._loop.reset_finished(success, message, stamp)
         self._pump_lockstep()
 
     def report_tick(self, tick: Tick, runner: EpisodeRunner) -> None:
@@ -185,6 +174,7 @@ class ActorNode(Node):
             self._loop.tick(self._loop.inputs.assembler.stamp or 0.0)
 
     def _on_idle_timer(self) -> None:
+        self._resets.look()
         self._pump_lockstep()
         for link in self._links.values():
             link.send_due()
