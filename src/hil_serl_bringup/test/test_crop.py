@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from rich.console import Console
@@ -46,6 +46,7 @@ def picture(tmp_path, pixels):
     return tmp_path / "scene.png"
 
 
+@settings(deadline=None)
 @given(
     start=st.tuples(*[st.integers(-50, 700)] * 3),
     changes=st.lists(st.tuples(st.floats(-700, 700), st.floats(-700, 700), st.floats(-700, 700)), max_size=5),

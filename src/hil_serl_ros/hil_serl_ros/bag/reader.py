@@ -20,6 +20,7 @@ from hil_serl_core.step import Step
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros.bag import definitions
 from hil_serl_ros.bag.errors import BagDamagedError, BagError
+from hil_serl_ros.bag.order import in_order
 from hil_serl_ros.bag.scan import RecordScanner
 from hil_serl_ros.conversions import step_from_message
 
@@ -200,7 +201,7 @@ def read_messages(
     keep_before_damage: bool = False,
     on_problem: Callable[[BagProblem], None] = _warn,
 ) -> Iterator[BagMessage]:
-    """Messages below a path, file after file in recording order.
+    """Messages below a path, file after file in recording order; steps alone, each actor's in sequence (``in_order``).
 
     Args:
         path: An ``.mcap`` file, a bag folder, or a folder of bags such as ``run/bags/demos``.
@@ -214,9 +215,12 @@ def read_messages(
     """
     for file in find_bag_files(path):
         reader = BagFileReader(file, keep_before_damage=keep_before_damage)
-        for message in reader:
-            if (types is None or message.type_name in types) and (topics is None or message.topic in topics):
-                yield message
+        wanted = (
+            message
+            for message in reader
+            if (types is None or message.type_name in types) and (topics is None or message.topic in topics)
+        )
+        yield from in_order(wanted) if types == {STEP_TYPE} else wanted
         if reader.problem is not None:
             on_problem(reader.problem)
 
@@ -238,7 +242,7 @@ def read_steps(
     keep_before_damage: bool = False,
     on_problem: Callable[[BagProblem], None] = _warn,
 ) -> Iterator[Step]:
-    """Steps below a path, in recording order.
+    """Steps below a path, in recording order and each actor's in sequence (``in_order``).
 
     Args:
         path: An ``.mcap`` file, a bag folder, or a folder of bags such as ``run/bags/demos``.
@@ -252,9 +256,8 @@ def read_steps(
     for file in find_bag_files(path):
         reader = BagFileReader(file, keep_before_damage=keep_before_damage)
         try:
-            for message in reader:
-                if message.type_name == STEP_TYPE:
-                    yield step_of(message)
+            for message in in_order(m for m in reader if m.type_name == STEP_TYPE):
+                yield step_of(message)
             problem = reader.problem
         except BagDamagedError as error:
             if not keep_before_damage:
