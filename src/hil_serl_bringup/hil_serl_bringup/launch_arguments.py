@@ -62,7 +62,8 @@ ARGUMENTS: Mapping[str, Argument] = {
     ),
     "operator": Argument(
         "spacenav",
-        "who corrects: a SpaceMouse, a gamepad (joy), the keyboard, nobody, or in the simulator a script",
+        "who corrects: a SpaceMouse, a gamepad (joy), the keyboard, nobody, or in the simulator a script; mode:=eval: "
+        "whose buttons stop the robot, it does not drive",
         [str(operator) for operator in Operator],
     ),
     "algorithm": Argument("hil_serl", "how to learn", list(METHODS)),
@@ -122,6 +123,13 @@ def texts(values: Mapping[str, str]) -> dict[str, str]:
     return {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
 
 
+def _operator(text: Mapping[str, str], mode: Mode, simulated: bool) -> Operator:
+    """Whose device is started; in an evaluation it only stops and labels, which a simulated cell can do without."""
+    operator = Operator(text["operator"])
+    needless = mode is Mode.EVAL and (simulated or operator is Operator.SCRIPTED)
+    return Operator.NONE if needless else operator
+
+
 def request_from(values: Mapping[str, str]) -> GraphRequest:
     """The graph that launch arguments ask for; makes or opens the run folder.
 
@@ -158,7 +166,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         task=str(folder.task_file),
         mode=mode,
         run_dir=folder.path,
-        operator=Operator.NONE if mode is Mode.EVAL else Operator(text["operator"]),
+        operator=_operator(text, mode, robot.simulated),
         seed=folder.seed,
         speed=text["speed"],
         episodes=_episodes(text["episodes"], mode, folder),

@@ -59,6 +59,16 @@ def test_arguments_become_a_graph(tmp_path):
     assert Path(request.task) == tmp_path / "r" / "task.yaml"
 
 
+@pytest.mark.parametrize(
+    ("robot", "asked", "started"),
+    [("external", "spacenav", "spacenav"), ("external", "none", "none"), ("sim", "spacenav", "none")],
+)
+def test_in_an_evaluation_a_real_cell_has_a_device_that_stops_it(tmp_path, robot, asked, started):
+    request_from({"task": TASK, "run_dir": str(tmp_path / "r")})
+    values = {"run_dir": str(tmp_path / "r"), "mode": "eval", "checkpoint": "/policy"}
+    assert request_from({**values, "robot": robot, "operator": asked}).operator == Operator(started)
+
+
 def test_an_existing_run_folder_goes_on_unless_told_not_to(tmp_path):
     values = {"task": TASK, "run_dir": str(tmp_path / "r"), "seed": "5"}
     with pytest.raises(RunFolderError, match="holds no run"):
