@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run by launch: nodes start, the operator's demonstration is recorded, everything ends with the actor."""
+"""A run by launch: nodes start, the operator's demonstration is recorded, everything ends in order when it is told to."""
 
 import tempfile
 import time
@@ -20,27 +20,27 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing import post_shutdown_test
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
+from rclpy.executors import SingleThreadedExecutor
 
 from hil_serl_bringup.statistics import read_episodes
-from hil_serl_msgs.msg import ArmState
+from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import read_steps
 
 SHARE = Path(__file__).parent.parent
 RUN = Path(tempfile.mkdtemp(prefix="hil-serl-launch-test-")) / "run"
-NODES = {"sim", "operator", "actor", "monitor"}
 SECONDS = 240.0
 
 
 @pytest.mark.launch_test
 def generate_test_description():
-    """One demonstration by the scripted operator, in lockstep."""
+    """Demonstrations by the scripted operator, in lockstep, until the test is over."""
     arguments = {
         "task": str(SHARE / "config" / "tasks" / "sim" / "ram_insertion.yaml"),
         "mode": "record_demos",
         "operator": "scripted",
         "speed": "lockstep",
-        "episodes": "1",
+        "episodes": "0",
         "run_dir": str(RUN),
         "namespace": "launch_test",
     }
@@ -63,17 +63,24 @@ class TestRunning(unittest.TestCase):
         self.node.destroy_node()
         rclpy.try_shutdown(context=self.context)
 
-    def test_the_cell_publishes_in_the_namespace_and_the_run_ends_by_itself(self, proc_info):
-        heard = []
-        self.node.create_subscription(ArmState, f"launch_test/{names.ARM_STATE}", heard.append, qos.ARM_STATE)
-        executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
+    def test_the_run_is_in_the_namespace_and_solves_an_episode(self):
+        states, ends = [], []
+        self.node.create_subscription(
+            ArmState, f"launch_test/{names.ARM_STATE}", states.append, qos.ARM_STATE
+        )
+        self.node.create_subscription(
+            EpisodeSummary,
+            f"launch_test/{names.EPISODE}",
+            lambda message: ends.append(message) if message.success else None,
+            qos.EPISODE,
+        )
+        executor = SingleThreadedExecutor(context=self.context)
         executor.add_node(self.node)
         deadline = time.monotonic() + SECONDS
-        while not heard and time.monotonic() < deadline:
+        while not ends and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.2)
-        assert heard, "nobody published arm_state"
-        for name in NODES:
-            proc_info.assertWaitForShutdown(name, timeout=SECONDS)
+        assert states, "nobody published arm_state"
+        assert ends, "no episode was solved"
 
 
 @post_shutdown_test()
@@ -83,8 +90,8 @@ class TestEnded(unittest.TestCase):
     def test_every_process_ended_well(self, proc_info):
         assertExitCodes(proc_info)
 
-    def test_one_demonstration_was_recorded_and_counted(self):
+    def test_a_demonstration_was_recorded_and_counted(self):
         steps = list(read_steps(RUN / "bags" / "record_demos"))
         assert steps[0].is_first
-        assert steps[-1].is_last
-        assert sum(episode.success for episode in read_episodes(RUN / "episodes.csv")) == 1
+        assert any(step.is_last for step in steps)
+        assert any(episode.success for episode in read_episodes(RUN / "episodes.csv"))
