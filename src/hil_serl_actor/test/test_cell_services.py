@@ -205,7 +205,7 @@ def test_recovery_without_a_controller_names_it(make_world):
     world = make_world()
     reply = world.call(Trigger, names.RECOVER)
     assert not reply.success
-    assert "no service 'reset_fault'" in reply.message
+    assert "no service '/reset_fault'" in reply.message
     assert "is the controller 'cartesian_controller' active?" in reply.message
 
 

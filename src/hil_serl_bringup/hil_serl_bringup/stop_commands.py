@@ -60,10 +60,10 @@ def call_service(
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        client = node.create_client(kind, name)
+        client, full = node.create_client(kind, name), node.resolve_service_name(name)
         if not client.wait_for_service(timeout_sec=patience):
             raise ConnectionError(
-                f"no {who} offers '{client.srv_name}' in ROS_DOMAIN_ID={os.environ.get('ROS_DOMAIN_ID', '0')}: set "
+                f"no {who} offers '{full}' in ROS_DOMAIN_ID={os.environ.get('ROS_DOMAIN_ID', '0')}: set "
                 "ROS_DOMAIN_ID as the run shows it (and --namespace, if the run has one); to stop the robot whatever "
                 "happens, use its emergency stop"
             )
@@ -72,9 +72,7 @@ def call_service(
         while not future.done() and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
         if not future.done():
-            raise ConnectionError(
-                f"'{client.srv_name}' did not answer for {answer:.0f} s; is the {who} busy or dead?"
-            )
+            raise ConnectionError(f"'{full}' did not answer for {answer:.0f} s; is the {who} busy or dead?")
         reply = future.result()
         return bool(reply.success), str(reply.message)
     finally:

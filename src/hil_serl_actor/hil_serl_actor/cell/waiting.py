@@ -65,11 +65,12 @@ class Waiting:
         Raises:
             CellError: No service, or no answer.
         """
-        await self._there(client.service_is_ready, f"service '{client.srv_name}'", seconds, remedy)
+        name = self._node.resolve_service_name(client.srv_name)
+        await self._there(client.service_is_ready, f"service '{name}'", seconds, remedy)
         future = client.call_async(request)
         if not await self.done(future, seconds):
             client.remove_pending_request(future)
-            raise CellError(f"service '{client.srv_name}' did not answer for {seconds:.0f} s; {remedy}")
+            raise CellError(f"service '{name}' did not answer for {seconds:.0f} s; {remedy}")
         return future.result()
 
     async def accepted(self, client: ActionClient, name: str, goal: Any, seconds: float, remedy: str) -> Any:
