@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -23,6 +24,8 @@ class Layouts:
     """ROS namespace of the run."""
     twin: bool = False
     """The task's twin instead of the real cell."""
+    agent: Literal["", "forward", "backward"] = ""
+    """Which of the two agents of forward-backward training to show."""
     compressed: bool = False
     """Show the cameras' compressed topics: over a network, or where drivers publish nothing else."""
 
@@ -40,7 +43,7 @@ class Layouts:
 
         task = find_task(self.task, simulated=self.twin)
         cameras = [camera.name for camera in task.cameras] if self.compressed else []
-        cell = Cell.of(task, self.namespace, cameras)
+        cell = Cell.of(task, self.namespace, cameras, self.agent)
         write_layouts(cell, self.output)
         console = Console()
         for line in (

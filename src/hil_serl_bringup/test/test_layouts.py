@@ -42,12 +42,19 @@ RUN_TOPICS = {
 }
 NUMBERS = re.compile(r"(double|float|boolean|octet|u?int\d+|uint8)$")
 
-CELLS = [("ram_insertion", ""), ("object_handover", "cell_a"), ("object_flip", "")]
+CELLS = [
+    ("ram_insertion", "", ""),
+    ("object_handover", "cell_a", ""),
+    ("object_flip", "", ""),
+    ("object_relocation", "", "forward"),
+]
 
 
 def topics_of(cell):
     """Full topic name -> type, of a run of the task."""
     types = {cell.topic(name): kind for name, kind in RUN_TOPICS.items()}
+    for name in (names.STEP, names.LEARNER_STATUS):
+        types[cell.agent_topic(name)] = types.pop(cell.topic(name))
     for arm in cell.arms:
         types |= {cell.topic(name, arm): kind for name, kind in ARM_TOPICS.items()}
     for camera in cell.cameras:
@@ -80,8 +87,8 @@ def is_number(kind):
 
 @pytest.fixture(params=CELLS, ids=lambda one: one[0])
 def cell(request):
-    task, namespace = request.param
-    return Cell.of(find_task(task, simulated=False), namespace, ["side"])
+    task, namespace, agent = request.param
+    return Cell.of(find_task(task, simulated=False), namespace, ["side"], agent)
 
 
 def slashed(cell, name):
@@ -151,7 +158,10 @@ def test_rqt_plots_stamps_are_of_one_clock(cell):
     """rqt_plot draws by the header's stamp; only the learner and the monitor use the clock of the wall in a simulation."""
     text = layouts(cell)[RQT]
     for name in re.findall(r"'(/[^']+)'", text):
-        assert slashed(cell, name)[0] in {cell.topic(names.RUN_STATUS), cell.topic(names.LEARNER_STATUS)}
+        assert slashed(cell, name)[0] in {
+            cell.topic(names.RUN_STATUS),
+            cell.agent_topic(names.LEARNER_STATUS),
+        }
 
 
 def test_plotjuggler(cell):
@@ -215,7 +225,7 @@ def test_the_scripts_read_fields_that_exist(cell):
     content = json.loads(layouts(cell)[FOXGLOVE_RUN])
     for script in content["userNodes"].values():
         source = script["sourceCode"]
-        assert f'inputs = ["{cell.topic(names.STEP)}"]' in source
+        assert f'inputs = ["{cell.agent_topic(names.STEP)}"]' in source
         for path in re.findall(r"event\.message\.([\w.]+)", source):
             type_at("hil_serl_msgs/Step", path.split("."))
         for field in re.findall(r"\bframe\.(\w+)", source):

@@ -30,6 +30,7 @@ class Cell:
         action_size: Numbers of an action.
         state: Names of the state's parts.
         compressed: Names of the cameras whose compressed pictures are shown, instead of raw ones.
+        agent: Which of two agents (forward-backward training) is shown; empty for the only one.
     """
 
     task: str
@@ -42,10 +43,13 @@ class Cell:
     action_size: int
     state: tuple[str, ...]
     compressed: frozenset[str] = frozenset()
+    agent: str = ""
 
     @classmethod
-    def of(cls, spec: TaskSpec, namespace: str = "", compressed: Collection[str] = ()) -> Self:
-        """The cell of a task; ``compressed`` as the attribute."""
+    def of(
+        cls, spec: TaskSpec, namespace: str = "", compressed: Collection[str] = (), agent: str = ""
+    ) -> Self:
+        """The cell of a task; ``compressed`` and ``agent`` as the attributes."""
         arms = [spec.arm(name) for name in spec.arm_names]
         starts = [
             Rotation.from_rotvec(arm.base_rotation).apply(arm.nominal_position) + arm.base_position
@@ -63,6 +67,7 @@ class Cell:
             action_size=spec.action_size,
             state=tuple(spec.state),
             compressed=frozenset(compressed),
+            agent=agent,
         )
 
     def topic(self, name: str, arm: str = "") -> str:
@@ -70,6 +75,10 @@ class Cell:
         if name.startswith("/"):
             return name
         return "/" + "/".join(part for part in (self.namespace, names.for_arm(name, arm)) if part)
+
+    def agent_topic(self, name: str) -> str:
+        """Full name of a topic that each of two agents has for itself."""
+        return self.topic(f"{self.agent}/{name}" if self.agent else name)
 
     def picture(self, camera: str) -> str:
         """Relative name of the topic that shows a camera."""

@@ -99,7 +99,7 @@ def live(cell: Cell) -> str:
 
 def run(cell: Cell) -> str:
     """Layout of a bag of steps."""
-    layout, step = _Layout(), cell.topic(names.STEP)
+    layout, step = _Layout(), cell.agent_topic(names.STEP)
     poses = script_topic(_POSES)
     scene = _scene(layout, cell, {poses: {"visible": True, "axisScale": 0.05}})
     pictures = [_picture(layout, camera, script_topic(camera)) for camera in cell.cameras]
@@ -138,7 +138,7 @@ def run(cell: Cell) -> str:
 
 def _state_plot(cell: Cell, part: str) -> Plot:
     field = f'state[:]{{name=="{part}"}}.values'
-    return plot(f"State: {part}", cell.topic(names.STEP), *(f"{field}[{k}]" for k in range(3)))
+    return plot(f"State: {part}", cell.agent_topic(names.STEP), *(f"{field}[{k}]" for k in range(3)))
 
 
 def _scene(layout: _Layout, cell: Cell, topics: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ def plot(title: str, topic: str, *fields: str, top: float = 1.0) -> Plot:
 
 def run_plots(cell: Cell) -> list[Plot]:
     """How the run goes: rates and returns, the learner, speeds."""
-    status, learner = cell.topic(names.RUN_STATUS), cell.topic(names.LEARNER_STATUS)
+    status, learner = cell.topic(names.RUN_STATUS), cell.agent_topic(names.LEARNER_STATUS)
     speeds = (Series(status, "control_rate"), Series(learner, "updates_per_second"))
     return [
         plot("Success and intervention rate", status, "success_rate", "intervention_rate"),
