@@ -130,7 +130,8 @@ class ActorNode(Node):
 
     def _on_reset(self, success: bool, message: str, stamp: float) -> None:
         self._loop.reset_finished(success, message, stamp)
-        self._pump_lockstep()
+        if success:  # a failure may come from within the request: the timer tries again
+            self._pump_lockstep()
 
     def report_tick(self, tick: Tick, runner: EpisodeRunner) -> None:
         """See ``Ports``."""
