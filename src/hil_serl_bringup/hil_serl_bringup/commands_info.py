@@ -107,16 +107,18 @@ def _facts(spec: TaskSpec, twin: Path | None) -> list[tuple[str, str]]:
 
 @dataclass
 class Schema:
-    """Print the reference of the task file, as it is in docs/task_schema.md."""
+    """Print the reference of the task file, as it is in docs/task_schema.md, or of the robot file (docs/robot_file.md)."""
 
+    of: Literal["task", "robot"] = "task"
+    """Which file."""
     output: Path | None = None
     """Write it to this file."""
 
     def run(self) -> int:
         if self.output is None:
-            print(schema.reference(), end="")
+            print(schema.reference(self.of), end="")
         else:
-            self.output.write_text(schema.reference(), encoding="utf-8")
+            self.output.write_text(schema.reference(self.of), encoding="utf-8")
         return 0
 
 

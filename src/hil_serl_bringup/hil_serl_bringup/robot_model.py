@@ -76,7 +76,9 @@ class File(RobotModel):
     package: str = Field(
         default="", description="package that installs it; empty: relative to the robot file"
     )
-    file: str = Field(min_length=1)
+    file: str = Field(
+        min_length=1, description="path below the package's share folder, or from the robot file"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -95,15 +97,15 @@ class Driver(WithParameters):
     """A process of the cell: a node, a component, or a launch file of another package."""
 
     name: Name = Field(description="node name, and name of its log")
-    package: str = Field(min_length=1)
+    package: str = Field(min_length=1, description="ROS package of the driver")
     executable: str = Field(default="", description="program of a node")
     component: str = Field(
         default="", description="or: plugin name of a component, in a container of its own"
     )
     launch_file: str = Field(default="", description="or: a launch file of the package")
     launch_arguments: dict[str, str] = Field(default={}, description="arguments of the launch file")
-    parameter_files: tuple[File, ...] = ()
-    remappings: dict[str, str] = {}
+    parameter_files: tuple[File, ...] = Field(default=(), description="ROS parameter files; 'parameters' win")
+    remappings: dict[str, str] = Field(default={}, description="ROS name to ROS name")
     environment: dict[str, str] = Field(default={}, description="variables of the process")
     max_restarts: int = Field(default=10, ge=0, description="starts after a failure before the run ends")
 
@@ -121,7 +123,9 @@ class Driver(WithParameters):
 class Camera(WithParameters):
     """One camera, published as ``camera/NAME/image_raw``."""
 
-    driver: Literal["realsense2_camera", "usb_cam", "v4l2_camera", "mock"]
+    driver: Literal["realsense2_camera", "usb_cam", "v4l2_camera", "mock"] = Field(
+        description="its package; mock: pictures drawn from the arm's pose"
+    )
     serial: Annotated[str, BeforeValidator(_quoted)] = Field(
         default="",
         description="which device: a RealSense's serial number (rs-enumerate-devices -s); of a USB camera the part of its "
@@ -141,7 +145,7 @@ class Camera(WithParameters):
     transport: Transport | None = Field(
         default=None, description="how its pictures reach the actor; null: the robot's image_transport"
     )
-    max_restarts: int = Field(default=10, ge=0)
+    max_restarts: int = Field(default=10, ge=0, description="starts after a failure before the run ends")
 
     @model_validator(mode="after")
     def _device_of_its_kind(self) -> Camera:
@@ -172,7 +176,7 @@ class Gripper(WithParameters):
 class Arm(RobotModel):
     """One arm under ros2_control, with a controller manager of its own."""
 
-    description: Description
+    description: Description = Field(description="source of robot_description")
     controllers: File = Field(
         description="ROS parameter file of controller manager and controllers; node names in it without namespace"
     )
@@ -189,7 +193,7 @@ class Arm(RobotModel):
     )
     inactive: tuple[str, ...] = Field(default=(), description="controllers to load for later")
     remappings: dict[str, str] = Field(default={}, description="of controller manager and controllers")
-    gripper: Gripper | None = None
+    gripper: Gripper | None = Field(default=None, description="null: no gripper that a task could move")
     drivers: tuple[Driver, ...] = Field(default=(), description="further drivers in the arm's namespace")
 
 
@@ -217,9 +221,9 @@ class GymEnvironment(RobotModel):
 class Robot(RobotModel):
     """One cell."""
 
-    name: Name
-    description: str
-    simulated: bool = False
+    name: Name = Field(description="as the file is called")
+    description: str = Field(description="one line for people")
+    simulated: bool = Field(default=False, description="the simulator publishes the cell's topics")
     gym: GymEnvironment | None = Field(
         default=None, description="simulated by this environment, not by a twin"
     )

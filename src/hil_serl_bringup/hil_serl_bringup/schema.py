@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reference of the task file, written from the models that check it."""
+"""References of task and robot file, written from the models that check them."""
 
 from __future__ import annotations
 
 import types
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from hil_serl_bringup.robot_model import Robot
 from hil_serl_core.spec import TaskSpec
 
 _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
@@ -26,6 +27,16 @@ and values are replaced, and `null` takes a section away. `config/tasks/NAME.yam
 `config/tasks/sim/NAME.yaml` the twin's.
 """
 
+_ROBOT_HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
+<!-- Written by `hil-serl schema --of robot --output docs/robot_file.md` from the models; do not edit. -->
+# The robot file
+
+One YAML file describes one cell: what has to run so that arms, grippers and cameras speak the suite's topics.
+`--robot NAME` and `robot:=NAME` look in the folder `robots` where you are, then in `config/robots` of the suite, whose files
+are the examples; a path works too. Unknown keys are refused by name. Nothing but what a run needs is started: of the cameras
+those that the task names, the gripper's adapter where the task moves it.
+"""
+
 _SYMBOLS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
 _WORDS: dict[Any, str] = {
     str: "text",
@@ -36,15 +47,16 @@ _WORDS: dict[Any, str] = {
 }
 
 
-def reference() -> str:
-    """The reference as Markdown: one section a model, in the order of first use."""
-    sections = [_section(model, path) for model, path in _models()]
-    return _HEAD + "\n" + "\n".join(sections)
+def reference(of: Literal["task", "robot"] = "task") -> str:
+    """The reference of a kind of file as Markdown: one section a model, in the order of first use."""
+    first: type[BaseModel] = Robot if of == "robot" else TaskSpec
+    sections = [_section(model, path) for model, path in _models(first)]
+    return (_ROBOT_HEAD if of == "robot" else _HEAD) + "\n" + "\n".join(sections)
 
 
-def _models() -> Iterator[tuple[type[BaseModel], str]]:
+def _models(first: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str]]:
     """Every model once, with the dotted key it is first used under; breadth first."""
-    waiting, seen = [(TaskSpec, "")], set()
+    waiting, seen = [(first, "")], set()
     while waiting:
         model, path = waiting.pop(0)
         if model in seen:
@@ -95,6 +107,8 @@ def type_text(annotation: Any) -> str:
         return f"mapping of {type_text(arguments[0])} to {type_text(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "section"
+    if annotation is JsonValue:
+        return "value, list or mapping"
     return _WORDS[annotation]
 
 

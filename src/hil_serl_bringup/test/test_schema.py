@@ -10,14 +10,21 @@ from pydantic import Field
 from hil_serl_bringup.schema import reference, type_text
 from hil_serl_core.spec import ControlSpec, LearnerSpec, TaskSpec
 
-COMMITTED = Path(__file__).parents[3] / "docs" / "task_schema.md"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
-@pytest.mark.skipif(not COMMITTED.exists(), reason="tests run outside the repository")
-def test_the_committed_reference_is_that_of_the_models():
-    assert COMMITTED.read_text(encoding="utf-8") == reference(), (
-        "the task file's models changed; write the reference anew with: hil-serl schema --output docs/task_schema.md"
+@pytest.mark.skipif(not DOCS.exists(), reason="tests run outside the repository")
+@pytest.mark.parametrize(("of", "file"), [("task", "task_schema.md"), ("robot", "robot_file.md")])
+def test_the_committed_reference_is_that_of_the_models(of, file):
+    assert (DOCS / file).read_text(encoding="utf-8") == reference(of), (
+        f"the models of the {of} file changed; write the reference anew: hil-serl schema --of {of} --output docs/{file}"
     )
+
+
+def test_every_key_of_a_robot_file_is_explained():
+    rows = [line.split(" | ") for line in reference("robot").splitlines() if line.startswith("| `")]
+    assert {"| `controllers`", "| `serial`", "| `joint_prefix`"} <= {row[0] for row in rows}
+    assert [row[0] for row in rows if row[-1].strip(" |") == ""] == []
 
 
 def test_every_key_is_there_with_its_limits_and_default():
