@@ -32,9 +32,9 @@ _ROBOT_HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 # The robot file
 
 One YAML file describes one cell: what has to run so that arms, grippers and cameras speak the suite's topics.
-`--robot NAME` and `robot:=NAME` look in the folder `robots` where you are, then in `config/robots` of the suite, whose files
-are the examples; a path works too. Unknown keys are refused by name. Nothing but what a run needs is started: of the cameras
-those that the task names, the gripper's adapter where the task moves it.
+`--robot NAME` and `robot:=NAME` look in the folder `robots` where you are, then in `config/robots` of the suite, whose
+files are the examples; a path works too. Unknown keys are refused by name. Nothing but what a run needs is started: of
+the cameras those that the task names, the gripper's adapter where the task moves it.
 """
 
 _SYMBOLS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
