@@ -54,22 +54,24 @@ class Rivals:
     """Frames that somebody else places elsewhere in the tree: a frame has one parent, so ours has to give way."""
 
     def __init__(self) -> None:
-        self._others: set[str] = set()
-        self._own: dict[str, str] = {}
+        self._parents: dict[str, set[str]] = {}
+        self._given_up: set[str] = set()
+
+    def see(self, heard: Iterable[TransformStamped]) -> None:
+        """Take what is on /tf and /tf_static, our own included."""
+        for one in heard:
+            self._parents.setdefault(one.child_frame_id, set()).add(one.header.frame_id)
 
     def allowed(self, wanted: Iterable[TransformStamped]) -> list[TransformStamped]:
-        """Those that may be published."""
-        wanted = list(wanted)
-        self._own |= {one.child_frame_id: one.header.frame_id for one in wanted}
-        return [one for one in wanted if one.child_frame_id not in self._others]
-
-    def see(self, heard: Iterable[TransformStamped]) -> list[str]:
-        """Take what is on /tf, our own included. Returns frames that we give up now."""
-        lost = [
-            one.child_frame_id
-            for one in heard
-            if one.child_frame_id not in self._others
-            and self._own.get(one.child_frame_id, one.header.frame_id) != one.header.frame_id
+        """Those that nobody has placed under another parent."""
+        return [
+            one for one in wanted if not self._parents.get(one.child_frame_id, set()) - {one.header.frame_id}
         ]
-        self._others.update(lost)
-        return lost
+
+    def given_up(self, wanted: Iterable[TransformStamped]) -> list[str]:
+        """Frames that are left to others from now on, each said once."""
+        wanted = list(wanted)
+        kept = {one.child_frame_id for one in self.allowed(wanted)}
+        new = [one.child_frame_id for one in wanted if one.child_frame_id not in kept | self._given_up]
+        self._given_up.update(new)
+        return new

@@ -42,6 +42,7 @@ from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 
 _WARNING_PERIOD = 5.0  # s
+_LISTENING = 2.0  # s of listening to others' frames before we place any
 
 
 class MarkersNode(Node):
@@ -60,6 +61,7 @@ class MarkersNode(Node):
         self._shown: dict[str, Time] = {}
         self._rivals = Rivals()
         self._tf: Any = None
+        self._bases_placed = False
         self._publisher = self.create_publisher(MarkerArray, names.MARKERS, qos.MARKERS)
         self._listen()
         if frames and find_spec("tf2_msgs") is None:
@@ -85,10 +87,8 @@ class MarkersNode(Node):
     def _make_frames(self) -> None:
         message = self._message = import_module("tf2_msgs.msg").TFMessage
         self._tf = self.create_publisher(message, names.TF, qos.TF)
-        static = self.create_publisher(message, names.TF_STATIC, qos.TF_STATIC)
-        bases = self._rivals.allowed(base_transforms(self._spec, self.get_clock().now().to_msg()))
-        if bases:
-            static.publish(message(transforms=bases))
+        self._static = self.create_publisher(message, names.TF_STATIC, qos.TF_STATIC)
+        self._started = time.monotonic()
         self.create_subscription(message, names.TF, self._on_frames, qos.TF)
         self.create_subscription(message, names.TF_STATIC, self._on_frames, qos.TF_STATIC)
 
@@ -133,8 +133,7 @@ class MarkersNode(Node):
         self._scene.advice = message.advice
 
     def _on_frames(self, message: Any) -> None:
-        for frame in self._rivals.see(message.transforms):
-            self.get_logger().info(f"somebody else places the frame '{frame}' on /tf: left to them")
+        self._rivals.see(message.transforms)
 
     def _warn(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=_WARNING_PERIOD)
@@ -144,7 +143,7 @@ class MarkersNode(Node):
     def _draw(self) -> None:
         if not self._stamps:
             return
-        if self._tf is not None:
+        if self._tf is not None and time.monotonic() - self._started > _LISTENING:
             self._publish_frames()
         if self._publisher.get_subscription_count():
             stamp = max(self._stamps.values(), key=lambda one: (one.sec, one.nanosec))
@@ -161,9 +160,17 @@ class MarkersNode(Node):
             wanted.append(transform(spec.base_frame, spec.tcp_frame, scene.arm.tcp_pose, stamp))
             if scene.start is not None:
                 wanted.append(transform(spec.base_frame, start_frame(spec.tcp_frame), scene.start, stamp))
+        if not self._bases_placed:
+            self._bases_placed = True
+            self._place(self._static, base_transforms(self._spec, self.get_clock().now().to_msg()))
+        self._place(self._tf, wanted)
+
+    def _place(self, publisher: Any, wanted: list[TransformStamped]) -> None:
+        for frame in self._rivals.given_up(wanted):
+            self.get_logger().info(f"somebody else places the frame '{frame}' on /tf: left to them")
         allowed = self._rivals.allowed(wanted)
         if allowed:
-            self._tf.publish(self._message(transforms=allowed))
+            publisher.publish(self._message(transforms=allowed))
 
 
 def main() -> None:

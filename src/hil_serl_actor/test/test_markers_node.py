@@ -163,6 +163,8 @@ def test_frames_are_placed_until_somebody_else_places_them(process, peer):
     other.header.frame_id = "hand"
     other.transform.rotation.w = 1.0
     peer.until(lambda: heard["tcp"] == "hand", lambda: model.publish(tf2_msgs.TFMessage(transforms=[other])))
+    settled = time.monotonic() + 1.0
+    peer.until(lambda: time.monotonic() > settled, peer.state)
     heard.clear()
     end = time.monotonic() + 2.0
     peer.until(lambda: time.monotonic() > end, peer.state)
