@@ -20,6 +20,8 @@ namespace pin = pinocchio;
 namespace
 {
 
+using Vector = Eigen::Ref<const Eigen::VectorXd>;  // what pinocchio's algorithms come compiled for
+
 constexpr double kLongestStep = 0.25e-3;    // [s]
 constexpr double kStickingSpeed = 1e-3;     // below it Coulomb friction falls to zero linearly [rad/s]
 
@@ -85,7 +87,7 @@ struct RigidBodyArm::Impl
   {
     velocity.setZero();
     write_state();
-    pin::computeGeneralizedGravity(model, data, configuration);
+    pin::computeGeneralizedGravity(model, data, Vector(configuration));
     for (std::size_t i = 0; i < joints.size(); ++i) {
       effort[index(i)] = data.g[axes[i].v];
     }
@@ -104,7 +106,7 @@ struct RigidBodyArm::Impl
   void drive(const Eigen::VectorXd & command)
   {
     if (compensates_gravity) {
-      pin::computeGeneralizedGravity(model, data, configuration);
+      pin::computeGeneralizedGravity(model, data, Vector(configuration));
     }
     for (std::size_t i = 0; i < joints.size(); ++i) {
       const double wanted = command[index(i)] + (compensates_gravity ? data.g[axes[i].v] : 0.0);
@@ -124,7 +126,7 @@ struct RigidBodyArm::Impl
       torque[v] = effort[index(i)] - coefficient * velocity[index(i)];
       model.armature[v] = own_armature[v] + duration * coefficient;
     }
-    const auto & acceleration = pin::aba(model, data, configuration, tangent, torque);
+    const auto & acceleration = pin::aba(model, data, Vector(configuration), Vector(tangent), Vector(torque), pin::Convention::LOCAL);
     for (std::size_t i = 0; i < joints.size(); ++i) {
       double & q = position[index(i)];
       double & dq = velocity[index(i)];

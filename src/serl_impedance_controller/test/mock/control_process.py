@@ -71,7 +71,7 @@ class ControlProcess:
         self._context.try_shutdown()
         return status
 
-    def call(self, kind: Any, name: str, **fields: Any) -> Any:
+    def call(self, kind: Any, name: str, /, **fields: Any) -> Any:
         """Response of a service."""
         client = self.node.create_client(kind, name)
         end = time.monotonic() + PATIENCE
