@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hil_serl_bringup.robot_processes import Cell
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import PolicyWeights, Step
@@ -73,11 +74,14 @@ def test_a_dead_cell_is_named(training):
 
 def test_a_camera_that_was_never_there_is_named_in_lockstep_too(demonstrated, start_run):
     unplugged = {names.camera_image("wrist_2"): "camera/unplugged/image_raw"}
-    run = start_run(replace(demonstrated, mode=Mode.RECORD_DEMOS, actor_id="other", remappings=unplugged))
+    run = start_run(
+        replace(demonstrated, mode=Mode.RECORD_DEMOS, actor_id="other", cell=Cell(remappings=unplugged))
+    )
     for name in ("sim", "operator", "actor"):
         run.start(name)
     deadline = time.monotonic() + 60
-    while "nothing heard for 3 s on camera/wrist_2/image_raw;" not in run.log("actor"):
+    told = "nothing heard for 3 s on camera/wrist_2/image_raw (nobody publishes /camera/unplugged/image_raw:"
+    while told not in run.log("actor"):
         run.check()
         assert time.monotonic() < deadline, run.log("actor")
         time.sleep(0.2)

@@ -81,7 +81,8 @@ class ExposureWatch:
     def poll(self) -> None:
         """Look who publishes, and ask whoever has not been asked for a while."""
         for camera, topic in self._topics.items():
-            publisher = next(iter(self._node.get_publishers_info_by_topic(topic)), None)
+            resolved = self._node.resolve_topic_name(topic)
+            publisher = next(iter(self._node.get_publishers_info_by_topic(resolved)), None)
             if publisher is None or publisher.node_name.startswith("_NODE_NAME_UNKNOWN"):
                 continue
             name = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"

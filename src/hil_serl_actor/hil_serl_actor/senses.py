@@ -134,14 +134,15 @@ class Senses:
         return f"nothing heard for {_SILENCE:.0f} s on {reasons}"
 
     def _guess(self, topic: str) -> str:
-        if self._node.count_publishers(topic):
+        resolved = self._node.resolve_topic_name  # the graph knows no remappings
+        if self._node.count_publishers(resolved(topic)):
             return "its publisher is there but sends nothing: see its log"
         for camera, own in self._topics.items():
             for transport in names.TRANSPORTS:
                 other = names.camera_topic(camera, transport)
-                if own == topic != other and self._node.count_publishers(other):
+                if own == topic != other and self._node.count_publishers(resolved(other)):
                     return f"but {other} is published: set {camera}.image_transport to {transport}"
-        return "nobody publishes it: is the driver running, in this ROS domain and namespace?"
+        return f"nobody publishes {resolved(topic)}: is the driver running, in this ROS domain and namespace?"
 
     def statuses(self, now: float) -> list[DiagnosticStatus]:
         """One line per arm, operator's device and camera for /diagnostics, at ``now`` [s]."""
