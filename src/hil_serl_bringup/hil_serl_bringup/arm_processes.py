@@ -19,6 +19,8 @@ from hil_serl_core.spec import TaskSpec
 
 CONTROLLER = "cartesian_controller"
 """Node name of serl_impedance_controller/CartesianController in every controller file."""
+PATIENCE = ("--controller-manager-timeout", "60")
+"""Of the spawners [s]: without hardware a controller manager never answers, and the run has to end and say so."""
 
 
 def join(*names: str) -> str:
@@ -82,7 +84,15 @@ def arm_processes(arm: Arm, name: str, task: TaskSpec, namespace: str, folder: P
                     "controller_manager",
                     "spawner",
                     own,
-                    arguments=(*chosen, *flags, "--controller-manager", manager, "--param-file", controllers),
+                    arguments=(
+                        *chosen,
+                        *flags,
+                        "--controller-manager",
+                        manager,
+                        *PATIENCE,
+                        "--param-file",
+                        controllers,
+                    ),
                     one_shot=True,
                 )
             )
