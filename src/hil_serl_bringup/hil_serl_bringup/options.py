@@ -108,7 +108,7 @@ class CellOptions:
     rviz: bool = False
     """Open RViz (needs a ROS install)."""
     record: bool = False
-    """Record the run's topics with 'ros2 bag record' into its folder 'record' (needs a ROS install)."""
+    """Record the run's topics into its folder 'record', with 'ros2 bag record' where that is installed."""
     record_images: Literal["none", "compressed", "raw"] = "none"
     """Which camera topics a recording holds besides."""
 

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil_serl_bringup import observers
 from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, Part, build_graph
 from hil_serl_bringup.process_spec import ProcessSpec, yaml_scalar, yaml_value
 from hil_serl_bringup.robot_model import OperatorDevice
@@ -247,3 +248,13 @@ def test_the_actor_takes_pictures_as_the_robot_file_says():
     assert (actor["image_transport"], actor["wrist_2.image_transport"]) == ("compressed", "raw")
     assert of("sim", cell=cell)["compressed"] is True
     assert of("sim", record=True, record_images="compressed")["compressed"] is True
+
+
+@pytest.mark.parametrize("rosbag", [True, False])
+def test_topics_are_recorded_with_and_without_ros2_bag(rosbag, monkeypatch):
+    monkeypatch.setattr(observers, "is_installed", lambda package: rosbag)
+    recorder = graph(Mode.TRAIN, record=True, record_images="compressed", cameras=("side",))["record"]
+    said = [*recorder.arguments, *recorder.parameters.get("topics", ())]
+    assert recorder.package == ("ros2bag" if rosbag else "hil_serl_actor")
+    assert {"/camera/side/image_raw/compressed", "/arm_state", "/diagnostics"} <= set(said)
+    assert "/camera/side/image_raw" not in said
