@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import rclpy
-from conftest import HOME, TASK_FILE
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool
@@ -23,6 +24,8 @@ from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, RunSt
 from hil_serl_ros import names, qos
 from hil_serl_ros.geometry_messages import pose_from_array
 
+TASK_FILE = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+HOME = np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0])
 NAMESPACE = f"/markers_{os.getpid()}"
 
 

@@ -135,9 +135,10 @@ def ros():
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
 
-    def until(condition, seconds=40.0):
+    def until(condition, publish=lambda: None, seconds=40.0):
         end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:
+            publish()
             executor.spin_once(timeout_sec=0.1)
         assert condition()
 
@@ -160,13 +161,16 @@ def test_the_process_counts_reports_and_keeps_what_it_heard(process, ros, tmp_pa
     learner = node.create_publisher(LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS)
     child = process(f"task:='{find_task_file('ram_insertion')}'", f"run_dir:='{tmp_path}'")
     until(lambda: statuses and episodes.get_subscription_count() and learner.get_subscription_count())
+    report = LearnerStatus(phase="training", message="training", updates=3)
+    until(
+        lambda: "learner/training" in lines and lines["learner/training"].message == "training",
+        lambda: learner.publish(report),
+    )
     for number in range(5):
         episodes.publish(ended(number, intervened_steps=9, interventions=1))
-    learner.publish(LearnerStatus(phase="training", message="training", updates=3))
-    until(lambda: statuses[-1].episodes == 5 and lines["learner/training"].message == "training")
+    until(lambda: statuses[-1].episodes == 5 and level(lines["monitor/advice"]) == "warn")
     assert statuses[-1].success_rate == 1.0
     assert statuses[-1].advice[0].startswith("long interventions: you carried 5 of the last 5")
-    assert level(lines["monitor/advice"]) == "warn"
     child.send_signal(signal.SIGINT)
     assert child.wait(20) == 0
     assert len(read_episodes(tmp_path / "episodes.csv")) == 5
