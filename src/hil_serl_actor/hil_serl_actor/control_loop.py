@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil_serl_actor.agent import Agent
-from hil_serl_actor.faults import RECOVERY, names_an_arm
+from hil_serl_actor.faults import RECOVERY
 from hil_serl_actor.holding import ArmHold
 from hil_serl_actor.inputs import EXACT, Inputs
 from hil_serl_actor.interruption import Interruption
 from hil_serl_actor.judge import Judge
 from hil_serl_actor.ports import LoopConfig, Phase, Ports
+from hil_serl_actor.readiness import Readiness
 from hil_serl_actor.reset_plan import ResetPlan
 from hil_serl_actor.rotation import Rotation
 from hil_serl_actor.stop_latch import StopLatch
@@ -47,6 +48,7 @@ class ControlLoop:
         self.latch = StopLatch()
         self.interruption = Interruption()
         self._resets = ResetPlan(config, self._rotation)
+        self._readiness = Readiness(config, self.inputs, self._resets, self.interruption, ports)
         self._hold = ArmHold(self.inputs, ports, self._spec.observation_timeout)
         self._judge = Judge(config, self.inputs)
         self._ticks = Ticks(self.inputs, self._judge, ports, self._finish)
@@ -235,7 +237,7 @@ class ControlLoop:
         self._now = now
         if self._phase is Phase.IDLE:
             self._hold_still(now)
-            if self._may_start(now):
+            if self._readiness.may_begin(self.agent, now):
                 self._start_reset()
             return False
         if self._phase in (Phase.PAUSED, Phase.AWAITING_PERSON):
@@ -307,10 +309,7 @@ class ControlLoop:
         starting = self._phase is Phase.IDLE and not self._config.lockstep
         if self._phase is not Phase.RUNNING and not starting:
             return []
-        problems = self.inputs.missing(now)
-        if self._config.lockstep and not self.agent.ready:
-            problems.append("policy_weights (waiting for the learner)")
-        return problems
+        return self._readiness.problems(self.agent, now)
 
     def _retry(self, now: float) -> bool:
         if self._config.lockstep:
@@ -324,24 +323,6 @@ class ControlLoop:
         return True
 
     # ---------------------------------------------------------------- helpers
-
-    def _may_start(self, now: float) -> bool:
-        if self._resets.answer_due:
-            self._ports.warn("waiting for the end of the reset that the cell is still making")
-            return False
-        if not self._config.lockstep:  # nothing is moved blindly
-            problems = self.inputs.missing(now)
-            if problems:
-                hint = f"; if an arm had an error: {RECOVERY}" if names_an_arm(problems) else ""
-                self._ports.warn("waiting for " + "; ".join(problems) + hint)
-            if not self.interruption.over(now, not problems):
-                return False
-        if not self.agent.ready:
-            self._ports.warn("waiting for policy_weights from the learner")
-            return False
-        if cause := self.interruption.end():
-            self._ports.warn(f"everything is back after: {cause}; going on")
-        return True
 
     def _hold_still(self, now: float) -> None:
         """Hold in real time; a cell that resets moves its arms itself."""
