@@ -8,25 +8,26 @@ from functools import partial
 
 import numpy as np
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from hil_serl_actor.mock_scene import MockScene
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_from_message
-from hil_serl_ros.images import image_from_array
+from hil_serl_ros.images import compressed_from_array, image_from_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 
 
 class MockCameras(Node):
-    """Publishes ``camera/NAME/image_raw``, stamped when they are drawn.
+    """Publishes ``camera/NAME/image_raw`` or ``camera/NAME/image_raw/compressed``, stamped when they are drawn.
 
     Parameters:
         task: path of the task file.
         cameras: names of the task's cameras to stand for; empty: all.
         fps: pictures a second of each.
+        compressed: names of the cameras whose pictures are JPEG instead of raw.
     """
 
     def __init__(self) -> None:
@@ -42,8 +43,12 @@ class MockCameras(Node):
         self._scene = MockScene(spec)
         self._poses: dict[str, np.ndarray] = {}
         self._openings: dict[str, float] = {}
+        compressed = parameters.strings("compressed", (), description="cameras that publish JPEG")
         self._images = {
-            camera: self.create_publisher(Image, names.camera_image(camera), qos.CAMERA) for camera in chosen
+            camera: self.create_publisher(CompressedImage, names.camera_compressed(camera), qos.CAMERA)
+            if camera in compressed
+            else self.create_publisher(Image, names.camera_image(camera), qos.CAMERA)
+            for camera in chosen
         }
         for arm in spec.arm_names:
             topic = names.for_arm(names.ARM_STATE, arm)
@@ -60,7 +65,8 @@ class MockCameras(Node):
         stamp = self.get_clock().now().nanoseconds
         for camera, publisher in self._images.items():
             pixels = self._scene.draw(camera, self._poses, self._openings)
-            publisher.publish(image_from_array(pixels, stamp, f"{camera}_optical_frame"))
+            make = compressed_from_array if publisher.msg_type is CompressedImage else image_from_array
+            publisher.publish(make(pixels, stamp, f"{camera}_optical_frame"))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from hil_serl_actor.mock_scene import MockScene
 from hil_serl_core.observation import ArmSample
@@ -18,7 +18,7 @@ from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_to_message
-from hil_serl_ros.images import image_to_array
+from hil_serl_ros.images import compressed_to_array, image_to_array
 
 TASKS = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks"
 DOWN = (1.0, 0.0, 0.0, 0.0)  # tool pointing down
@@ -97,22 +97,25 @@ def node():
 def test_the_node_publishes_what_it_hears(node):
     task = TASKS / "ram_insertion.yaml"
     spec = load_task(task)
-    arguments = ["-p", f"task:={task}", "-p", "cameras:=[wrist_2]", "-p", "fps:=10.0"]
+    arguments = ["-p", f"task:={task}", "-p", "compressed:=[wrist_1]", "-p", "fps:=10.0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "hil_serl_actor.mock_cameras", "--ros-args", *arguments]
     )
-    pictures, expected = [], MockScene(spec).draw("wrist_2", {"": pose(spec)}, {})
+    pictures, jpegs, expected = [], [], MockScene(spec).draw("wrist_2", {"": pose(spec)}, {})
     try:
         node.create_subscription(Image, names.camera_image("wrist_2"), pictures.append, qos.CAMERA)
+        topic = names.camera_compressed("wrist_1")
+        node.create_subscription(CompressedImage, topic, jpegs.append, qos.CAMERA)
         states = node.create_publisher(ArmState, names.ARM_STATE, qos.ARM_STATE)
         deadline = time.monotonic() + 60.0
         while time.monotonic() < deadline:
             rclpy.spin_once(node, timeout_sec=0.05)
             states.publish(arm_state(spec, spec.reset.nominal_position))
-            if pictures and (image_to_array(pictures[-1], "a") == expected).all():
+            if jpegs and pictures and (image_to_array(pictures[-1], "a") == expected).all():
                 break
         assert (pictures[-1].width, pictures[-1].height) == (640, 480)
         assert (image_to_array(pictures[-1], "b") == expected).all()
+        assert compressed_to_array(jpegs[-1], "c").shape == (480, 640, 3)
     finally:
         process.terminate()
         assert process.wait(20) == 0

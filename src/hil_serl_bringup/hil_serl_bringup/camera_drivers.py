@@ -45,8 +45,6 @@ def camera_processes(
         camera = _sized(spec, cameras[spec.name], task.name)
         if camera.transport is None and compressed:
             camera = camera.model_copy(update={"transport": "compressed"})
-        if camera.driver == "mock" and camera.transport == "compressed":
-            raise RobotFileError(f"camera '{spec.name}': drawn cameras publish raw pictures only")
         chosen.append((spec, camera))
     processes = [_driver(spec.name, camera, namespace) for spec, camera in chosen if camera.driver != "mock"]
     mocks = {spec.name: camera for spec, camera in chosen if camera.driver == "mock"}
@@ -93,6 +91,9 @@ def _mock(cameras: Mapping[str, Camera], task_file: str, namespace: str) -> Proc
         "cameras": list(cameras),
         "fps": max(camera.fps for camera in cameras.values()),
     }
+    compressed = [name for name, camera in cameras.items() if camera.transport == "compressed"]
+    if compressed:
+        parameters["compressed"] = compressed
     return ProcessSpec(
         "mock_cameras",
         "hil_serl_actor",
