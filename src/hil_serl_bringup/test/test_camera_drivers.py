@@ -115,6 +115,6 @@ def test_a_usb_camera_that_is_taken_compressed_sends_its_own_jpegs():
     assert pixel_format(True) == {"mjpeg"}
     assert pixel_format(False, transport="compressed") == {"mjpeg"}
     assert pixel_format(True, transport="raw") == {"yuyv2rgb"}
-    mock = Camera(driver="mock")
-    with pytest.raises(RobotFileError, match="raw pictures only"):
-        camera_processes({"wrist_1": mock, "wrist_2": mock}, TASK, "/task.yaml", compressed=True)
+    mock, raw = Camera(driver="mock"), Camera(driver="mock", transport="raw")
+    (drawn,) = camera_processes({"wrist_1": mock, "wrist_2": raw}, TASK, "/task.yaml", compressed=True)
+    assert drawn.parameters["compressed"] == ["wrist_1"]
