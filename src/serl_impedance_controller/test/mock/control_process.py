@@ -132,6 +132,11 @@ class ControlProcess:
             self._executor.spin_once(0.02)
         return self.states[first:]
 
+    def wait(self, seconds: float) -> None:
+        """Lets so much wall time pass."""
+        end = time.monotonic() + seconds
+        self.wait_for(lambda: time.monotonic() >= end, "the end of the pause")
+
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         """Spins until a condition holds."""
         end = time.monotonic() + PATIENCE
