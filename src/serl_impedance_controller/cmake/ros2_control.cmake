@@ -8,6 +8,7 @@ set(PLUGIN_PACKAGES
   controller_interface hardware_interface generate_parameter_library realtime_tools pluginlib pinocchio
   rclcpp rclcpp_lifecycle diagnostic_msgs geometry_msgs std_msgs std_srvs hil_serl_msgs)
 
+set(COAL_DISABLE_HPP_FCL_WARNINGS ON)   # pinocchio's own includes of a renamed library
 set(missing "")
 if(SERL_BUILD_PLUGIN STREQUAL "AUTO")
   foreach(package IN LISTS PLUGIN_PACKAGES)
@@ -47,6 +48,7 @@ set_target_properties(arm_model PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_include_directories(arm_model PUBLIC src/plugin)
 target_link_libraries(arm_model PUBLIC law PRIVATE pinocchio::pinocchio)
 target_compile_options(arm_model PRIVATE ${LAW_WARNINGS})
+target_compile_definitions(arm_model PRIVATE COAL_DISABLE_HPP_FCL_WARNINGS)
 
 # The law for several numbers of joints, with its inputs from other threads: no ROS either.
 add_library(arm_control STATIC src/plugin/arm_control.cpp)
@@ -77,6 +79,8 @@ target_link_libraries(cartesian_controller PUBLIC
   ${std_msgs_TARGETS}
   ${std_srvs_TARGETS})
 target_compile_options(cartesian_controller PRIVATE ${LAW_WARNINGS})
+# All packages' libraries may lie in one folder.
+set_target_properties(cartesian_controller PROPERTIES OUTPUT_NAME serl_cartesian_controller)
 pluginlib_export_plugin_description_file(controller_interface cartesian_controller_plugin.xml)
 
 add_library(rigid_body_arm STATIC src/mock/rigid_body_arm.cpp)
@@ -89,6 +93,7 @@ add_library(mock_arm SHARED src/mock/mock_arm.cpp)
 target_include_directories(mock_arm PRIVATE src/mock)
 target_link_libraries(mock_arm PRIVATE rigid_body_arm hardware_interface::hardware_interface pluginlib::pluginlib)
 target_compile_options(mock_arm PRIVATE ${LAW_WARNINGS})
+set_target_properties(mock_arm PROPERTIES OUTPUT_NAME serl_mock_arm)
 pluginlib_export_plugin_description_file(hardware_interface mock_arm_plugin.xml)
 
 install(TARGETS cartesian_controller mock_arm LIBRARY DESTINATION lib)
@@ -124,4 +129,5 @@ if(BUILD_TESTING)
   set_tests_properties(test_plugin_trajectory PROPERTIES DEPENDS test_cartesian_controller)
   ament_add_pytest_test(test_model_reference test/plugin/test_model_reference.py)
   ament_add_pytest_test(test_under_controller_manager test/mock/test_under_controller_manager.py TIMEOUT 300)
+  ament_add_pytest_test(test_mock_robot test/mock/test_mock_robot.py TIMEOUT 300)
 endif()

@@ -194,8 +194,8 @@ void CartesianController::connect_topics()
       control->set_target(target);
     });
   gripper_subscription_ = node->create_subscription<std_msgs::msg::Float64>(
-    "gripper/state", newest, [gripper = gripper_, clock = clock_](const std_msgs::msg::Float64 & message) {
-      gripper->receive(message.data, clock->now());
+    "gripper/state", newest, [gripper = gripper_](const std_msgs::msg::Float64 & message) {
+      gripper->receive(message.data);
     });
   health_ = std::make_shared<HealthReporter>(*node, control_);
   health_->start();
@@ -272,7 +272,7 @@ controller_interface::return_type CartesianController::update(
   write_torque(torque_);
   if (state_publisher_->due()) {
     state_publisher_->publish(
-      now, *sample_, external_wrench_->value(*sample_), torque_, gripper_->opening(now), control_->limited_target(),
+      now, *sample_, external_wrench_->value(*sample_), torque_, gripper_->opening(), control_->limited_target(),
       control_->fault());
   }
   return controller_interface::return_type::OK;

@@ -2,7 +2,7 @@
 #include "state_publisher.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <limits>
 
 #include "serl_impedance_controller/describe.hpp"
@@ -14,6 +14,11 @@ namespace
 {
 
 constexpr std::size_t kFaultTextRoom = 255;  // describe() needs no more
+
+std::int64_t steady_nanoseconds()
+{
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 void fill(const Vector3 & from, geometry_msgs::msg::Vector3 & to)
 {
@@ -40,16 +45,16 @@ void fill(const Eigen::VectorXd & from, std::vector<double> & to)
 
 }  // namespace
 
-void GripperState::receive(double opening, rclcpp::Time now)
+void GripperState::receive(double opening)
 {
   opening_ = opening;
-  received_ = now.nanoseconds();
+  received_ = steady_nanoseconds();
 }
 
-double GripperState::opening(rclcpp::Time now) const
+double GripperState::opening() const
 {
-  const double age = 1e-9 * static_cast<double>(now.nanoseconds() - received_.load());
-  return std::abs(age) <= timeout_.load() ? opening_.load() : std::numeric_limits<double>::quiet_NaN();
+  const double age = 1e-9 * static_cast<double>(steady_nanoseconds() - received_.load());
+  return age <= timeout_.load() ? opening_.load() : std::numeric_limits<double>::quiet_NaN();
 }
 
 StatePublisher::StatePublisher(

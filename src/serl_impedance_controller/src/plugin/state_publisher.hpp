@@ -28,16 +28,16 @@ class GripperState
 public:
   explicit GripperState(double timeout) : timeout_(timeout) {}
 
-  void receive(double opening, rclcpp::Time now);
+  void receive(double opening);
   void set_timeout(double timeout) {timeout_ = timeout;}
 
   /// 0 closed ... 1 open; NaN if nothing has come within the timeout.
-  double opening(rclcpp::Time now) const;
+  double opening() const;
 
 private:
   std::atomic<double> timeout_;
   std::atomic<double> opening_{std::numeric_limits<double>::quiet_NaN()};
-  std::atomic<std::int64_t> received_{0};  // [ns]
+  std::atomic<std::int64_t> received_{0};  // steady clock [ns]
 };
 
 class StatePublisher

@@ -76,9 +76,6 @@ public:
   explicit ControllerUnderTest(
     const Parameters & parameters = usual_parameters(), const std::string & description = urdf())
   {
-    if (!rclcpp::ok()) {
-      rclcpp::init(0, nullptr);
-    }
     controller_interface::ControllerInterfaceParams params;
     params.controller_name = "cartesian_controller";
     params.robot_description = description;
@@ -184,6 +181,15 @@ public:
     return result.successful;
   }
 
+  struct Ros   // before what needs it
+  {
+    Ros()
+    {
+      if (!rclcpp::ok()) {
+        rclcpp::init(0, nullptr);
+      }
+    }
+  } ros;
   OpenController controller;
   rclcpp::executors::SingleThreadedExecutor executor;
   bool started = false;

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include <rclcpp/rclcpp.hpp>
 #include <rcutils/logging.h>
 
 namespace serl_impedance_controller::test
@@ -18,8 +19,11 @@ class LogCapture
 {
 public:
   LogCapture()
-  : before_(rcutils_logging_get_output_handler())
   {
+    if (!rclcpp::ok()) {
+      rclcpp::init(0, nullptr);   // sets a handler of its own
+    }
+    before_ = rcutils_logging_get_output_handler();
     text().clear();
     rcutils_logging_set_output_handler(&LogCapture::handle);
   }

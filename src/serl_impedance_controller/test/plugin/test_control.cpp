@@ -332,6 +332,9 @@ TEST(Control, UpdateDoesNotAllocate)
   test.start();
   test.moves = false;
   test.ticks(5);
+  const long before_setting = law::test::allocations;
+  test.set({"profile", "precision"});
+  EXPECT_GT(law::test::allocations, before_setting);   // the counter sees what the plugin's library allocates
   long inside = 0;
   for (int i = 0; i < 1000; ++i) {
     if (i % 50 == 0) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "controller_under_test.hpp"
+#include "serl_impedance_controller/rotation.hpp"
 
 namespace law = serl_impedance_controller;
 using law::test::ControllerUnderTest;

@@ -15,7 +15,9 @@ TRAJECTORY = os.environ.get("SERL_PLUGIN_TRAJECTORY", "")
 SIZES = {"q": 7, "dq": 7, "pose": 7, "jacobian": 42, "bias": 7, "mass_matrix": 49}
 
 
-@pytest.mark.skipif(not TRAJECTORY, reason="run by colcon test after test_cartesian_controller has written the file")
+@pytest.mark.skipif(
+    not TRAJECTORY, reason="run by colcon test after test_cartesian_controller has written the file"
+)
 def test_binding_repeats_the_plugins_torques():
     controller = law.Controller(base_frame="arm_base", tool_frame="tool")
     controller.set(
