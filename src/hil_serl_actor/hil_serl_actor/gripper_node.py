@@ -63,7 +63,7 @@ class GripperNode(Node):
                 make_adapter(read, self, kind, self._fingers), lambda: self._now, self._warn
             )
             self._joint_states = read.string("joint_states", DEFAULTS[kind]["joint_states"])
-            self.create_subscription(JointState, self._joint_states, self._on_joints, qos.GRIPPER_STATE)
+            self.create_subscription(JointState, self._joint_states, self._on_joints, qos.JOINT_STATES)
             self.create_service(Trigger, names.GRIPPER_HOME, self._on_home)
         self.create_subscription(Float64, names.GRIPPER_COMMAND, self._on_command, qos.GRIPPER_COMMAND)
         wall = Clock(clock_type=ClockType.STEADY_TIME)

@@ -29,7 +29,8 @@ OPERATOR = _profile(1, reliable=False)
 TARGET = _profile(1, reliable=True)
 TARGET_HEARD = _profile(50, reliable=True)  # for who watches who commands: every one counts
 GRIPPER_COMMAND = _profile(1, reliable=True)
-GRIPPER_STATE = _profile(1, reliable=False)
+GRIPPER_STATE = _profile(1, reliable=True)
+JOINT_STATES = _profile(10, reliable=False)  # of drivers, whatever they offer
 STEP = _profile(STEP_DEPTH, reliable=True)
 POLICY_WEIGHTS = _profile(1, reliable=True, latched=True)
 LEARNER_STATUS = _profile(10, reliable=True)
