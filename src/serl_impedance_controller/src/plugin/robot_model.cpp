@@ -126,14 +126,17 @@ void RobotModel::update(ArmSample & sample)
     axis.set_position(sample.q[i], m.q);
     m.v[axis.v] = sample.dq[i];
   }
-  pin::computeJointJacobians(m.model, m.data, m.q);
+  // As references: pinocchio has these functions compiled for them.
+  const Eigen::Ref<const Eigen::VectorXd> q(m.q), v(m.v);
+  Eigen::Ref<Eigen::Matrix<double, 6, Eigen::Dynamic>> jacobian(m.jacobian);
+  pin::computeJointJacobians(m.model, m.data, q);
   pin::updateFramePlacement(m.model, m.data, m.tcp);
   sample.pose = pose_of(m.to_base * m.data.oMf[m.tcp]);
-  m.jacobian.setZero();
-  pin::getFrameJacobian(m.model, m.data, m.tcp, pin::LOCAL_WORLD_ALIGNED, m.jacobian);
-  pin::crba(m.model, m.data, m.q);  // the upper triangle
-  pin::computeGeneralizedGravity(m.model, m.data, m.q);
-  pin::computeCoriolisMatrix(m.model, m.data, m.q, m.v);
+  jacobian.setZero();
+  pin::getFrameJacobian(m.model, m.data, m.tcp, pin::LOCAL_WORLD_ALIGNED, jacobian);
+  pin::crba(m.model, m.data, q);  // the upper triangle
+  pin::computeGeneralizedGravity(m.model, m.data, q);
+  pin::computeCoriolisMatrix(m.model, m.data, q, v);
 
   const Matrix3 & axes = m.to_base.rotation();
   for (Eigen::Index i = 0; i < joints; ++i) {

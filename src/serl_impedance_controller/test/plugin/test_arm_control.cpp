@@ -32,6 +32,8 @@ law::Settings settings()
   return s;
 }
 
+}  // namespace
+
 /// An arm that stands still: the first six joints are the tcp's axes, so that torque is force.
 class ArmControlTest : public ::testing::Test
 {
@@ -67,8 +69,6 @@ protected:
   std::unique_ptr<law::ArmControl> control;
   double time = 1e9;   // as large as a clock's
 };
-
-}  // namespace
 
 TEST(ArmControl, IsBuiltForTheArmsThatItNames)
 {
