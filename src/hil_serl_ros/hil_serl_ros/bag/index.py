@@ -69,14 +69,14 @@ class BagIndex:
             self.end_ns = max(self.end_ns, record.log_time)
             self.counts[record.channel_id] = self.counts.get(record.channel_id, 0) + 1
 
-    def tail(self, offset: int, metadata_yaml: str) -> bytes:
+    def tail(self, offset: int, embedded: str) -> bytes:
         """Everything after the last message of a finished file.
 
         Args:
             offset: Where the tail starts in the file.
-            metadata_yaml: Text of ``metadata.yaml``, which rosbag2 keeps inside the file as well.
+            embedded: What rosbag2 keeps of ``metadata.yaml`` inside the file, see ``metadata.embedded``.
         """
-        metadata = encode(Metadata(name="rosbag2", metadata={"serialized_metadata": metadata_yaml}))
+        metadata = encode(Metadata(name="rosbag2", metadata={"serialized_metadata": embedded}))
         body = metadata + encode(DataEnd(data_section_crc=zlib.crc32(metadata, self.crc)))
         summary_start = offset + len(body)
         groups: list[tuple[Opcode, list[McapRecord]]] = [

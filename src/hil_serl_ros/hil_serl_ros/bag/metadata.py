@@ -14,6 +14,7 @@ from rclpy.qos import QoSProfile
 from hil_serl_ros.bag.index import BagIndex
 
 METADATA_FILE = "metadata.yaml"
+_KEY = "rosbag2_bagfile_information"
 _NS = 1_000_000_000
 _INFINITE_NS = 2**63 - 1
 
@@ -78,7 +79,12 @@ def to_yaml(index: BagIndex, file_name: str) -> str:
         "custom_data": None,
         "ros_distro": os.environ.get("ROS_DISTRO", "jazzy"),
     }
-    return yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False)
+    return yaml.safe_dump({_KEY: information}, sort_keys=False)
+
+
+def embedded(metadata_yaml: str) -> str:
+    """The same as rosbag2 keeps it inside the file: without the key around it. ``ros2 bag play`` reads this one."""
+    return yaml.safe_dump(yaml.safe_load(metadata_yaml)[_KEY], sort_keys=False)
 
 
 def write_metadata(folder: Path, text: str) -> None:

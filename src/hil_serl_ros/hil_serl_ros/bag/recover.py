@@ -13,7 +13,7 @@ from mcap.records import Channel, Header, Message, Schema
 
 from hil_serl_ros.bag.errors import BagError, BagWriteError
 from hil_serl_ros.bag.index import LIBRARY, MAGIC, BagIndex, encode
-from hil_serl_ros.bag.metadata import METADATA_FILE, to_yaml, write_metadata
+from hil_serl_ros.bag.metadata import METADATA_FILE, embedded, to_yaml, write_metadata
 from hil_serl_ros.bag.reader import find_bag_files
 from hil_serl_ros.bag.scan import RecordScanner
 from hil_serl_ros.bag.writer import lock_for_writing
@@ -70,7 +70,7 @@ def recover_bag(path: Path | str) -> Recovery:
                 start = MAGIC + encode(Header(profile="ros2", library=LIBRARY))
                 index.crc, data_end = zlib.crc32(start), len(start)
                 file.write(start)
-            file.write(index.tail(data_end, metadata))
+            file.write(index.tail(data_end, embedded(metadata)))
             file.flush()
             os.fsync(file.fileno())
             write_metadata(file_path.parent, metadata)

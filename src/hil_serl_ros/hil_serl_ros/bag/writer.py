@@ -22,7 +22,7 @@ from rclpy.serialization import serialize_message
 from hil_serl_ros.bag import definitions
 from hil_serl_ros.bag.errors import BagError, BagInUseError, BagWriteError
 from hil_serl_ros.bag.index import LIBRARY, MAGIC, BagIndex, encode
-from hil_serl_ros.bag.metadata import qos_to_yaml, to_yaml, write_metadata
+from hil_serl_ros.bag.metadata import embedded, qos_to_yaml, to_yaml, write_metadata
 
 
 def lock_for_writing(descriptor: int, path: Path) -> None:
@@ -163,7 +163,7 @@ class BagWriter:
         metadata = to_yaml(self._index, self.path.name)
         size, crc = self._size, self._index.crc
         try:
-            self._append(self._index.tail(size, metadata))
+            self._append(self._index.tail(size, embedded(metadata)))
             os.fsync(self._descriptor)
             write_metadata(self.folder, metadata)
         except (OSError, BagWriteError) as error:
