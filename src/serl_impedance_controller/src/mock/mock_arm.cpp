@@ -45,8 +45,8 @@ SimulatedJoint simulated(const hw::ComponentInfo & joint, const hw::HardwareInfo
 {
   const auto * position = find(joint.state_interfaces, hw::HW_IF_POSITION);
   if (find(joint.command_interfaces, hw::HW_IF_EFFORT) == nullptr || position == nullptr) {
-    throw std::invalid_argument(
-      "joint '" + joint.name + "' needs the command interface effort and the state interface position");
+    const std::string needs = "needs the command interface effort and the state interface position";
+    throw std::invalid_argument("joint '" + joint.name + "' " + needs);
   }
   SimulatedJoint simulated;
   simulated.name = joint.name;
@@ -131,8 +131,9 @@ MockArm::CallbackReturn MockArm::on_deactivate(const rclcpp_lifecycle::State &)
 
 bool MockArm::is_own_effort(const std::string & interface) const
 {
-  return std::any_of(info_.joints.begin(), info_.joints.end(), [&interface](const auto & joint) {
-             return interface == joint.name + "/" + hw::HW_IF_EFFORT;
+  return std::any_of(
+    info_.joints.begin(), info_.joints.end(), [&interface](const auto & joint) {
+      return interface == joint.name + "/" + hw::HW_IF_EFFORT;
     });
 }
 

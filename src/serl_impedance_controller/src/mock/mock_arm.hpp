@@ -22,9 +22,9 @@ namespace serl_impedance_controller
 /// was busy elsewhere must not let the arm swing through with an old torque.
 ///
 /// Hardware parameters: `gravity_compensation` (the arm balances its own weight, as Franka arms do; default false),
-/// `longest_cycle` [s] (default two cycles). Joint parameters: `armature` [kg m^2], `damping` [Nms/rad], `friction` [Nm].
-/// Positions at the start are the `initial_value` of the position state interfaces; hard stops and effort limits are
-/// those of the robot_description.
+/// `longest_cycle` [s] (default two cycles). Joint parameters: `armature` [kg m^2], `damping` [Nms/rad], `friction`
+/// [Nm]. Positions at the start are the `initial_value` of the position state interfaces; hard stops and effort
+/// limits are those of the robot_description.
 class MockArm : public hardware_interface::SystemInterface
 {
 public:

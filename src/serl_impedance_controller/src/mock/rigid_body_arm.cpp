@@ -126,7 +126,10 @@ struct RigidBodyArm::Impl
       torque[v] = effort[index(i)] - coefficient * velocity[index(i)];
       model.armature[v] = own_armature[v] + duration * coefficient;
     }
-    const auto & acceleration = pin::aba(model, data, Vector(configuration), Vector(tangent), Vector(torque), pin::Convention::LOCAL);
+    const Vector q_now(configuration);
+    const Vector dq_now(tangent);
+    const Vector tau(torque);
+    const auto & acceleration = pin::aba(model, data, q_now, dq_now, tau, pin::Convention::LOCAL);
     for (std::size_t i = 0; i < joints.size(); ++i) {
       double & q = position[index(i)];
       double & dq = velocity[index(i)];

@@ -24,7 +24,8 @@ constexpr double kInertia = 1e-6;  // [kg m^2]
 constexpr double kGravity = 9.81;  // [m/s^2]
 
 /// A point mass on a rod that swings about y.
-const char kPendulum[] = R"(<robot name="pendulum">
+const char kPendulum[] =
+  R"(<robot name="pendulum">
   <link name="base"/>
   <link name="rod"><inertial><origin xyz="0 0 -0.5"/><mass value="2.0"/>
     <inertia ixx="1e-6" ixy="0" ixz="0" iyy="1e-6" iyz="0" izz="1e-6"/></inertial></link>
