@@ -74,7 +74,8 @@ std::string row(const char * name, const std::vector<double> & sorted)
       return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
     };
   char text[256];
-  std::snprintf(text, sizeof(text), "\"%s\": {\"p50_us\": %.3f, \"p99_us\": %.3f, \"p99.9_us\": %.3f, \"max_us\": %.3f}",
+  std::snprintf(text, sizeof(text), "\"%s\": {\"p50_us\": %.3f, \"p99_us\": %.3f, "
+    "\"p99.9_us\": %.3f, \"max_us\": %.3f}",
     name, at(0.5), at(0.99), at(0.999), sorted.back());
   return text;
 }

@@ -67,7 +67,6 @@ public:
   law::JointMatrix<7> mass;
   Vector7 gravity;
   Wall wall;
-
 };
 
 /// Gains with which both plants are well damped.

@@ -18,7 +18,7 @@ namespace serl_impedance_controller
 enum class DampingKind : std::uint8_t
 {
   kFixed,  ///< `damping` as given
-  kRatio   ///< D_i = 2 zeta_i sqrt(K_i Lambda_ii), Lambda the tcp inertia in the gain frame; `damping` if no mass matrix
+  kRatio   ///< D_i = 2 zeta_i sqrt(K_i Lambda_ii), Lambda the tcp inertia in the gain frame; kFixed if no mass matrix
 };
 
 /// What velocity the damper acts on (see impedance_law.hpp).

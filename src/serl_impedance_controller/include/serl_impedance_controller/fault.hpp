@@ -20,7 +20,7 @@ enum class FaultCode : std::uint8_t
   kBadFrame = 3,        ///< a target in another frame than the configured one
   kBadQuaternion = 4,   ///< an orientation whose norm is not 1 within 1e-3
   kBadInertia = 5,      ///< a mass matrix that is not positive definite
-  kOutsideWorkspace = 6 ///< tcp left the box by more than the margin in wrench mode
+  kOutsideWorkspace = 6   ///< tcp left the box by more than the margin in wrench mode
 };
 
 /// What each code means and what to do, for people.

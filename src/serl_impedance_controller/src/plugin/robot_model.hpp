@@ -27,8 +27,8 @@ struct ArmDescription
 class RobotModel
 {
 public:
-  /// \throws std::invalid_argument  not a URDF; a joint or link that it has not, that is no one-axis joint, or that does
-  ///   not lie between base and tcp. The text names it and what there is.
+  /// \throws std::invalid_argument  not a URDF; a joint or link that it has not, a joint with more than one axis or not
+  ///   between base and tcp. The text names it and what there is.
   RobotModel(const std::string & urdf, const ArmDescription & arm);
   ~RobotModel();
   RobotModel(RobotModel &&) noexcept;

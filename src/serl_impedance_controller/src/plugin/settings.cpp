@@ -133,14 +133,14 @@ std::string reason_to_refuse(const rclcpp::Parameter & changed, const Params & p
     };
   const bool string = changed.get_type() == rclcpp::ParameterType::PARAMETER_STRING;
   const bool array = changed.get_type() == rclcpp::ParameterType::PARAMETER_DOUBLE_ARRAY;
+  const bool of_joints =
+    name == "torque_rate" || ends_with(".nullspace_stiffness") || ends_with(".nullspace_damping");
   try {
     if (name == "profile" && string) {
       profile_of(params, changed.as_string());
     } else if (name == "torque_limit" && array) {
       torque_limits(params, changed.as_double_array(), limits);
-    } else if (array && (name == "torque_rate" || ends_with(".nullspace_stiffness") ||
-      ends_with(".nullspace_damping")))
-    {
+    } else if (array && of_joints) {
       per_joint(name, changed.as_double_array(), limits.effort.size());
     }
   } catch (const std::invalid_argument & error) {

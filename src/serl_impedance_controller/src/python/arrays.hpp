@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// NumPy float64 arrays as Eigen values: checked shapes, named errors, no temporary arrays.
-#ifndef ARRAYS_HPP_
-#define ARRAYS_HPP_
+#ifndef PYTHON__ARRAYS_HPP_
+#define PYTHON__ARRAYS_HPP_
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -93,4 +93,4 @@ inline py::array_t<double> to_array(const Pose & pose)
 
 }  // namespace serl_impedance_controller::python
 
-#endif  // ARRAYS_HPP_
+#endif  // PYTHON__ARRAYS_HPP_

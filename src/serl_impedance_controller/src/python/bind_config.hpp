@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Binding of the configuration: attributes, keyword updates, worded range errors.
-#ifndef BIND_CONFIG_HPP_
-#define BIND_CONFIG_HPP_
+#ifndef PYTHON__BIND_CONFIG_HPP_
+#define PYTHON__BIND_CONFIG_HPP_
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -84,4 +84,4 @@ py::class_<Config<N>> bind_config(py::module_ & module, const char * name)
 
 }  // namespace serl_impedance_controller::python
 
-#endif  // BIND_CONFIG_HPP_
+#endif  // PYTHON__BIND_CONFIG_HPP_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// Binding of the controller and its state.
-#ifndef BIND_CONTROLLER_HPP_
-#define BIND_CONTROLLER_HPP_
+#ifndef PYTHON__BIND_CONTROLLER_HPP_
+#define PYTHON__BIND_CONTROLLER_HPP_
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -163,4 +163,4 @@ void bind_controller(py::module_ & module, const char * name)
 
 }  // namespace serl_impedance_controller::python
 
-#endif  // BIND_CONTROLLER_HPP_
+#endif  // PYTHON__BIND_CONTROLLER_HPP_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// The controller with interfaces that belong to the test, called as controller_manager calls it, and an arm to move.
-#ifndef CONTROLLER_UNDER_TEST_HPP_
-#define CONTROLLER_UNDER_TEST_HPP_
+#ifndef PLUGIN__CONTROLLER_UNDER_TEST_HPP_
+#define PLUGIN__CONTROLLER_UNDER_TEST_HPP_
 
 #include <Eigen/Cholesky>
 
@@ -237,4 +237,4 @@ private:
 
 }  // namespace serl_impedance_controller::test
 
-#endif  // CONTROLLER_UNDER_TEST_HPP_
+#endif  // PLUGIN__CONTROLLER_UNDER_TEST_HPP_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// What is logged while it lives.
-#ifndef LOG_CAPTURE_HPP_
-#define LOG_CAPTURE_HPP_
+#ifndef PLUGIN__LOG_CAPTURE_HPP_
+#define PLUGIN__LOG_CAPTURE_HPP_
 
 #include <cstdarg>
 #include <cstdio>
@@ -72,4 +72,4 @@ private:
 
 }  // namespace serl_impedance_controller::test
 
-#endif  // LOG_CAPTURE_HPP_
+#endif  // PLUGIN__LOG_CAPTURE_HPP_

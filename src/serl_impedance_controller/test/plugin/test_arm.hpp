@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// The arm of test_arm.urdf.
-#ifndef TEST_ARM_HPP_
-#define TEST_ARM_HPP_
+#ifndef PLUGIN__TEST_ARM_HPP_
+#define PLUGIN__TEST_ARM_HPP_
 
 #include <fstream>
 #include <iterator>
@@ -42,4 +42,4 @@ inline Eigen::VectorXd bent_posture()
 
 }  // namespace serl_impedance_controller::test
 
-#endif  // TEST_ARM_HPP_
+#endif  // PLUGIN__TEST_ARM_HPP_
