@@ -27,7 +27,8 @@ def find_launch_file(package: str, name: str) -> Path:
 
 
 def run(package: str, name: str, namespace: str, arguments: Sequence[str]) -> int:
-    """Run the launch file until it ends; returns the exit code."""
+    """Run the launch file until it ends; returns the exit code. Errors as `find_launch_file`."""
+    path = find_launch_file(package, name)
     from launch import LaunchContext, LaunchDescription, LaunchService
     from launch.actions import GroupAction, IncludeLaunchDescription, RegisterEventHandler
     from launch.event_handlers import OnProcessExit
@@ -42,9 +43,7 @@ def run(package: str, name: str, namespace: str, arguments: Sequence[str]) -> in
             )
 
     values = [tuple(argument.split(":=", 1)) for argument in arguments]
-    included = IncludeLaunchDescription(
-        AnyLaunchDescriptionSource(str(find_launch_file(package, name))), launch_arguments=values
-    )
+    included = IncludeLaunchDescription(AnyLaunchDescriptionSource(str(path)), launch_arguments=values)
     pushed = [PushRosNamespace(namespace)] if namespace else []
     service = LaunchService(argv=list(arguments))
     service.include_launch_description(
