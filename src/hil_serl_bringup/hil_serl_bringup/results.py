@@ -109,12 +109,18 @@ def settings(task: TaskSpec) -> dict[str, Any]:
 def same_settings(stored: Mapping[str, Any], task: TaskSpec) -> bool:
     """Whether a stored result was measured with these settings.
 
-    What came into the task file later counts as its default, so that a feature that is not used makes no result stale.
+    What came into the task file later counts as its default, so that a feature that is not used makes no result stale; nor
+    does the way to the start, which a simulated arm does not travel.
     """
     try:
-        return task_from_dict(stored["settings"]) == task
+        return _simulated(task_from_dict(stored["settings"])) == _simulated(task)
     except TaskFileError:
         return False
+
+
+def _simulated(task: TaskSpec) -> TaskSpec:
+    """The task without what only real cells use."""
+    return task.model_copy(update={"reset": task.reset.model_copy(update={"lift": 0.0})})
 
 
 def run_cell(cell: Cell, setup: Setup, budget: Budget, root: Path, store: Store) -> dict[str, Any]:
