@@ -13,7 +13,7 @@ python="$PWD/.venv/bin/python"
 direct=console_direct-
 [ -z "${HIL_SERL_BUILD_LINES:-}" ] || direct=console_direct+
 # A data file that is gone from the source leaves its link behind, on which setup.py would stop.
-[ ! -d build ] || find build -xtype l -delete
+[ ! -d build ] || [ ! -d install ] || find build install -xtype l -delete
 select=()
 [ $# -eq 0 ] || select=(--packages-select "$@")
 exec "$python" -m colcon --log-base log build \

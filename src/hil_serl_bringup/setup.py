@@ -35,8 +35,8 @@ setup(
     entry_points={
         "console_scripts": [
             "hil-serl = hil_serl_bringup.cli:main",
-            "included_launch = hil_serl_bringup.included_launch:main",
-            "run_monitor_node = hil_serl_bringup.run_monitor_node:main",
+            "included_launch = hil_serl_bringup.launching.included:main",
+            "run_monitor_node = hil_serl_bringup.monitor.run_monitor_node:main",
         ]
     },
 )

@@ -56,7 +56,7 @@ from hil_serl_actor.cell.options import read_options
 from hil_serl_actor.cell.recovery import Recovery
 from hil_serl_actor.cell.reset_run import Ended
 from hil_serl_actor.cell.waiting import CellError, Waiting
-from hil_serl_actor.command_publishers import CommandPublishers
+from hil_serl_actor.wiring.command_publishers import CommandPublishers
 from hil_serl_core.reset import sample_start_poses
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_msgs.srv import ResetEpisode

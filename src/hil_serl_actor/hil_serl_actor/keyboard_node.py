@@ -15,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
-from hil_serl_actor.keyboard import HELP, SWITCH_ARM, KeyboardDevice, Verdict
+from hil_serl_actor.teleop.keyboard import HELP, SWITCH_ARM, KeyboardDevice, Verdict
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.srv import LabelEpisode
 from hil_serl_ros import names, qos

@@ -30,9 +30,9 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from visualization_msgs.msg import MarkerArray
 
-from hil_serl_actor.cell_scene import CellScene
-from hil_serl_actor.frames import Rivals, base_transforms, start_frame, transform
-from hil_serl_actor.markers import ArmView
+from hil_serl_actor.viewing.cell_scene import CellScene
+from hil_serl_actor.viewing.frames import Rivals, base_transforms, start_frame, transform
+from hil_serl_actor.viewing.markers import ArmView
 from hil_serl_core import geometry
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, RunStatus

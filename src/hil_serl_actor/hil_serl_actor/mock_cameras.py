@@ -10,7 +10,7 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from hil_serl_actor.mock_scene import MockScene
+from hil_serl_actor.viewing.mock_scene import MockScene
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState
 from hil_serl_ros import names, qos

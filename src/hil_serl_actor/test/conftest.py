@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil_serl_actor.agent import Agent
-from hil_serl_actor.control_loop import ControlLoop
-from hil_serl_actor.inputs import SceneVerdict
-from hil_serl_actor.ports import LogFull, LoopConfig, Phase
+from hil_serl_actor.loop.agent import Agent
+from hil_serl_actor.loop.control_loop import ControlLoop
+from hil_serl_actor.loop.ports import LogFull, LoopConfig, Phase
+from hil_serl_actor.senses.inputs import SceneVerdict
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Proposal
 from hil_serl_core.observation import ArmSample

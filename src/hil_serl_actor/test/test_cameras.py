@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage
 
-from hil_serl_actor.camera_health import CameraHealth
-from hil_serl_actor.camera_input import CameraInputs
-from hil_serl_actor.exposure import automatic_controls
+from hil_serl_actor.senses.camera_health import CameraHealth
+from hil_serl_actor.senses.camera_input import CameraInputs
+from hil_serl_actor.senses.exposure import automatic_controls
 from hil_serl_ros.images import compressed_from_array, image_from_array
 
 NS = 10**9
@@ -38,7 +38,7 @@ def taken():
 
 @pytest.mark.parametrize("make", [image_from_array, compressed_from_array])
 def test_only_the_newest_picture_is_decoded_and_only_once(taken, make, monkeypatch):
-    import hil_serl_actor.camera_input as module
+    import hil_serl_actor.senses.camera_input as module
 
     decoded = []
     original = module.to_array

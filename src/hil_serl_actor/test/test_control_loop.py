@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hil_serl_actor.ports import Phase
+from hil_serl_actor.loop.ports import Phase
 from hil_serl_core.episode import Mode, Outcome
 from hil_serl_core.step import Source
 

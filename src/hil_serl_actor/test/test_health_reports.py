@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from hil_serl_actor.reports import SILENT_ARM, SILENT_DEVICE, arm_status, device_status, stop_status
-from hil_serl_actor.source_health import SourceHealth
-from hil_serl_actor.stop_latch import StopLatch
+from hil_serl_actor.loop.stop_latch import StopLatch
+from hil_serl_actor.senses.source_health import SourceHealth
+from hil_serl_actor.wiring.reports import SILENT_ARM, SILENT_DEVICE, arm_status, device_status, stop_status
 
 LEVELS = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warn", DiagnosticStatus.ERROR: "error"}
 

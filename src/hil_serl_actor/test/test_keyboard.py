@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from hil_serl_actor.keyboard import BUTTONS, KEYS, SWITCH_ARM, KeyboardDevice, Verdict
+from hil_serl_actor.teleop.keyboard import BUTTONS, KEYS, SWITCH_ARM, KeyboardDevice, Verdict
 
 
 def test_every_axis_has_a_key_for_both_directions():

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hil_serl_actor.interruption import STEADY
-from hil_serl_actor.ports import Phase
+from hil_serl_actor.loop.interruption import STEADY
+from hil_serl_actor.loop.ports import Phase
 from hil_serl_ros.images import image_from_array
 from hil_serl_ros.stamps import seconds_to_ns
 

@@ -9,9 +9,9 @@ from builtin_interfaces.msg import Time
 from scipy.spatial.transform import Rotation
 from visualization_msgs.msg import Marker
 
-from hil_serl_actor.cell_scene import QUIET, SILENCE, CellScene
-from hil_serl_actor.frames import WORLD, Rivals, base_transforms, start_frame, transform
-from hil_serl_actor.markers import FORCE_SCALE, ArmView, Driver, MarkerScene
+from hil_serl_actor.viewing.cell_scene import QUIET, SILENCE, CellScene
+from hil_serl_actor.viewing.frames import WORLD, Rivals, base_transforms, start_frame, transform
+from hil_serl_actor.viewing.markers import FORCE_SCALE, ArmView, Driver, MarkerScene
 from hil_serl_core import geometry
 from hil_serl_core.spec import ArmSpec, WorkspaceSpec
 

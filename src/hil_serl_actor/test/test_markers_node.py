@@ -19,7 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool
 from visualization_msgs.msg import Marker, MarkerArray
 
-from hil_serl_actor.markers import Driver
+from hil_serl_actor.viewing.markers import Driver
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, RunStatus
 from hil_serl_ros import names, qos
 from hil_serl_ros.geometry_messages import pose_from_array

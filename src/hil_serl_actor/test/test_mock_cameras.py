@@ -12,7 +12,7 @@ import pytest
 import rclpy
 from sensor_msgs.msg import CompressedImage, Image
 
-from hil_serl_actor.mock_scene import MockScene
+from hil_serl_actor.viewing.mock_scene import MockScene
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_actor.policy_source import VersionedWeights, WeightSchedule
+from hil_serl_actor.loop.policy_source import VersionedWeights, WeightSchedule
 
 
 def weights(trained_step):

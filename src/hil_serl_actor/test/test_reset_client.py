@@ -9,8 +9,8 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
-from hil_serl_actor.ports import Reset
-from hil_serl_actor.reset_client import ResetClient
+from hil_serl_actor.loop.ports import Reset
+from hil_serl_actor.wiring.reset_client import ResetClient
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names
 from hil_serl_ros.stamps import stamp_from_seconds

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hil_serl_actor.inputs import Operators
-from hil_serl_actor.ports import Phase
+from hil_serl_actor.loop.ports import Phase
+from hil_serl_actor.senses.inputs import Operators
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import Mode, Outcome
 from hil_serl_core.step import Source

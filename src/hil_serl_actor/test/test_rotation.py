@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from hil_serl_actor.ports import Phase
-from hil_serl_actor.rotation import Rotation
+from hil_serl_actor.loop.ports import Phase
+from hil_serl_actor.loop.rotation import Rotation
 from hil_serl_core.episode import Mode
 
 LEFT, RIGHT, NOWHERE = (

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil_serl_actor.step_log import StepLog
-from hil_serl_actor.step_sender import StepSender
+from hil_serl_actor.sending.step_log import StepLog
+from hil_serl_actor.sending.step_sender import StepSender
 from hil_serl_core.step import Source, Step
 from hil_serl_ros.bag import BagDamagedError, BagInUseError, BagWriteError, read_messages, read_steps
 

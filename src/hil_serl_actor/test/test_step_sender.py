@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil_serl_actor.step_sender import DeliveryConflict, StepSender
+from hil_serl_actor.sending.step_sender import DeliveryConflict, StepSender
 from hil_serl_core.step import Source, Step
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil_serl_actor import reports
-from hil_serl_actor.ports import Phase
+from hil_serl_actor.loop.ports import Phase
+from hil_serl_actor.wiring import reports
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import Mode, Outcome
 from hil_serl_core.spec import load_task

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from hil_serl_actor.teleop import DEVICES, TeleopDecoder
+from hil_serl_actor.teleop.devices import DEVICES, TeleopDecoder
 
 
 def test_spacenav_axes_pass_through():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hil_serl_actor.teleop import DEVICES
-from hil_serl_actor.teleop_check import DeviceCheck, button_meanings
+from hil_serl_actor.teleop.check import DeviceCheck, button_meanings
+from hil_serl_actor.teleop.devices import DEVICES
 from hil_serl_core.spec import load_task
 
 WRENCH_TASK = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "object_flip.yaml"

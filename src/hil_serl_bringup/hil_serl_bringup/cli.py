@@ -11,31 +11,31 @@ from typing import Any
 #: Command -> (module, class). Modules are imported when their command runs, so that `doctor` works where
 #: others cannot.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("commands", "Demo"),
-    "train": ("commands", "Train"),
-    "eval": ("commands", "Eval"),
-    "record-demos": ("commands", "RecordDemos"),
-    "classifier": ("classifier_commands", "Classifier"),
-    "teleop-check": ("teleop_command", "TeleopCheck"),
-    "camera-check": ("camera_command", "CameraCheck"),
-    "crop": ("crop_command", "Crop"),
-    "stop": ("stop_commands", "Stop"),
-    "clear-stop": ("stop_commands", "ClearStop"),
-    "pause": ("stop_commands", "Pause"),
-    "unpause": ("stop_commands", "Unpause"),
-    "recover": ("stop_commands", "Recover"),
-    "joint-reset": ("stop_commands", "JointReset"),
-    "dataset": ("dataset_commands", "Dataset"),
-    "replay": ("commands_info", "Replay"),
-    "bench": ("bench", "Bench"),
-    "network": ("network_command", "Network"),
-    "tasks": ("commands_info", "Tasks"),
-    "schema": ("commands_info", "Schema"),
-    "results": ("results_command", "Results"),
-    "analyse": ("analyse_command", "Analyse"),
-    "layouts": ("layouts_command", "Layouts"),
-    "fig3": ("commands_info", "Fig3"),
-    "doctor": ("commands_info", "Doctor"),
+    "demo": ("commands.training", "Demo"),
+    "train": ("commands.training", "Train"),
+    "eval": ("commands.training", "Eval"),
+    "record-demos": ("commands.training", "RecordDemos"),
+    "classifier": ("commands.classifier", "Classifier"),
+    "teleop-check": ("commands.teleop", "TeleopCheck"),
+    "camera-check": ("commands.camera", "CameraCheck"),
+    "crop": ("commands.crop", "Crop"),
+    "stop": ("commands.stop", "Stop"),
+    "clear-stop": ("commands.stop", "ClearStop"),
+    "pause": ("commands.stop", "Pause"),
+    "unpause": ("commands.stop", "Unpause"),
+    "recover": ("commands.stop", "Recover"),
+    "joint-reset": ("commands.stop", "JointReset"),
+    "dataset": ("commands.dataset", "Dataset"),
+    "replay": ("commands.info", "Replay"),
+    "bench": ("commands.bench", "Bench"),
+    "network": ("commands.network", "Network"),
+    "tasks": ("commands.info", "Tasks"),
+    "schema": ("commands.info", "Schema"),
+    "results": ("commands.results", "Results"),
+    "analyse": ("commands.analyse", "Analyse"),
+    "layouts": ("commands.layouts", "Layouts"),
+    "fig3": ("commands.info", "Fig3"),
+    "doctor": ("commands.info", "Doctor"),
 }
 
 EXIT_FAILURE, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Parse and run; returns the exit code."""
     if list(arguments[:1]) == ["doctor"]:  # has to work where nothing else does
-        return int(importlib.import_module("hil_serl_bringup.doctor").main(list(arguments[1:])) or 0)
+        return int(importlib.import_module("hil_serl_bringup.doctor.report").main(list(arguments[1:])) or 0)
     return execute(parse(arguments))
 
 
@@ -98,7 +98,7 @@ def execute(command: Any) -> int:
     from rich.console import Console
 
     from hil_serl_bringup.errors import USER_ERRORS
-    from hil_serl_bringup.supervisor import ProcessFailure
+    from hil_serl_bringup.runs.supervisor import ProcessFailure
 
     console = Console(stderr=True)
     try:

@@ -3,11 +3,11 @@
 
 from hil_serl_bringup.crop.sources import PictureError
 from hil_serl_bringup.dataset.errors import DatasetError
-from hil_serl_bringup.domain import DomainBusyError
-from hil_serl_bringup.executables import ExecutableNotFound
-from hil_serl_bringup.graph import GraphError
-from hil_serl_bringup.robots import RobotFileError
-from hil_serl_bringup.run_folder import RunFolderError
+from hil_serl_bringup.graph.build import GraphError
+from hil_serl_bringup.graph.executables import ExecutableNotFound
+from hil_serl_bringup.graph.robots import RobotFileError
+from hil_serl_bringup.runs.domain import DomainBusyError
+from hil_serl_bringup.runs.run_folder import RunFolderError
 from hil_serl_core.methods import MethodError
 from hil_serl_core.rewards import RewardError
 from hil_serl_core.spec import TaskFileError

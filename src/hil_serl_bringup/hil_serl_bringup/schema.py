@@ -12,7 +12,7 @@ from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from hil_serl_bringup.robot_model import Robot
+from hil_serl_bringup.graph.robot_model import Robot
 from hil_serl_core.spec import TaskSpec
 
 _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->

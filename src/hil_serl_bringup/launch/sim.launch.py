@@ -8,9 +8,9 @@ from functools import partial
 
 from launch import LaunchDescription
 
-from hil_serl_bringup.graph import Part
-from hil_serl_bringup.launch_actions import description
-from hil_serl_bringup.launch_arguments import CELL_ARGUMENTS, cell_processes
+from hil_serl_bringup.graph.build import Part
+from hil_serl_bringup.launching.actions import description
+from hil_serl_bringup.launching.arguments import CELL_ARGUMENTS, cell_processes
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -6,8 +6,8 @@ ros2 launch hil_serl_bringup task.launch.py task:=ram_insertion mode:=train robo
 
 from launch import LaunchDescription
 
-from hil_serl_bringup.launch_actions import description
-from hil_serl_bringup.launch_arguments import ARGUMENTS, run_processes
+from hil_serl_bringup.launching.actions import description
+from hil_serl_bringup.launching.arguments import ARGUMENTS, run_processes
 
 
 def generate_launch_description() -> LaunchDescription:

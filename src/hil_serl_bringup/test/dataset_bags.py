@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hil_serl_actor.step_log import StepLog
+from hil_serl_actor.sending.step_log import StepLog
 from hil_serl_bringup import cli
 from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.spec import TaskSpec, task_from_dict
 from hil_serl_core.step import Source, Step
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
+from hil_serl_bringup.graph.robots import find_robot
 from hil_serl_bringup.resources import find_task, tasks, twins
-from hil_serl_bringup.robots import find_robot
 from hil_serl_core.spec import task_from_dict
 from hil_serl_sim import tasks as sim_tasks
 from hil_serl_sim.gl import choose_backend

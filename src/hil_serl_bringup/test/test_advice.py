@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from hil_serl_bringup.advice import Q_SAMPLES, Advisor, Announcer, is_carried
+from hil_serl_bringup.monitor.advice import Q_SAMPLES, Advisor, Announcer, is_carried
+from hil_serl_bringup.monitor.statistics import Episode, LearnerSample
 from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.statistics import Episode, LearnerSample
 from hil_serl_core.methods import METHODS
 
 

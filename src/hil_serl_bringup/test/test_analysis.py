@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hil_serl_bringup import analysis
-from hil_serl_bringup.analysis_pictures import action_names, draw_heat_maps, draw_trajectories
-from hil_serl_bringup.run_folder import RunFolderError
+from hil_serl_bringup.results import analysis
+from hil_serl_bringup.results.analysis_pictures import action_names, draw_heat_maps, draw_trajectories
+from hil_serl_bringup.runs.run_folder import RunFolderError
 from hil_serl_core.weights import POLICY_FILE
 
 

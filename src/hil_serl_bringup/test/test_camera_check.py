@@ -12,8 +12,8 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rich.console import Console
 
-from hil_serl_bringup.camera_command import CameraCheck, CameraListener
-from hil_serl_bringup.camera_view import CameraLine, brightness_of, render
+from hil_serl_bringup.commands.camera import CameraCheck, CameraListener
+from hil_serl_bringup.monitor.camera_view import CameraLine, brightness_of, render
 from hil_serl_bringup.resources import find_task_file
 from hil_serl_core.spec import load_task
 from hil_serl_ros import names, qos

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from hil_serl_bringup import cli
-from hil_serl_bringup.classifier_commands import Retrain, Train
-from hil_serl_bringup.classifier_record import (
+from hil_serl_bringup.commands.classifier import Retrain, Train
+from hil_serl_bringup.graph.build import GraphError, Operator
+from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.runs.classifier_record import (
     LEAST_EPISODES,
     MOST_EPISODES,
     count_labels,
@@ -19,9 +21,7 @@ from hil_serl_bringup.classifier_record import (
     recording_task,
     shortage,
 )
-from hil_serl_bringup.graph import GraphError, Operator
-from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.rewards import RewardError
 from hil_serl_core.rewards.labels import Label, write_labels
 from hil_serl_core.spec import TaskSpec, task_from_dict

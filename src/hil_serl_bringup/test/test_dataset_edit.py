@@ -6,11 +6,11 @@ import pytest
 from dataset_bags import episode, files_below, hil_serl, small_task, write_run
 from rosbags.highlevel import AnyReader
 
-from hil_serl_bringup import phases
 from hil_serl_bringup.dataset.check import check
 from hil_serl_bringup.dataset.recordings import find_recordings
-from hil_serl_bringup.recorded import episodes_of
-from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.runs import phases
+from hil_serl_bringup.runs.recorded import episodes_of
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.rewards.labels import Label, read_labels, write_labels
 from hil_serl_core.spec import task_from_dict
 from hil_serl_core.step import Source

@@ -12,7 +12,7 @@ from hil_serl_bringup.dataset.check import check
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.dataset.hilserl import Layout, import_files
 from hil_serl_bringup.dataset.recordings import find_recordings
-from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.action import nominal_pose
 from hil_serl_core.spec import task_to_yaml
 from hil_serl_core.step import Source

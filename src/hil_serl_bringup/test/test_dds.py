@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from hil_serl_bringup.dds import VARIABLE, profile_file, profiles
-from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, build_graph
+from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator, build_graph
+from hil_serl_bringup.graph.dds import VARIABLE, profile_file, profiles
 from hil_serl_core.episode import Mode
 
 

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup import commands, demo, phases
-from hil_serl_bringup.graph import Operator, build_graph
-from hil_serl_bringup.phases import Setup
-from hil_serl_bringup.run_folder import RunFolder, RunFolderError
-from hil_serl_bringup.runner import Outcome
-from hil_serl_bringup.statistics import Episode, LearnerSample
+from hil_serl_bringup.commands import training as commands
+from hil_serl_bringup.graph.build import Operator, build_graph
+from hil_serl_bringup.monitor.statistics import Episode, LearnerSample
+from hil_serl_bringup.runs import demo, phases
+from hil_serl_bringup.runs.phases import Setup
+from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
+from hil_serl_bringup.runs.runner import Outcome
 from hil_serl_core.spec import load_task, task_from_dict
 from hil_serl_core.weights import POLICY_FILE
 

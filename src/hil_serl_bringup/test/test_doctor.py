@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hil_serl_bringup import doctor
-from hil_serl_bringup import doctor_hardware as hardware
-from hil_serl_bringup import doctor_software as software
-from hil_serl_bringup.doctor_machine import Check, Machine, Status
+from hil_serl_bringup.doctor import hardware, software
+from hil_serl_bringup.doctor import report as doctor
+from hil_serl_bringup.doctor.machine import Check, Machine, Status
 
 PACKAGE = Path(doctor.__file__).resolve().parents[1]
 
@@ -194,7 +193,7 @@ def test_exit_code_follows_what_is_required(monkeypatch, capsys):
 def test_runs_on_a_bare_python(tmp_path):
     """No site-packages and an empty environment: the findings still come, as text."""
     env = {"PYTHONPATH": str(PACKAGE), "PATH": os.defpath, "HOME": str(tmp_path)}
-    command = [sys.executable, "-S", "-m", "hil_serl_bringup.doctor"]
+    command = [sys.executable, "-S", "-m", "hil_serl_bringup.doctor.report"]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert "Python:" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1].startswith(("Ready", "Not ready"))

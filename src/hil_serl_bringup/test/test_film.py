@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hil_serl_bringup import film
+from hil_serl_bringup.results import film
 from hil_serl_core.action import ArmCommand, TwistMapper
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import load_task

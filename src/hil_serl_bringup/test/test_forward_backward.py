@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tool_processes import end, processes_of, start, wait_for
 
-from hil_serl_bringup.recorded import recorded_episodes
-from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.runs.recorded import recorded_episodes
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.step import Step
 from hil_serl_ros.bag import read_steps
 

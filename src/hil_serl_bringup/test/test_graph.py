@@ -8,11 +8,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_bringup import observers
-from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, Part, build_graph
-from hil_serl_bringup.process_spec import ProcessSpec, yaml_scalar, yaml_value
-from hil_serl_bringup.robot_model import OperatorDevice
-from hil_serl_bringup.robot_processes import Cell
+from hil_serl_bringup.graph import observers
+from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator, Part, build_graph
+from hil_serl_bringup.graph.process import ProcessSpec, yaml_scalar, yaml_value
+from hil_serl_bringup.graph.robot_model import OperatorDevice
+from hil_serl_bringup.graph.robot_processes import Cell
 from hil_serl_core.episode import Mode
 
 RUN = Path("/tmp/run")
@@ -217,7 +217,7 @@ def test_one_device_for_two_arms_is_moved_by_a_button():
 
 
 def test_rviz_and_a_recording_watch_the_run(monkeypatch):
-    monkeypatch.setattr("hil_serl_bringup.observers.is_installed", lambda package: True)
+    monkeypatch.setattr("hil_serl_bringup.graph.observers.is_installed", lambda package: True)
     nodes = graph(
         Mode.TRAIN,
         rviz=True,

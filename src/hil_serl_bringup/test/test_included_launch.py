@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hil_serl_bringup.executables import ExecutableNotFound
-from hil_serl_bringup.included_launch import find_launch_file
+from hil_serl_bringup.graph.executables import ExecutableNotFound
+from hil_serl_bringup.launching.included import find_launch_file
 
 ROOT = Path(__file__).parent.parent
 LAUNCH_FILE = """
@@ -52,7 +52,7 @@ def test_a_launch_file_is_found_below_its_package(prefix):
 
 def run(*words):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    command = [sys.executable, "-m", "hil_serl_bringup.included_launch", *words]
+    command = [sys.executable, "-m", "hil_serl_bringup.launching.included", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tool_processes import end, processes_of, start, wait_for
 
-from hil_serl_bringup.recorded import recorded_episodes
+from hil_serl_bringup.runs.recorded import recorded_episodes
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 

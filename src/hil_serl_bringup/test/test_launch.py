@@ -8,9 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup.classifier_record import LEAST_EPISODES
-from hil_serl_bringup.graph import GraphError, Operator, Part, build_graph
-from hil_serl_bringup.launch_arguments import (
+from hil_serl_bringup.graph.build import GraphError, Operator, Part, build_graph
+from hil_serl_bringup.graph.process import ProcessSpec
+from hil_serl_bringup.launching.arguments import (
     ARGUMENTS,
     WINDOWS,
     cell_processes,
@@ -19,9 +19,9 @@ from hil_serl_bringup.launch_arguments import (
     two_arm_processes,
     viewer_processes,
 )
-from hil_serl_bringup.process_spec import ProcessSpec
 from hil_serl_bringup.resources import find_task_file
-from hil_serl_bringup.run_folder import RunFolder, RunFolderError
+from hil_serl_bringup.runs.classifier_record import LEAST_EPISODES
+from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import load_task
@@ -157,7 +157,7 @@ def test_replay_plays_what_the_run_has(tmp_path):
 
 
 def test_a_recording_is_played_under_names_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr("hil_serl_bringup.observers.is_installed", lambda package: True)
+    monkeypatch.setattr("hil_serl_bringup.graph.observers.is_installed", lambda package: True)
     folder = tmp_path / "r" / "record" / "20260101-000000"
     folder.mkdir(parents=True)
     topic = "{topic_metadata: {name: /arm_state}, message_count: 3}"
@@ -235,7 +235,7 @@ def test_the_launch_file_starts_the_graph(tmp_path):
 
 def end_of(process):
     pytest.importorskip("launch_ros")
-    from hil_serl_bringup.launch_actions import end_of as made
+    from hil_serl_bringup.launching.actions import end_of as made
 
     return made(process)
 

@@ -22,7 +22,7 @@ from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
 from rclpy.executors import SingleThreadedExecutor
 
-from hil_serl_bringup.statistics import read_episodes
+from hil_serl_bringup.monitor.statistics import read_episodes
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import read_steps

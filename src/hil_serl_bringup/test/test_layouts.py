@@ -13,7 +13,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 import yaml
 
-from hil_serl_bringup import layouts_command
+from hil_serl_bringup.commands import layouts as layouts_command
 from hil_serl_bringup.layouts import (
     FOXGLOVE_LIVE,
     FOXGLOVE_RUN,

@@ -12,9 +12,9 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from hil_serl_bringup.graph import Part
-from hil_serl_bringup.launch_arguments import cell_processes
-from hil_serl_bringup.supervisor import Supervisor
+from hil_serl_bringup.graph.build import Part
+from hil_serl_bringup.launching.arguments import cell_processes
+from hil_serl_bringup.runs.supervisor import Supervisor
 from hil_serl_msgs.msg import ArmState
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos

@@ -4,8 +4,8 @@
 import csv
 from types import SimpleNamespace
 
-from hil_serl_bringup.monitor import RunMonitor, intervention_free
-from hil_serl_bringup.statistics import EpisodeLog
+from hil_serl_bringup.monitor.state import RunMonitor, intervention_free
+from hil_serl_bringup.monitor.statistics import EpisodeLog
 
 
 def summary(**fields):

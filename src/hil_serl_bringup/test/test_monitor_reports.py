@@ -13,11 +13,11 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 
-from hil_serl_bringup.advice import Advice
-from hil_serl_bringup.monitor import RATE_SPAN, RunMonitor
-from hil_serl_bringup.monitor_reports import LEARNER_SILENCE, advice_status, learner_status, run_status
+from hil_serl_bringup.monitor.advice import Advice
+from hil_serl_bringup.monitor.reports import LEARNER_SILENCE, advice_status, learner_status, run_status
+from hil_serl_bringup.monitor.state import RATE_SPAN, RunMonitor
+from hil_serl_bringup.monitor.statistics import EpisodeLog, read_episodes
 from hil_serl_bringup.resources import find_task_file
-from hil_serl_bringup.statistics import EpisodeLog, read_episodes
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus, RunStatus
 from hil_serl_ros import names, qos
 
@@ -115,7 +115,7 @@ def process(tmp_path):
     running = []
 
     def start(*arguments):
-        command = [sys.executable, "-m", "hil_serl_bringup.run_monitor_node", "--ros-args"]
+        command = [sys.executable, "-m", "hil_serl_bringup.monitor.run_monitor_node", "--ros-args"]
         command += [part for argument in arguments for part in ("-p", argument)]
         command += ["-r", f"__ns:=/monitor_{os.getpid()}"]
         running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from hil_serl_bringup.graph import GraphError
-from hil_serl_bringup.options import MethodOptions, RewardOptions
-from hil_serl_bringup.phases import link_agents
-from hil_serl_bringup.robots import find_robot
-from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.commands.options import MethodOptions, RewardOptions
+from hil_serl_bringup.graph.build import GraphError
+from hil_serl_bringup.graph.robots import find_robot
+from hil_serl_bringup.runs.phases import link_agents
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import TaskFileError, load_task
 

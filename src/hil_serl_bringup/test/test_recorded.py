@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hil_serl_bringup.recorded import episodes_of, recorded_episodes
-from hil_serl_bringup.statistics import EpisodeLog, read_episodes
+from hil_serl_bringup.monitor.statistics import EpisodeLog, read_episodes
+from hil_serl_bringup.runs.recorded import episodes_of, recorded_episodes
 from hil_serl_core.step import Source, Step
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import qos

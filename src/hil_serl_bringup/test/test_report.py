@@ -10,9 +10,9 @@ import random
 import pytest
 from rich.console import Console
 
-from hil_serl_bringup import report
-from hil_serl_bringup.run_folder import write_json
-from hil_serl_bringup.statistics import Episode, rates
+from hil_serl_bringup.monitor.statistics import Episode, rates
+from hil_serl_bringup.results import report
+from hil_serl_bringup.runs.run_folder import write_json
 
 BASE = Episode("train", 1.5, 10, "actor", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 

@@ -9,15 +9,24 @@ from pathlib import Path
 import pytest
 from test_demo import PlayedSession
 
-from hil_serl_bringup import results
-from hil_serl_bringup.graph import Operator
-from hil_serl_bringup.paper import HOURS, REPORTED
-from hil_serl_bringup.phases import Setup
-from hil_serl_bringup.report import wilson
-from hil_serl_bringup.results import Budget, Cell, Store, curve, finished, run_cell, same_settings, settings
-from hil_serl_bringup.results_command import Results, command_line
-from hil_serl_bringup.results_page import draw_task, page
-from hil_serl_bringup.statistics import Episode
+from hil_serl_bringup.commands.results import Results, command_line
+from hil_serl_bringup.graph.build import Operator
+from hil_serl_bringup.monitor.statistics import Episode
+from hil_serl_bringup.results import cells as results
+from hil_serl_bringup.results.cells import (
+    Budget,
+    Cell,
+    Store,
+    curve,
+    finished,
+    run_cell,
+    same_settings,
+    settings,
+)
+from hil_serl_bringup.results.page import draw_task, page
+from hil_serl_bringup.results.paper import HOURS, REPORTED
+from hil_serl_bringup.results.report import wilson
+from hil_serl_bringup.runs.phases import Setup
 from hil_serl_core.methods import METHODS
 from hil_serl_core.spec import load_task
 

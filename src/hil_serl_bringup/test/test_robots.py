@@ -3,10 +3,10 @@
 
 import pytest
 
-from hil_serl_bringup.graph import GraphError, GraphRequest, Operator, build_graph
+from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator, build_graph
+from hil_serl_bringup.graph.robot_processes import cell_of, robot_fields
+from hil_serl_bringup.graph.robots import RobotFileError, find_robot, robot_folders
 from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.robot_processes import cell_of, robot_fields
-from hil_serl_bringup.robots import RobotFileError, find_robot, robot_folders
 from hil_serl_core.episode import Mode
 
 TASK = find_task("ram_insertion", simulated=False)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hil_serl_bringup.domain import DomainBusyError, hold_domain
-from hil_serl_bringup.run_folder import RunFolder, RunFolderError, write_json
+from hil_serl_bringup.runs.domain import DomainBusyError, hold_domain
+from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError, write_json
 from hil_serl_core.spec import load_task
 
 TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
@@ -78,7 +78,7 @@ def test_a_domain_asked_for_and_in_use_is_refused(tmp_path, monkeypatch):
 
 def test_a_killed_run_frees_its_domain(tmp_path):
     program = (
-        "import os, pathlib\nfrom hil_serl_bringup.domain import hold_domain\n"
+        "import os, pathlib\nfrom hil_serl_bringup.runs.domain import hold_domain\n"
         f"with hold_domain(pathlib.Path({str(tmp_path)!r})):\n    os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "ROS_DOMAIN_ID": "9", "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_bringup.statistics import Episode, EpisodeLog, StopRule, rates, read_episodes, rolling
+from hil_serl_bringup.monitor.statistics import Episode, EpisodeLog, StopRule, rates, read_episodes, rolling
 
 BASE = Episode("train", 1.5, 10, "actor", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 

@@ -8,7 +8,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool, Trigger
 
-from hil_serl_bringup.stop_commands import ClearStop, JointReset, Pause, Recover, Stop, Unpause, call_service
+from hil_serl_bringup.commands.stop import ClearStop, JointReset, Pause, Recover, Stop, Unpause, call_service
 from hil_serl_ros import names
 
 

@@ -6,11 +6,11 @@ import io
 import pytest
 from rich.console import Console
 
-from hil_serl_actor.teleop import DEVICES
-from hil_serl_actor.teleop_check import DeviceCheck
+from hil_serl_actor.teleop.check import DeviceCheck
+from hil_serl_actor.teleop.devices import DEVICES
+from hil_serl_bringup.commands.teleop import TeleopCheck, TeleopListener, how_to_start
+from hil_serl_bringup.monitor.teleop_view import HALF, bar, render
 from hil_serl_bringup.resources import find_task_file
-from hil_serl_bringup.teleop_command import TeleopCheck, TeleopListener, how_to_start
-from hil_serl_bringup.teleop_view import HALF, bar, render
 from hil_serl_core.spec import load_task
 
 

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from hil_serl_bringup import evaluation, phases
-from hil_serl_bringup.graph import Operator, build_graph
-from hil_serl_bringup.phases import Setup
-from hil_serl_bringup.robots import Robot
-from hil_serl_bringup.run_folder import RunFolder
-from hil_serl_bringup.runner import Outcome
-from hil_serl_bringup.statistics import Episode, LearnerSample
+from hil_serl_bringup.graph.build import Operator, build_graph
+from hil_serl_bringup.graph.robots import Robot
+from hil_serl_bringup.monitor.statistics import Episode, LearnerSample
+from hil_serl_bringup.results import evaluation
+from hil_serl_bringup.runs import phases
+from hil_serl_bringup.runs.phases import Setup
+from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_bringup.runs.runner import Outcome
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
 

@@ -14,8 +14,8 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("hil_serl_msgs.msg")
 
-from hil_serl_bringup.network_command import network_task  # noqa: E402
-from hil_serl_bringup.network_robot import RobotEnd  # noqa: E402
+from hil_serl_bringup.commands.network import network_task  # noqa: E402
+from hil_serl_bringup.measuring.network_robot import RobotEnd  # noqa: E402
 from hil_serl_core.spec import task_to_yaml  # noqa: E402
 from hil_serl_msgs.msg import LearnerStatus  # noqa: E402
 from hil_serl_ros import names, qos  # noqa: E402

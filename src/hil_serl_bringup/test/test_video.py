@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from hil_serl_bringup.video import caption, compose, enlarge, write_video
+from hil_serl_bringup.results.video import caption, compose, enlarge, write_video
 
 
 def test_enlarging_repeats_pixels():

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from hil_serl_bringup.advice import Advice
-from hil_serl_bringup.monitor import Driving
-from hil_serl_bringup.statistics import LearnerSample, Rates
-from hil_serl_bringup.view import View, ViewState, plain_line, render, sparkline
+from hil_serl_bringup.monitor.advice import Advice
+from hil_serl_bringup.monitor.state import Driving
+from hil_serl_bringup.monitor.statistics import LearnerSample, Rates
+from hil_serl_bringup.monitor.view import View, ViewState, plain_line, render, sparkline
 
 STATE = ViewState(
     "ram_insertion · seed 4",

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.dataset.recordings import Recording, task_of
-from hil_serl_bringup.recorded import episodes_of
-from hil_serl_bringup.statistics import Episode
+from hil_serl_bringup.monitor.statistics import Episode
+from hil_serl_bringup.runs.recorded import episodes_of
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 from hil_serl_ros.bag import BagDamagedError, BagMessage, BagProblem, step_of

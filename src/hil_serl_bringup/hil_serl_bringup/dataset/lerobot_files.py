@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hil_serl_bringup.video import encoder
+from hil_serl_bringup.results.video import encoder
 
 CHUNK = "chunk-000/file-000"
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}

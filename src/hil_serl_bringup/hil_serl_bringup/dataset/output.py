@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hil_serl_bringup.dataset.errors import DatasetError
-from hil_serl_bringup.run_folder import RunFolder
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.files import sync_folder
 from hil_serl_core.rewards.labels import LABELS_FILE, LabelWriter
 from hil_serl_core.spec import TaskSpec

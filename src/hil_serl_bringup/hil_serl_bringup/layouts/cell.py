@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hil_serl_actor.frames import WORLD
+from hil_serl_actor.viewing.frames import WORLD
 from hil_serl_core.spec import TaskSpec
 from hil_serl_ros import names
 

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The actor's control loop as a plain object: inputs are put in, ``tick`` acts, effects go through ``Ports``.
+
+One loop serves demonstrations, training and evaluation, on a real cell (ticks from a 10 Hz timer, staleness limits) and in
+lockstep with a simulated one (a tick when every input of one stamp is there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hil_serl_actor.loop.agent import Agent
+from hil_serl_actor.loop.holding import ArmHold
+from hil_serl_actor.loop.interruption import Interruption
+from hil_serl_actor.loop.judge import Judge
+from hil_serl_actor.loop.ports import LoopConfig, Phase, Ports
+from hil_serl_actor.loop.readiness import Readiness
+from hil_serl_actor.loop.reset_plan import ResetPlan
+from hil_serl_actor.loop.rotation import Rotation
+from hil_serl_actor.loop.stop_latch import StopLatch
+from hil_serl_actor.loop.ticks import Ticks
+from hil_serl_actor.senses.faults import RECOVERY
+from hil_serl_actor.senses.inputs import EXACT, Inputs
+from hil_serl_core.arbiter import OperatorInput
+from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome
+
+
+class ControlLoop:
+    """Runs resets and episodes until told to stop; with several agents, one episode of each in turn."""
+
+    def __init__(self, config: LoopConfig, agents: Sequence[Agent], ports: Ports) -> None:
+        """``agents`` share cameras, arms, state and action; the first one's task sets periods and limits."""
+        self._config = config
+        self._rotation = Rotation(agents)
+        self._ports = ports
+        self._spec = agents[0].spec
+        self.inputs = Inputs(
+            self._spec,
+            ports.warn,
+            lockstep=config.lockstep,
+            await_operator=config.await_operator,
+            await_truth=config.await_truth,
+            switched=config.switched_operator,
+        )
+        self.inputs.operators.drives = config.interventions
+        self.latch = StopLatch()
+        self.interruption = Interruption()
+        self._resets = ResetPlan(config, self._rotation)
+        self._readiness = Readiness(config, self.inputs, self._resets, self.interruption, ports)
+        self._hold = ArmHold(self.inputs, ports, self._spec.observation_timeout)
+        self._judge = Judge(config, self.inputs)
+        self._ticks = Ticks(self.inputs, self._judge, ports, self._finish)
+        self._phase = Phase.IDLE
+        self._now = 0.0  # s, of the last call of tick
+        self._last_tick = -np.inf
+        self._holder = agents[0]  # who acted last: knows what the grippers were told
+        self._counted = 0
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def phase(self) -> Phase:
+        """What the loop is doing."""
+        return self._phase
+
+    @property
+    def agent(self) -> Agent:
+        """Whose episode it is."""
+        return self._rotation.agent
+
+    @property
+    def runner(self) -> EpisodeRunner:
+        """Counters of the present episode."""
+        return self.agent.runner
+
+    @property
+    def transition(self) -> int:
+        """Online transitions made in this run, by all agents."""
+        return sum(agent.transition for agent in self._rotation.agents)
+
+    @property
+    def counted_episodes(self) -> int:
+        """Episodes that count towards the limit."""
+        return self._counted
+
+    # ----------------------------------------------------------------- inputs
+
+    def put_operator(self, value: OperatorInput, arm: str = "") -> None:
+        """Take a message of an arm's device; buttons may stop the robot or label the episode."""
+        edges = self.inputs.operators.put(value, arm)
+        buttons = self._spec.intervention
+        if value.pressed(buttons.stop_button):  # also one that was down before the actor heard the device
+            if not self.latch.engaged:
+                device = f"the {arm} device's" if arm else "the device's"
+                self.stop(f"{device} stop button")
+            return
+        if buttons.success_button in edges:
+            self._press(Outcome(success=True, final=True))
+        elif buttons.failure_button in edges:
+            self._press(Outcome(failure=True, final=True))
+        elif buttons.reset_button in edges:
+            self._press(None)
+
+    def _press(self, outcome: Outcome | None) -> None:
+        if self._phase is Phase.AWAITING_PERSON:
+            self.confirm_reset()
+        elif outcome is None or self._config.mode is not Mode.RECORD_CLASSIFIER:
+            self.label(outcome)
+
+    def label(self, outcome: Outcome | None) -> bool:
+        """Operator's verdict on the running episode; None discards it. False when no episode is running."""
+        if self._phase is not Phase.RUNNING:
+            return False
+        if outcome is None:
+            self._abort("discarded by the operator")
+        else:
+            self._judge.label(outcome)
+        return True
+
+    def pause(self, paused: bool, reason: str = "paused by the operator") -> None:
+        """Stop after aborting the running episode, or go on with a reset; while stopped, it holds for afterwards."""
+        if self.latch.engaged:
+            self.latch.paused = paused
+        elif paused:
+            if self._phase is Phase.RUNNING:
+                self._abort(reason)
+            if self._phase is not Phase.DONE:
+                self._enter(Phase.PAUSED)
+        elif self._phase is Phase.PAUSED:
+            self._enter(Phase.IDLE)
+
+    # ------------------------------------------------------------------- stop
+
+    def stop(self, cause: str) -> None:
+        """Hold the arms where they are, end the running episode, and do nothing until ``clear_stop``.
+
+        A cell that is resetting moves by itself: it has to watch the topic ``stopped``, the loop only ignores the
+        outcome. A run that is over is left alone.
+
+        Args:
+            cause: Who or what asks for it, for people.
+        """
+        if self._phase is Phase.DONE or not self.latch.engage(cause, self._phase is Phase.PAUSED):
+            return
+        self._hold.release()
+        self._hold_still(max(self._now, self.inputs.assembler.stamp or 0.0))  # first of all
+        self._stay_stopped()
+        self._ports.report_stop()
+
+    def clear_stop(self) -> str:
+        """Go on with a reset of everything, or with the pause there was. Returns why not; empty when it is cleared."""
+        if not self.latch.engaged:
+            return "nothing is stopped"
+        if self.inputs.operators.is_down(self._spec.intervention.stop_button):
+            return "the stop button is still down: release it, then clear again"
+        if self._ticks.pending is not None:
+            return "a record could not be written yet: make room on the disk, then clear again"
+        self.latch.release()
+        self.inputs.operators.take()  # what was pressed meanwhile was not meant for the next episode
+        self._enter(Phase.DONE if self._complete else Phase.PAUSED if self.latch.paused else Phase.IDLE)
+        self._ports.report_stop()
+        return ""
+
+    def _stay_stopped(self) -> None:
+        """Keep what there is of the episode, end it, and be stopped with the same hold as before."""
+        held = self._hold.poses
+        self._ticks.save_pending()
+        if self.runner.running:
+            self._abort(f"stopped: {self.latch.cause}")
+        if self._phase is not Phase.STOPPED:
+            self._resets.scene_is_lost = True
+            self._rotation.start_over()
+            self._enter(Phase.STOPPED)
+            self._hold.poses = held
+        self._ports.warn(self.latch.text)
+
+    # ------------------------------------------------------------------ resets
+
+    def reset_finished(self, success: bool, message: str, stamp: float) -> None:
+        """Take the cell's answer to ``request_reset``; ``stamp`` is that of the first state after it."""
+        self._resets.answer_due = False
+        if self._phase is not Phase.RESETTING:
+            if success:  # the arms may be elsewhere now: hold them there
+                self.inputs.start_after(stamp)
+                self._holder.runner.grippers.reset()
+                self._hold.release()
+            return
+        if not success and (fault := self.inputs.fault()):
+            self._pause_for(fault)
+            return
+        if not success:
+            self._ports.warn(f"the cell could not be reset: {message}; trying again")
+            self._enter(Phase.IDLE)
+            return
+        self._resets.scene_is_lost = False
+        if self.agent.spec.reset.method == "human":
+            self._enter(Phase.AWAITING_PERSON)
+            self._ports.warn("reset the scene, then confirm: success button, or the service confirm_reset")
+            return
+        self._begin(stamp)
+
+    def confirm_reset(self) -> bool:
+        """A person has put the scene back. False when nobody was asked to."""
+        if self._phase is not Phase.AWAITING_PERSON:
+            return False
+        self._begin(self.inputs.not_before)
+        return True
+
+    def _start_reset(self) -> None:
+        reset = self._resets.next()
+        if reset is None:
+            self._begin(self.inputs.not_before)
+            return
+        self._enter(Phase.RESETTING)
+        self._resets.answer_due = True
+        self._ports.request_reset(reset)
+
+    def _begin(self, stamp: float) -> None:
+        self.inputs.start_after(stamp)
+        self._ticks.begin()
+        self._judge.begin(self.agent)
+        self.runner.begin(self._resets.seed)
+        self._holder = self.agent
+        self._enter(Phase.RUNNING)
+        self._ports.report_start(self.agent, self._resets.seed, stamp)
+
+    # ------------------------------------------------------------------- tick
+
+    def tick(self, now: float) -> bool:
+        """Act if there is something to do at ``now`` [s]. In lockstep ``now`` is the stamp of the latest arm state.
+
+        Returns:
+            True if a record was made.
+        """
+        self._now = now
+        if self._phase is Phase.IDLE:
+            self._hold_still(now)
+            if self._readiness.may_begin(self.agent, now):
+                self._start_reset()
+            return False
+        if self._phase in (Phase.PAUSED, Phase.AWAITING_PERSON):
+            self._hold_still(now)
+            return False
+        if self._phase is Phase.STOPPED:
+            self._stay_stopped()
+            self._hold_still(now)
+            return False
+        if self._phase is not Phase.RUNNING:
+            return False
+        if self._ticks.pending is not None:
+            return self._retry(now)
+        if self._config.lockstep and now <= self._last_tick + EXACT:
+            return False
+        if not self._inputs_usable(now) or self._awaits_label(now):
+            return False
+        agent = self.agent
+        seen = self._ticks.look(agent, now)
+        if agent.runner.step_index == 0 and seen.outcome.success and self._rotation.pass_on():
+            self._ports.report_episode(agent, agent.runner.abort("done before it began"), now)
+            self._begin(self.inputs.not_before)
+            return self.tick(now)  # of the partner
+        self._last_tick = now
+        return self._ticks.act(agent, seen)
+
+    def _inputs_usable(self, now: float) -> bool:
+        problems = self.waiting_for(now)
+        fault = self.inputs.fault()
+        if not problems and fault:
+            self._pause_for(fault)
+            return False
+        if not problems:
+            return True
+        if not self._config.lockstep:
+            self._wait_for("; ".join(problems), now)
+        return False
+
+    def _pause_for(self, fault: str) -> None:
+        """A controller has latched a fault: nothing goes on until a person has looked."""
+        self.pause(True, f"the controller holds the arm: {fault}")
+        self._ports.warn(f"paused: an arm is in a fault ({fault}); {RECOVERY}")
+
+    def _wait_for(self, missing: str, now: float) -> None:
+        """Without these inputs nothing is decided: the arms hold, and an episode that has begun ends here."""
+        if not self._ticks.begun:
+            self._ports.warn(f"no complete observation: {missing}")
+        else:
+            self.interruption.begin(f"lost {missing}")
+            self._abort(f"lost {missing}")
+            self._ports.warn(
+                f"paused: lost {missing}; the arm holds, every recorded step counts, and the next episode begins with a "
+                "reset once everything is back"
+            )
+        self._hold_still(now)
+
+    def _awaits_label(self, now: float) -> bool:
+        """A person judges the episode at its end (Table 11): the arm holds until the verdict is there."""
+        if not self._judge.waits_for_person(self.agent):
+            return False
+        self._ports.warn(
+            "the episode is over: label it success or failure (buttons, or the service label_episode)"
+        )
+        self._hold_still(now)
+        return True
+
+    def waiting_for(self, now: float) -> list[str]:
+        """What keeps a running episode from its next tick, or the next episode from its start, for people."""
+        starting = self._phase is Phase.IDLE and not self._config.lockstep
+        if self._phase is not Phase.RUNNING and not starting:
+            return []
+        return self._readiness.problems(self.agent, now)
+
+    def _retry(self, now: float) -> bool:
+        if self._config.lockstep:
+            return self._ticks.retry(self.agent)
+        # Real time went on while the disk was full: keep the record, do not execute its old action.
+        if not self._ticks.save_pending():
+            self._hold_still(now)
+            return False
+        if self.runner.running:
+            self._abort("the disk was full")
+        return True
+
+    # ---------------------------------------------------------------- helpers
+
+    def _hold_still(self, now: float) -> None:
+        """Hold in real time; a cell that resets moves its arms itself."""
+        if not self._config.lockstep and not self._resets.answer_due:
+            self._hold.send(now, self._holder.mapper)
+
+    def _abort(self, reason: str) -> None:
+        self._finish(self.runner.abort(reason), self._last_tick if np.isfinite(self._last_tick) else 0.0)
+
+    @property
+    def _complete(self) -> bool:
+        return 0 < self._config.episodes <= self._counted
+
+    def _finish(self, result: EpisodeResult, stamp: float) -> None:
+        demonstrations = self._config.mode is Mode.RECORD_DEMOS
+        self._counted += result.success if demonstrations else not result.aborted
+        self._resets.scene_is_lost = result.reason == "failure" or result.aborted
+        self._enter(Phase.DONE if self._complete else Phase.IDLE)
+        self._ports.report_episode(self.agent, result, stamp)
+        self._rotation.finished(result, self._resets.scene_is_lost)
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._hold.release()

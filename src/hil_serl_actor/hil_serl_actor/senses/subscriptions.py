@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the actor listens to: arms, cameras, operator's devices, the simulated cell's truth; and which of them is silent."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image, Joy
+
+from hil_serl_actor.loop.control_loop import ControlLoop
+from hil_serl_actor.senses.camera_input import CameraMessage
+from hil_serl_actor.senses.exposure import ExposureWatch
+from hil_serl_actor.senses.inputs import SceneVerdict
+from hil_serl_actor.senses.source_health import SourceHealth
+from hil_serl_actor.teleop.devices import DEVICES, TeleopDecoder
+from hil_serl_actor.wiring import reports
+from hil_serl_actor.wiring.options import ActorOptions
+from hil_serl_core.arbiter import OperatorInput
+from hil_serl_core.observation import ArmSample
+from hil_serl_msgs.msg import ArmState, SceneTruth
+from hil_serl_ros import names, qos
+from hil_serl_ros.conversions import arm_state_from_message
+from hil_serl_ros.stamps import stamp_to_seconds
+
+_SILENCE = 3.0  # s of wall-clock time without a message from a source of the cell
+_START_GRACE = 10.0  # s; a source that was never heard is named after so long
+
+
+class Senses:
+    """Subscriptions of the actor. Staleness is judged in ROS time by the loop; a dead simulator stops that time, so
+    silence is also noticed in wall-clock time, here."""
+
+    def __init__(
+        self,
+        node: Node,
+        options: ActorOptions,
+        loop: ControlLoop,
+        warn: Callable[[str], None],
+        heard: Callable[[], None],
+        truth: bool,
+    ) -> None:
+        """
+        Args:
+            node: The actor.
+            options: Its parameters.
+            loop: Takes what is heard.
+            warn: Called with what is wrong with a message.
+            heard: Called after each message.
+            truth: Whether the cell's ``sim/truth`` is listened to.
+        """
+        self._node, self._options, self._loop = node, options, loop
+        self._warn, self._tell = warn, heard
+        self._spec = options.agents[0].spec
+        self._topics = {
+            camera.name: names.camera_topic(camera.name, options.image_transport[camera.name])
+            for camera in self._spec.cameras
+        }
+        arms = {arm: names.for_arm(names.ARM_STATE, arm) for arm in self._spec.arm_names}
+        grace = time.monotonic() + _START_GRACE - _SILENCE
+        self._arms = {arm: SourceHealth(topic, grace) for arm, topic in arms.items()}
+        self._cameras = {camera: SourceHealth(topic, grace) for camera, topic in self._topics.items()}
+        self._devices: dict[str, SourceHealth] = {}
+        for arm, topic in arms.items():
+            node.create_subscription(ArmState, topic, partial(self._on_arm, arm), qos.ARM_STATE)
+        for camera, topic in self._topics.items():
+            kind = CompressedImage if options.image_transport[camera] == names.COMPRESSED else Image
+            node.create_subscription(kind, topic, partial(self._on_image, camera), qos.CAMERA)
+        if options.operator in DEVICES:
+            device = DEVICES[options.operator]
+            for arm in ("",) if options.switched_operator else self._spec.arm_names:
+                topic = names.for_arm(device.topic, arm)
+                self._devices[arm] = SourceHealth(topic, grace)
+                listener = partial(self._on_joy, arm, TeleopDecoder(device))
+                node.create_subscription(Joy, topic, listener, qos.OPERATOR)
+        if truth:
+            node.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
+        self._exposure = None if options.lockstep else ExposureWatch(node, self._topics)
+
+    # ----------------------------------------------------------------- inputs
+
+    def _on_arm(self, arm: str, message: ArmState) -> None:
+        self._arms[arm].heard(time.monotonic())
+        try:
+            self._loop.inputs.put_arm(arm_state_from_message(message), arm)
+        except ValueError as error:
+            self._warn(f"{self._arms[arm].topic}: {error}")
+        self._tell()
+
+    def _on_image(self, camera: str, message: CameraMessage) -> None:
+        self._cameras[camera].heard(time.monotonic())
+        latency = math.nan
+        if not self._options.lockstep:
+            now = self._node.get_clock().now().nanoseconds * 1e-9
+            latency = now - stamp_to_seconds(message.header.stamp)
+        self._loop.inputs.put_image(camera, message, latency)
+        self._tell()
+
+    def _on_joy(self, arm: str, decoder: TeleopDecoder, message: Joy) -> None:
+        self._devices[arm].heard(time.monotonic())
+        stamp = stamp_to_seconds(message.header.stamp)
+        try:
+            value = decoder.decode(stamp, message.axes, message.buttons)
+        except ValueError as error:
+            self._warn(str(error))
+            pressed = OperatorInput(stamp, np.zeros(6), message.buttons).pressed
+            if pressed(self._spec.intervention.stop_button):
+                self._loop.stop("the stop button of a device whose axes cannot be used")
+            return
+        self._loop.put_operator(value, arm)
+        self._tell()
+
+    def _on_truth(self, message: SceneTruth) -> None:
+        goals = dict(zip(message.goals, message.reached, strict=True))
+        stamp = stamp_to_seconds(message.header.stamp)
+        self._loop.inputs.verdict = SceneVerdict(stamp, message.success, message.failure, goals)
+        self._tell()
+
+    # ---------------------------------------------------------------- reports
+
+    def silence(self) -> str:
+        """Which arm or camera has not been heard for some seconds of wall-clock time, and a guess why; empty for none."""
+        now = time.monotonic()
+        sources = [*self._arms.values(), *self._cameras.values()]
+        silent = [source.topic for source in sources if source.silent(now) > _SILENCE]
+        if not silent:
+            return ""
+        reasons = "; ".join(f"{topic} ({self._guess(topic)})" for topic in silent)
+        return f"nothing heard for {_SILENCE:.0f} s on {reasons}"
+
+    def _guess(self, topic: str) -> str:
+        resolved = self._node.resolve_topic_name  # the graph knows no remappings
+        if self._node.count_publishers(resolved(topic)):
+            return "its publisher is there but sends nothing: see its log"
+        for camera, own in self._topics.items():
+            for transport in names.TRANSPORTS:
+                other = names.camera_topic(camera, transport)
+                if own == topic != other and self._node.count_publishers(resolved(other)):
+                    return f"but {other} is published: set {camera}.image_transport to {transport}"
+        return f"nobody publishes {resolved(topic)}: is the driver running, in this ROS domain and namespace?"
+
+    def statuses(self, now: float) -> list[DiagnosticStatus]:
+        """One line per arm, operator's device and camera for /diagnostics, at ``now`` [s]."""
+        if self._exposure is not None:
+            self._exposure.poll()
+        wall, arms = time.monotonic(), self._loop.inputs.arms or {}
+        statuses = [
+            reports.arm_status(arm, source, wall, _fault(arms.get(arm))) for arm, source in self._arms.items()
+        ]
+        statuses += [reports.device_status(arm, source, wall) for arm, source in self._devices.items()]
+        for name, health in self._loop.inputs.cameras.health.items():
+            problems = health.problems(now, self._spec.control.frequency, self._spec.observation_timeout)
+            problems += [] if self._exposure is None else self._exposure.problems(name)
+            lost = not health.received or health.age(now) > self._spec.observation_timeout
+            statuses.append(reports.camera_status(health, self._topics[name], now, problems, lost))
+        return statuses
+
+
+def _fault(arm: ArmSample | None) -> str:
+    """Fault that an arm's controller has latched, in words; empty for none."""
+    return (arm.fault_text or f"code {arm.fault}") if arm is not None and arm.fault else ""

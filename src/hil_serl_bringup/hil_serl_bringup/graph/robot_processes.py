@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A robot file and a task as processes of the graph."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hil_serl_bringup.graph.arm_processes import arm_processes, driver_process
+from hil_serl_bringup.graph.camera_drivers import camera_processes
+from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec
+from hil_serl_bringup.graph.robot_model import OperatorDevice, Robot, RobotFileError
+from hil_serl_core.spec import TaskSpec
+
+PARAMETER_FOLDER = "parameters"
+"""Folder of a run with the parameter files made for it."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a robot file brings into a graph.
+
+    Attributes:
+        drivers: Arms, grippers, the node that resets, further drivers; in starting order.
+        cameras: Drivers of the task's cameras.
+        devices: Kind of operator's device (spacenav, joy) -> arm -> how it is told from others; '' for a single one.
+        remappings: Of the actor.
+        image_transport: How pictures reach the actor, raw or compressed.
+        transports: The same for cameras that differ.
+    """
+
+    drivers: Sequence[ProcessSpec] = ()
+    cameras: Sequence[ProcessSpec] = ()
+    devices: Mapping[str, Mapping[str, OperatorDevice]] = field(default_factory=dict)
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    image_transport: str = "raw"
+    transports: Mapping[str, str] = field(default_factory=dict)
+
+
+def cell_of(
+    robot: Robot, task: TaskSpec, task_file: Path, namespace: str = "", folder: Path | None = None
+) -> Cell:
+    """What has to run for a robot to do a task; nothing but the actor's remappings for a simulated one.
+
+    Args:
+        robot: The robot file.
+        task: The task.
+        task_file: Its path, for nodes that read it.
+        namespace: ROS namespace of the run.
+        folder: Run folder, where parameter files are written; None: a temporary folder.
+
+    Raises:
+        RobotFileError: The robot does not fit the task, or a file it names is missing.
+        ExecutableNotFound: A package that makes the robot's description is missing.
+    """
+    devices = {
+        kind: {"" if key == "single" else key: device for key, device in known.items()}
+        for kind, known in (("spacenav", robot.spacenav), ("joy", robot.joy))
+    }
+    if robot.simulated:
+        return Cell(devices=devices, remappings=robot.remappings, image_transport=robot.image_transport)
+    cameras = camera_processes(
+        robot.cameras, task, str(task_file), namespace, compressed=robot.image_transport == "compressed"
+    )
+    drivers: list[ProcessSpec] = []
+    arms = robot.arms_by_name
+    if arms:
+        _check_arms(robot, task)
+        files = (folder or Path(tempfile.mkdtemp(prefix="hil-serl-"))) / PARAMETER_FOLDER
+        for name, arm in arms.items():
+            drivers += arm_processes(arm, name, task, namespace, files)
+        drivers.append(_cell_node(robot, str(task_file), namespace))
+    drivers += [driver_process(driver, namespace) for driver in robot.drivers]
+    known = (camera.name for camera in task.cameras if camera.name in robot.cameras)
+    transports = {name: str(robot.cameras[name].transport) for name in known if robot.cameras[name].transport}
+    return Cell(drivers, cameras, devices, robot.remappings, robot.image_transport, transports)
+
+
+def _check_arms(robot: Robot, task: TaskSpec) -> None:
+    have, need = sorted(robot.arms_by_name), sorted(task.arm_names)
+    if have != need:
+        words = {True: "one arm", False: "arms " + " and ".join(filter(None, have))}[have == [""]]
+        wanted = "one arm" if need == [""] else "arms " + " and ".join(need)
+        raise RobotFileError(
+            f"robot '{robot.name}' has {words}, task '{task.name}' needs {wanted}; choose a robot file that fits"
+        )
+
+
+def _cell_node(robot: Robot, task_file: str, namespace: str) -> ProcessSpec:
+    return ProcessSpec(
+        "cell",
+        "hil_serl_actor",
+        "cell_node",
+        {"task": task_file, **robot.cell.ros_parameters},
+        namespace=namespace,
+        environment=dict(THREAD_ENVIRONMENT),
+    )
+
+
+def robot_fields(
+    robot: Robot, task: TaskSpec, task_file: Path, namespace: str, folder: Path | None, driven: bool = True
+) -> dict[str, Any]:
+    """Fields of a ``GraphRequest`` that follow from robot and task.
+
+    Args:
+        robot, task, task_file, namespace, folder: As for ``cell_of``.
+        driven: The cell is started here; otherwise nothing of the robot is looked up.
+    """
+    return {
+        "simulated": robot.simulated,
+        "gym": robot.gym.model_dump() if robot.gym is not None else {},
+        "cell": cell_of(robot, task, task_file, namespace, folder) if driven else Cell(),
+        "arms": task.arm_names,
+        "cameras": tuple(camera.name for camera in task.cameras),
+        "switch_button": task.intervention.switch_button is not None,
+    }

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process graph as launch actions; what all launch files of the suite share. Needs `launch` and `launch_ros`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.events.process import ProcessExited
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from hil_serl_bringup.graph.executables import command_of
+from hil_serl_bringup.graph.process import ProcessSpec
+from hil_serl_bringup.launching.arguments import ARGUMENTS, Argument
+from hil_serl_bringup.runs.supervisor import STOP_SEQUENCE
+
+Made = tuple[Sequence[ProcessSpec], str]
+"""Processes, and the folder of their logs (empty: launch's own)."""
+
+
+def description(
+    make: Callable[[Mapping[str, str]], Made], names: Iterable[str], **other: Argument
+) -> LaunchDescription:
+    """A launch description that starts what `make` returns for the launch arguments' values.
+
+    Args:
+        make: Argument name -> text, to processes and log folder.
+        names: Arguments of the suite that it takes.
+        other: Further arguments, or ones with another default or description.
+    """
+    arguments = {**{name: ARGUMENTS[name] for name in names}, **other}
+
+    def start(context: LaunchContext) -> list[Action]:
+        processes, logs = make({name: LaunchConfiguration(name).perform(context) for name in arguments})
+        before = [SetEnvironmentVariable("ROS_LOG_DIR", logs)] if logs else []
+        return [*before, *actions_of(processes)]
+
+    declared = [
+        DeclareLaunchArgument(
+            name, default_value=argument.default, description=argument.description, choices=argument.choices
+        )
+        for name, argument in arguments.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])
+
+
+def actions_of(processes: Sequence[ProcessSpec]) -> list[Action]:
+    """Actions that start processes in order, and end everything with the reason when one of them ends the run.
+
+    Raises:
+        ExecutableNotFound: A program or package is missing; nothing is started then.
+    """
+    commands = [command_of(process) for process in processes]
+    actions: list[Action] = []
+    for process, command in zip(processes, commands, strict=True):
+        action = action_of(process, command)
+        # The handler first: the process may end at once.
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=action, on_exit=end_of(process))))
+        actions.append(action)
+    return actions
+
+
+def action_of(process: ProcessSpec, command: Sequence[str]) -> ExecuteProcess:
+    """One process of the graph as a launch_ros node, or as a plain process where it takes no ROS arguments."""
+    (_, sigterm_after), (_, sigkill_after), _ = STOP_SEQUENCE
+    common: dict[str, Any] = {
+        "additional_env": dict(process.environment),
+        "respawn": process.max_restarts > 0,
+        "respawn_delay": 1.0,
+        "respawn_max_retries": process.max_restarts,
+        "emulate_tty": process.interactive,
+        "output": "both",
+        "sigterm_timeout": str(sigterm_after),
+        "sigkill_timeout": str(sigkill_after),
+    }
+    if not process.ros:
+        return ExecuteProcess(cmd=list(command), name=process.name, **common)
+    return Node(
+        package=process.package,
+        executable=process.executable,
+        exec_name=process.name,
+        name=process.node_name or None,
+        namespace=process.namespace,
+        arguments=list(process.arguments),
+        # Not by `parameters`: their file has a string such as '1e1' without quotes, which rcl reads as a number.
+        ros_arguments=process.parameter_arguments(),
+        remappings=list(process.remappings.items()),
+        **common,
+    )
+
+
+def end_of(process: ProcessSpec) -> Callable[[ProcessExited, LaunchContext], list[Action] | None]:
+    """What happens when a process ends: nothing while it may come back, else the run ends and says why."""
+    exits = 0
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
+        nonlocal exits
+        exits += 1
+        if context.is_shutdown or process.optional or exits <= process.max_restarts:
+            return None
+        if event.returncode == 0 and process.one_shot:
+            return None
+        if event.returncode == 0 and process.ends_run:
+            reason = f"{process.name} finished"
+            return [LogInfo(msg=f"the run ends: {reason}"), EmitEvent(event=Shutdown(reason=reason))]
+        # launch ends everything, logs the message and makes `ros2 launch` exit with 1.
+        raise RuntimeError(
+            f"the run ends: {process.name} ({process.package}/{process.executable}) ended with exit code {event.returncode}"
+        )
+
+    return on_exit

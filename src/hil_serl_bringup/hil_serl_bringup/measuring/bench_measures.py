@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements of `hil-serl bench`, each in a process of its own: `python -m ... NAME TASK` prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hil_serl_core.spec import LearnerSpec, TaskSpec, load_task
+from hil_serl_core.step import Source, Step
+
+EPISODE = 30  # records of a made-up episode
+
+
+def made_up_steps(spec: TaskSpec, count: int, actor_id: str = "bench", seed: int = 0) -> Iterator[Step]:
+    """Records of the task's sizes with random content; what is measured does not depend on content."""
+    rng = np.random.default_rng(seed)
+    size = spec.action_size
+    for number in range(count):
+        index = number % EPISODE
+        last = index == EPISODE - 1
+        yield Step(
+            stamp=number * spec.period,
+            actor_id=actor_id,
+            sequence=number,
+            episode=number // EPISODE,
+            step_index=index,
+            frames={c.name: rng.integers(0, 256, (c.size, c.size, 3), dtype=np.uint8) for c in spec.cameras},
+            state={part: rng.normal(0, 0.05, n).astype(np.float32) for part, n in spec.state_sizes.items()},
+            tcp_poses=np.tile([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0], (len(spec.arm_names), 1)),
+            action=None if last else rng.uniform(-1, 1, size).astype(np.float32),
+            policy_action=None if last else rng.uniform(-1, 1, size).astype(np.float32),
+            source=Source.NONE if last else Source.POLICY,
+            reward=float(last),
+            grasp_penalty=0.0,
+            is_first=index == 0,
+            is_last=last,
+            is_terminal=last,
+            policy_version=0,
+            spec_hash=spec.hash,
+        )
+
+
+def with_learner(spec: TaskSpec, **settings: Any) -> TaskSpec:
+    """The task with other learner settings."""
+    learner = LearnerSpec.model_validate({**spec.learner.model_dump(), **settings})
+    return spec.model_copy(update={"learner": learner})
+
+
+def control_tick(_spec: TaskSpec) -> dict[str, Any]:
+    """Time of one 1 kHz tick of the control law [us], from the C++ benchmark."""
+    from hil_serl_bringup.graph.executables import find_command
+
+    command = find_command("serl_impedance_controller", "tick_benchmark")
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def environment(spec: TaskSpec) -> dict[str, Any]:
+    """Speed of the simulated cell with all policy cameras, without ROS."""
+    from hil_serl_sim.gl import choose_backend
+
+    backend = choose_backend()
+    from hil_serl_sim.cell import Cell
+    from hil_serl_sim.expert import Expert
+    from hil_serl_sim.rollout import Driver
+
+    cell, steps = Cell(spec), 0
+    driver = Driver(cell)
+    expert = Expert(spec, cell.twin.guide())
+    began = time.perf_counter()
+    for seed in range(12):
+        driver.reset(seed)
+        for _ in range(25):
+            for camera in spec.cameras:
+                cell.render(camera.name)
+            driver.step(expert.action(cell.view()))
+            steps += 1
+            if cell.truth().success:
+                break
+    seconds = time.perf_counter() - began
+    cell.close()
+    rate = steps / seconds
+    return {"gl": backend, "steps": steps, "steps_per_s": rate, "times_real_time": rate * spec.period}
+
+
+def learner(spec: TaskSpec, batch: int = 256, records: int = 300) -> dict[str, Any]:
+    """Gradient updates a second, cached features against the trunk every time; same heads."""
+    result: dict[str, Any] = {"batch": batch, "cameras": len(spec.cameras), "backbone": spec.learner.backbone}
+    for name, cached, updates in (("cached", True, 100), ("plain", False, 4)):
+        trainer = _trainer(
+            with_learner(spec, batch_size=batch, feature_cache=cached, replay_capacity=2 * records), records
+        )
+        trainer.update()
+        began = time.perf_counter()
+        for _ in range(updates):
+            trainer.update()
+        result[f"{name}_updates_per_s"] = updates / (time.perf_counter() - began)
+    result["ratio"] = result["cached_updates_per_s"] / result["plain_updates_per_s"]
+    return result
+
+
+def _trainer(spec: TaskSpec, records: int) -> Any:
+    from hil_serl_learner.trainer import Trainer
+
+    trainer = Trainer(spec, seed=0)
+    for step in made_up_steps(spec, records, "demonstrator"):
+        trainer.add_demonstration(step)
+    trainer.begin()
+    for step in made_up_steps(spec, records, seed=1):
+        trainer.add_step(step)
+    return trainer
+
+
+def storage(spec: TaskSpec) -> dict[str, Any]:
+    """Bytes of one record in the learner's memory and in a bag."""
+    from hil_serl_learner.trainer import Trainer
+    from hil_serl_msgs.msg import Step as StepMessage
+    from hil_serl_ros import qos
+    from hil_serl_ros.bag import BagWriter
+    from hil_serl_ros.conversions import step_to_message
+
+    capacity, count = 1000, 120
+    trainer = Trainer(with_learner(spec, replay_capacity=capacity))
+    replay = trainer.replay
+    arrays: list[np.ndarray] = [
+        *replay.frames.values(),
+        replay.state,
+        replay.action,
+        replay.reward,
+        replay.stop,
+    ]
+    memory = sum(array.nbytes for array in arrays) / capacity
+    views = spec.learner.augmented_views if spec.learner.crop_padding else 1
+    cache = views * trainer.extractor.size * np.dtype(np.float16).itemsize
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bag"
+        with BagWriter(path) as bag:
+            bag.add_topic("/step", StepMessage, qos.STEP)
+            for step in made_up_steps(spec, count):
+                bag.write("/step", step_to_message(step), round(step.stamp * 1e9), step.sequence)
+        disk = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / count
+    return {"replay_bytes": memory, "feature_cache_bytes": cache, "bag_bytes": disk}
+
+
+MEASURES: dict[str, Callable[[TaskSpec], dict[str, Any]]] = {
+    "control_tick": control_tick,
+    "environment": environment,
+    "learner": learner,
+    "storage": storage,
+}
+
+
+def main() -> None:
+    """Run one measurement and print its result, with this process's peak memory, as one line of JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=MEASURES)
+    parser.add_argument("task", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    if options.name in ("learner", "storage"):
+        import torch
+
+        torch.set_num_threads(options.threads)
+    result = MEASURES[options.name](load_task(options.task))
+    result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

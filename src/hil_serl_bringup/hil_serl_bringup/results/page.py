@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results page: our numbers beside the papers', curves, and what was not run."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hil_serl_bringup.monitor.view import NOTHING
+from hil_serl_bringup.results.cells import Budget, same_settings
+from hil_serl_bringup.results.paper import HOURS, REPORTED, Reported
+from hil_serl_bringup.results.report import BLUE, GREEN, GREY, ORANGE, wilson
+from hil_serl_core.spec import TaskSpec
+
+_COLOURS = (GREEN, ORANGE, BLUE, GREY, "#CC79A7", "#D55E00")
+_HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
+<!-- Written by `hil-serl results`; do not edit. -->
+# Results on the simulated twins
+
+Every number was measured through the same nodes as on a robot, with the command
+
+```bash
+{command}
+```
+
+The twins are simulated stand-ins with a scripted operator, lower image resolution and shorter episodes; the papers' numbers
+come from real arms and people, over 100 trials. They stand side by side to show whether the methods order alike, not to
+compare the machines. A training ends when its last {window} episodes in a row were solved without intervention, or when its
+budget is spent; `hg_dagger` gets as many episodes as `hil_serl` had. Success is that of the final policy alone, acting
+deterministically from seeded initial states, with its 95 % confidence interval (Wilson).
+"""
+
+
+_EARLIER = "†"
+_PAPER_TRIALS = 100  # of each number in Table 1 and in SERL's Fig. 6
+
+
+def page(
+    cells: Sequence[Mapping[str, Any]],
+    tasks: Sequence[str],
+    methods: Sequence[str],
+    command: str,
+    present: Mapping[str, TaskSpec] | None = None,
+) -> str:
+    """The page in Markdown.
+
+    Args:
+        cells: Finished cells, as stored.
+        tasks: Tasks of the page, in order.
+        methods: Methods of the page, in order.
+        command: The command line that made it.
+        present: Task -> its present settings; cells that had others are marked.
+    """
+    present = present or {}
+    by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for cell in cells:
+        by_task[cell["task"]].append(cell)
+    parts = [_HEAD.format(command=command, window=Budget.window), _overview(by_task, tasks, methods)]
+    parts += [_section(task, by_task[task], methods, present.get(task)) for task in tasks if by_task[task]]
+    parts.append(_gaps(by_task, tasks, methods))
+    return "\n".join(parts)
+
+
+def _overview(
+    by_task: Mapping[str, Sequence[Mapping[str, Any]]], tasks: Sequence[str], methods: Sequence[str]
+) -> str:
+    lines = ["", "## Success of the final policy", ""]
+    lines.append("| task | " + " | ".join(f"{m} | paper" for m in methods) + " |")
+    lines.append("|---|" + "---:|---:|" * len(methods))
+    for task in tasks:
+        cells = [f"[{task}](#{task})" if by_task.get(task) else task]
+        for method in methods:
+            own = [c for c in by_task.get(task, ()) if c["method"] == method]
+            cells += [_share(own) if own else "not run", _paper_success(task, method)]
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = [
+        f"{task} by {method}: {reported.note}"
+        for task in tasks
+        for method in methods
+        if (reported := REPORTED.get(task, {}).get(method)) is not None and reported.note
+    ]
+    if notes:
+        lines += ["", f"\\* in the paper under other conditions; {'; '.join(notes)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _section(
+    task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str], present: TaskSpec | None
+) -> str:
+    hours = f"; the paper trained for {HOURS[task]:g} h" if task in HOURS else ""
+    lines = [f"## {task}", "", f"![learning curves](curves/{task}.png)", ""]
+    lines.append(
+        "| method | seed | agent | success (95 %) | paper | cycle | paper | transitions | minutes | interventions, "
+        "all / last 20 episodes | ended by |"
+    )
+    lines.append("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---|")
+    for method in methods:
+        for cell in sorted((c for c in cells if c["method"] == method), key=lambda c: c["seed"]):
+            mark = "" if present is None or same_settings(cell, present) else _EARLIER
+            lines += [_row(task, method, cell, agent, mark) for agent in cell["agents"]]
+    if any(line.startswith("|") and _EARLIER in line for line in lines):
+        lines += ["", f"{_EARLIER} with earlier settings of this task; the command runs it again."]
+    lines += ["", _demonstrations(cells) + hours + ".", *_remarks(task, cells, methods), ""]
+    return "\n".join(lines)
+
+
+def _row(task: str, method: str, cell: Mapping[str, Any], agent: Mapping[str, Any], mark: str) -> str:
+    train, reported = cell["training"], REPORTED.get(task, {}).get(method)
+    low, high = agent["ci95"]
+    intervened = f"{_percent(train['intervention'])} / {_percent(train['intervention_last'])}"
+    offline = not train["env_steps"]
+    cells = (
+        method,
+        f"{cell['seed']}{mark}",
+        agent["agent"] or "",
+        f"{_percent(agent['success'])} ({_percent(low)} to {_percent(high)}, n = {agent['episodes']})",
+        _paper_success(task, method),
+        _seconds(agent["cycle_time"]),
+        _seconds(reported.cycle_time if reported else None),
+        "offline" if offline else f"{train['env_steps']:,}",
+        f"{train['seconds'] / 60:.1f}",
+        NOTHING if offline else intervened,
+        train["stopped_by"],
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _demonstrations(cells: Iterable[Mapping[str, Any]]) -> str:
+    shown = next((c["demonstrations"] for c in cells if c["demonstrations"]["episodes"]), None)
+    if shown is None:
+        return "No demonstrations"
+    return f"{shown['episodes']} demonstrations with a cycle time of {_seconds(shown['cycle_time'])}"
+
+
+def _remarks(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> list[str]:
+    """Where a method does better or worse than reported, beyond the confidence intervals of both."""
+    remarks = []
+    for method in methods:
+        reported = REPORTED.get(task, {}).get(method)
+        own = [c for c in cells if c["method"] == method]
+        if reported is None or not own:
+            continue
+        solved, trials = _counts(own)
+        low, high = wilson(solved, trials)
+        text = f"here {solved} of {trials}, in the paper {reported.success:g} %" + _note(reported)
+        paper_low, paper_high = wilson(round(_PAPER_TRIALS * reported.success / 100), _PAPER_TRIALS)
+        if low > paper_high:
+            remarks.append(f"- `{method}` does better than reported: {text}.")
+        elif high < paper_low:
+            remarks.append(f"- `{method}` does worse than reported: {text}.")
+    return ["", *remarks] if remarks else []
+
+
+def _gaps(
+    by_task: Mapping[str, Sequence[Mapping[str, Any]]], tasks: Sequence[str], methods: Sequence[str]
+) -> str:
+    missing = [
+        f"- {task}: {', '.join(lacking)}"
+        for task in tasks
+        if (lacking := [m for m in methods if not any(c["method"] == m for c in by_task.get(task, ()))])
+    ]
+    if not missing:
+        return "## Not run\n\nNothing is missing from the tables above.\n"
+    return "\n".join(
+        ["## Not run", "", "These have no result yet; the command above goes on with them:", "", *missing, ""]
+    )
+
+
+def _counts(cells: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    agents = [agent for cell in cells for agent in cell["agents"]]
+    return sum(a["successes"] for a in agents), sum(a["episodes"] for a in agents)
+
+
+def _share(cells: Sequence[Mapping[str, Any]]) -> str:
+    solved, trials = _counts(cells)
+    return f"{100 * solved / trials:.0f} %" if trials else NOTHING
+
+
+def _paper_success(task: str, method: str) -> str:
+    reported = REPORTED.get(task, {}).get(method)
+    return NOTHING if reported is None else f"{reported.success:g} %{'*' if reported.note else ''}"
+
+
+def _note(reported: Reported) -> str:
+    return f" ({reported.note})" if reported.note else ""
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None or math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def _seconds(value: float | None) -> str:
+    return NOTHING if value is None or math.isnan(value) else f"{value:.1f} s"
+
+
+def draw_task(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str], path: Path) -> None:
+    """Learning curves of all methods of a task as in Fig. 4: success, intervention rate, cycle time.
+
+    Args:
+        task: Heading.
+        cells: Its finished cells; every seed is a line.
+        methods: Order of the colours.
+        path: PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = (("success", "success rate [%]", 100), ("intervention", "intervention rate [%]", 100))
+    for axes, (key, title, factor) in zip(
+        figure.subplots(1, 3), (*panels, ("cycle_time", "cycle time [s]", 1)), strict=True
+    ):
+        for method, colour in zip(methods, _COLOURS, strict=False):
+            _draw_method(axes, [c for c in cells if c["method"] == method], key, factor, method, colour)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("environment steps (mean over 20 episodes)", fontsize=9)
+        axes.set_ylim(*((-3, 103) if factor == 100 else (0, None)))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8, frameon=False)
+    figure.suptitle(task, fontsize=11)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_method(
+    axes: Any, cells: Sequence[Mapping[str, Any]], key: str, factor: float, method: str, colour: str
+) -> None:
+    labelled = False
+    for cell in cells:
+        curve = cell["curve"]
+        values = [math.nan if value is None else factor * value for value in curve[key]]
+        if values:  # a method without online data has no curve
+            axes.plot(
+                curve["env_steps"],
+                values,
+                color=colour,
+                linewidth=1.8,
+                label=None if labelled else method,
+            )
+            labelled = True
+        elif key == "success":
+            axes.axhline(
+                factor * (cell["agents"][0]["success"] or 0.0),
+                color=colour,
+                linestyle="--",
+                linewidth=1,
+                label=None if labelled else f"{method}, autonomous",
+            )
+            labelled = True

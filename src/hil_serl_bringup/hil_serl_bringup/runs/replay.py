@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at recorded episodes: list them, film them, or publish them again for RViz, rqt and Foxglove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from hil_serl_bringup.monitor.statistics import Episode
+from hil_serl_bringup.results.video import compose, write_video
+from hil_serl_core.step import Source, Step
+
+if TYPE_CHECKING:  # ROS is imported only when something is published
+    from geometry_msgs.msg import PoseArray
+
+REPLAY_NAMESPACE = "replay"
+
+
+def select(steps: Iterable[Step], episodes: Sequence[int]) -> Iterator[Step]:
+    """Records of the named episodes; of all if none is named."""
+    return (step for step in steps if not episodes or step.episode in episodes)
+
+
+def show_episodes(console: Console, episodes: Sequence[Episode]) -> None:
+    """Print a table of episodes."""
+    table = Table()
+    for heading in ("actor", "episode", "steps", "by the operator", "end", "duration"):
+        table.add_column(heading, justify="left" if heading in ("actor", "end") else "right")
+    for e in episodes:
+        end = e.reason.replace("_", " ")
+        cells = (e.actor_id, e.episode, e.steps, e.intervened_steps, end, f"{e.duration:.1f} s")
+        table.add_row(*(str(cell) for cell in cells))
+    console.print(table)
+
+
+def film_steps(steps: Iterable[Step], path: Path, rate: float) -> int:
+    """Video of what the policy saw, with an orange bar where the operator drove; returns its length."""
+
+    def picture(step: Step) -> np.ndarray:
+        image = compose(None, list(step.frames.values()), height=360)
+        image[-8:] = {Source.HUMAN: (230, 159, 0), Source.POLICY: (0, 158, 115)}.get(
+            step.source, (90, 90, 90)
+        )
+        return image
+
+    return write_video(path, (picture(step) for step in steps), rate)
+
+
+def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
+    """Publish records under the namespace `replay` at `rate` records a second; returns how many.
+
+    Under names of their own they cannot be taken for a running cell's, by neither actor nor learner.
+    """
+    import rclpy
+    from geometry_msgs.msg import PoseArray
+    from rclpy.signals import SignalHandlerOptions
+    from sensor_msgs.msg import Image
+
+    from hil_serl_msgs.msg import Step as StepMessage
+    from hil_serl_ros import names, qos
+    from hil_serl_ros.conversions import step_to_message
+    from hil_serl_ros.images import image_from_array
+
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node(
+        "replay", namespace=REPLAY_NAMESPACE, context=context, use_global_arguments=False
+    )
+    records = node.create_publisher(StepMessage, names.STEP, qos.STEP)
+    poses = node.create_publisher(PoseArray, "tcp_poses", qos.TARGET)
+    images: dict[str, object] = {}
+    console.print(f"Publishing /{REPLAY_NAMESPACE}/step, tcp_poses and camera images; Ctrl-C ends it.")
+    count = 0
+    try:
+        for step in steps:
+            began = time.monotonic()
+            stamp = round(step.stamp * 1e9)
+            records.publish(step_to_message(step))
+            poses.publish(_pose_array(step, stamp))
+            for camera, frame in step.frames.items():
+                if camera not in images:
+                    images[camera] = node.create_publisher(Image, names.camera_image(camera), qos.CAMERA)
+                images[camera].publish(image_from_array(frame, stamp, camera))  # type: ignore[attr-defined]
+            count += 1
+            time.sleep(max(0.0, 1.0 / rate - (time.monotonic() - began)))
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+    return count
+
+
+def _pose_array(step: Step, stamp_ns: int) -> PoseArray:
+    """Poses of the arms of one record, in the frame `base` of a player that knows no cell."""
+    from geometry_msgs.msg import PoseArray
+
+    from hil_serl_ros.geometry_messages import pose_from_array
+    from hil_serl_ros.stamps import stamp_from_ns
+
+    message = PoseArray(poses=[pose_from_array(pose) for pose in step.tcp_poses])
+    message.header.stamp = stamp_from_ns(stamp_ns)
+    message.header.frame_id = "base"
+    return message
