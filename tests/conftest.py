@@ -16,8 +16,8 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
-from hil_serl_bringup.executables import find_command
-from hil_serl_bringup.graph import GraphRequest, ProcessSpec, build_graph
+from hil_serl_bringup.graph.build import GraphRequest, ProcessSpec, build_graph
+from hil_serl_bringup.graph.executables import find_command
 from hil_serl_core.episode import Mode
 from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_ros import names, qos

@@ -64,7 +64,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_launch_lines_name_files_and_arguments_that_exist():
-    from hil_serl_bringup.launch_arguments import ARGUMENTS
+    from hil_serl_bringup.launching.arguments import ARGUMENTS
 
     files = {path.name for path in (ROOT / "src").glob("*/launch/*.launch.py")}
     lines = [(page, words) for page in PAGES for words in commands(page) if words[:2] == ["ros2", "launch"]]

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hil_serl_bringup.robot_processes import Cell
+from hil_serl_bringup.graph.robot_processes import Cell
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import PolicyWeights, Step

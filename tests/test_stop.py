@@ -10,8 +10,8 @@ import pytest
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Bool
 
-from hil_serl_bringup.graph import GraphRequest
-from hil_serl_bringup.stop_commands import call_trigger
+from hil_serl_bringup.commands.stop import call_trigger
+from hil_serl_bringup.graph.build import GraphRequest
 from hil_serl_core.episode import Mode
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_ros import names, qos
