@@ -13,7 +13,7 @@ from hil_serl_bringup.doctor import hardware, software
 from hil_serl_bringup.doctor import report as doctor
 from hil_serl_bringup.doctor.machine import Check, Machine, Status
 
-PACKAGE = Path(doctor.__file__).resolve().parents[1]
+PACKAGE = Path(doctor.__file__).resolve().parents[2]
 
 
 def machine(tmp_path: Path, answers=lambda command, env, timeout: (0, ""), programs=(), **fields) -> Machine:
