@@ -4,6 +4,7 @@
 import shutil
 import time
 
+import numpy as np
 import pytest
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -142,9 +143,11 @@ def test_a_stop_holds_the_arm_on_its_way(cell):
     cell.until(future.done, "its end")
     assert not future.result().success
     assert "stopped" in future.result().message
-    for _ in range(20):
-        held = cell.position()
-    for _ in range(20):
+    cell.until(
+        lambda: abs(cell.position() - np.mean([cell.position() for _ in range(20)], 0)).max() < 5e-4, "rest"
+    )
+    held = cell.position()
+    for _ in range(50):
         assert abs(cell.position() - held).max() < 0.003
     cell.stopped.publish(Bool(data=False))
     assert cell.call(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=5)).success
