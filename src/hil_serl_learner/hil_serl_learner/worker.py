@@ -25,6 +25,7 @@ from hil_serl_learner.trainer import Trainer
 _log = logging.getLogger(__name__)
 _IDLE = 0.1  # s; how often a waiting thread looks whether it should stop
 _METRICS_EVERY = 50  # updates
+_AT_ONCE = 10  # records taken between two updates
 
 
 @dataclass(frozen=True)
@@ -221,12 +222,12 @@ class TrainingWorker:
             return None
 
     def _drain(self) -> None:
-        """Free running: takes all records that are there, before the next update."""
-        while True:
-            try:
-                step = self._steps.get_nowait()
-            except queue.Empty:
-                break
+        """Free running: takes the records that are there before the next update.
+
+        Not more than some at a time: where records come faster than they can be stored, updates must go on.
+        """
+        for _ in range(min(self._steps.qsize(), _AT_ONCE)):
+            step = self._steps.get()
             if step is not None:
                 self.trainer.add_step(step)
         self.trainer.limit_credit(self.trainer.spec.learner.publish_every)
