@@ -250,10 +250,12 @@ class TrainingWorker:
                 self._metrics.write(self._scalars, self.trainer.trained_step if online else updates)
 
     def _publish_if_due(self) -> None:
+        """Lockstep: weights of exactly a multiple of ``publish_every`` records; free running: as soon as one is passed,
+        also while updates are owed, as a learner slower than the robot always owes some."""
         every = self.trainer.spec.learner.publish_every
         reached = self.trainer.trained_step // every * every
-        exact = self.trainer.trained_step == reached or not self._config.lockstep
-        if reached > self._published_at and exact and not self.trainer.update_due:
+        exact = self.trainer.trained_step == reached and not self.trainer.update_due
+        if reached > self._published_at and (exact or not self._config.lockstep):
             self._publish_weights()
 
     def _publish_weights(self) -> None:

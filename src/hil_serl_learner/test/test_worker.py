@@ -14,6 +14,25 @@ def until(condition, seconds=60.0):
         time.sleep(0.01)
 
 
+def test_a_learner_that_always_owes_updates_still_sends_weights(toy, tmp_path):
+    spec = toy.spec(update_to_data=50.0)
+    trainer, versions = Trainer(spec), []
+    worker = TrainingWorker(
+        trainer,
+        WorkerConfig(tmp_path / "checkpoints", tmp_path / "tensorboard", lockstep=False),
+        demonstrations=lambda: toy.episodes(spec, 2, actor_id="demo"),
+        online=lambda: (),
+        publish=lambda weights: versions.append((weights.version, trainer.update_due)),
+    )
+    worker.start()
+    until(lambda: worker.phase == "waiting")
+    for step in toy.episodes(spec, 6):  # 48 transitions, 2150 updates
+        worker.offer(step)
+    until(lambda: len(versions) >= 3)
+    worker.stop()
+    assert any(owed for _, owed in versions)
+
+
 def test_updates_and_a_stop_are_not_put_off_by_a_flood_of_records(toy, spec, tmp_path):
     trainer = Trainer(spec)
     stored, store = [], trainer.add_step
