@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,7 @@ from rclpy.node import Node
 
 from hil_serl_ros.bag.errors import BagError
 
+_SIGNAL_THREAD = 1.0  # s
 EXIT_OK = 0
 EXIT_CRASH = 1
 EXIT_USER_ERROR = 2
@@ -58,7 +60,9 @@ def run_node(
         executor = make_executor()
         executor.add_node(node)
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except KeyboardInterrupt:
+        _wait_for_signal_thread()
+    except ExternalShutdownException:
         pass
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_CRASH
@@ -71,6 +75,17 @@ def run_node(
     finally:
         code = _tear_down(node, executor) or code
     return code
+
+
+def _wait_for_signal_thread() -> None:
+    """Until rclpy has answered the signal.
+
+    It does so in a thread of its own, which wakes the executor and then shuts the context down, while Python's interrupt
+    may be here earlier. To destroy executor and node under that thread ends in a segmentation fault, now and then.
+    """
+    deadline = time.monotonic() + _SIGNAL_THREAD
+    while rclpy.ok() and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _report(error: Exception, user_errors: tuple[type[Exception], ...]) -> int:
