@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -15,25 +14,15 @@ from std_srvs.srv import Trigger
 
 from hil_serl_actor.cell.waiting import CellError, Waiting
 from hil_serl_ros import names
+from hil_serl_ros.optional import message_package
 
 _PATIENCE = 5.0  # s to find a service, and again for its answer
 _SWITCH = 10.0  # s
 
 
 def needed(module: str, purpose: str) -> ModuleType:
-    """A message package that only some cells need.
-
-    Raises:
-        CellError: It is not installed; names the package and how to get it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.split(".")[0]
-        raise CellError(
-            f"{purpose} needs the package '{package}', which is not installed ({error}): "
-            f"apt install ros-jazzy-{package.replace('_', '-')}, or build it in your workspace"
-        ) from error
+    """See `message_package`; raises CellError."""
+    return message_package(module, purpose, CellError)
 
 
 class Controllers:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
@@ -19,7 +20,6 @@ from hil_serl_ros import names
 _PATIENCE = 5.0  # s
 _EXTRA = 10.0  # s that a trajectory may take longer than planned
 _LOOK = 0.05  # s between two looks whether the robot was stopped
-_SUCCEEDED = 4  # action_msgs/GoalStatus
 
 
 class JointReset:
@@ -107,6 +107,6 @@ class JointReset:
                     else f"not there {_EXTRA:.0f} s after it should be"
                 )
         reply = result.result()
-        if reply.status != _SUCCEEDED or reply.result.error_code != 0:
+        if reply.status != GoalStatus.STATUS_SUCCEEDED or reply.result.error_code != 0:
             said = reply.result.error_string or f"error code {reply.result.error_code}"
             raise CellError(f"'{name}' failed: {said}; are its gains and tolerances fit for this arm?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
@@ -15,7 +16,6 @@ from hil_serl_ros import names
 
 _PATIENCE = 5.0  # s
 _LONGEST = 20.0  # s that an arm's own recovery may take
-_SUCCEEDED = 4  # action_msgs/GoalStatus
 
 
 class Recovery:
@@ -80,7 +80,7 @@ class Recovery:
             raise CellError(
                 f"action '{name}' has not ended after {_LONGEST:.0f} s; look at Desk and the driver's log"
             )
-        if result.result().status != _SUCCEEDED:
+        if result.result().status != GoalStatus.STATUS_SUCCEEDED:
             raise CellError(
                 f"action '{name}' failed: unlock the joints, release the emergency stop and the enabling device as Desk "
                 "asks, then try again"

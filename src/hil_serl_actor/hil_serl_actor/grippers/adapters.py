@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Protocol
 
 from rclpy.action import ActionClient
 from rclpy.node import Node
+
+from hil_serl_ros.optional import message_package
 
 Result = Any
 Judge = Callable[[Result], str]
@@ -84,21 +84,7 @@ class GripperAdapter(Protocol):
         """The same for finding the fingers' limits; None for hands that need none."""
 
 
-def messages(module: str) -> ModuleType:
-    """A message package that only some hands need.
-
-    Raises:
-        ValueError: It is not installed; names it and the remedy.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.split(".")[0]
-        raise ValueError(
-            f"this gripper needs the package '{package}', which is not installed ({error}): "
-            f"apt install ros-jazzy-{package.replace('_', '-')}, or build it in your workspace; without a gripper use "
-            "kind mock"
-        ) from error
+_PURPOSE = "this gripper (without one: kind mock)"
 
 
 class FrankaHand:
@@ -111,7 +97,7 @@ class FrankaHand:
 
     def __init__(self, node: Node, hand: Hand) -> None:
         """Raises ValueError where franka_msgs is missing."""
-        self._types = messages("franka_msgs.action")
+        self._types = message_package("franka_msgs.action", _PURPOSE)
         self._hand = hand
         self._clients = {
             name: ActionClient(node, getattr(self._types, name.capitalize()), f"{hand.action}/{name}")
@@ -149,7 +135,7 @@ class GripperCommandHand:
 
     def __init__(self, node: Node, hand: Hand) -> None:
         """Raises ValueError where control_msgs is missing."""
-        self._type = messages("control_msgs.action").GripperCommand
+        self._type = message_package("control_msgs.action", _PURPOSE).GripperCommand
         self._hand = hand
         self._client = ActionClient(node, self._type, hand.action)
 
@@ -173,7 +159,7 @@ class ParallelGripperHand:
 
     def __init__(self, node: Node, hand: Hand) -> None:
         """Raises ValueError where control_msgs is missing or too old, or without the joint's name."""
-        actions = messages("control_msgs.action")
+        actions = message_package("control_msgs.action", _PURPOSE)
         if not hasattr(actions, "ParallelGripperCommand"):
             raise ValueError(
                 "control_msgs is too old for ParallelGripperCommand: use action_type GripperCommand"

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from rclpy.task import Future
 
 from hil_serl_actor.grippers.adapters import ActionGoal, GripperAdapter
 from hil_serl_actor.grippers.servo import GripperServo
-
-_SUCCEEDED = 4  # action_msgs/GoalStatus
 
 
 class HandDriver:
@@ -80,7 +79,7 @@ class HandDriver:
     def _on_result(self, goal: ActionGoal, serial: int, future: Future) -> None:
         reply: Any = future.result()
         reason = goal.judge(reply.result)
-        if reply.status != _SUCCEEDED and not reason:
+        if reply.status != GoalStatus.STATUS_SUCCEEDED and not reason:
             reason = f"it ended with status {reply.status} (action_msgs/GoalStatus)"
         self._on_end(serial, f"action '{goal.name}' failed: {reason}" if reason else "")
 
