@@ -128,15 +128,7 @@ class LearnerNode(Node):
 
     def _publish_weights(self, packed: PackedWeights) -> None:
         """Called from the training thread; a publisher may be used from any."""
-        message = weights_to_message(
-            packed.data,
-            sha256=packed.sha256,
-            version=packed.version,
-            trained_step=packed.trained_step,
-            update=packed.update,
-            spec_hash=packed.spec_hash,
-            stamp_ns=self.get_clock().now().nanoseconds,
-        )
+        message = weights_to_message(packed, self.get_clock().now().nanoseconds)
         self._actors.publish_weights(message)
         self._version = packed.version
 

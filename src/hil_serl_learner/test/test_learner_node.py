@@ -14,7 +14,7 @@ import pytest
 from hil_serl_core.policy import Policy
 from hil_serl_core.spec import task_to_yaml
 from hil_serl_core.step import Source
-from hil_serl_core.weights import PackedWeights, read_file, unpack
+from hil_serl_core.weights import read_file, unpack
 
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("hil_serl_msgs.msg")
@@ -24,7 +24,7 @@ from hil_serl_msgs.msg import Step as StepMessage  # noqa: E402
 from hil_serl_msgs.srv import SaveCheckpoint  # noqa: E402
 from hil_serl_ros import names, qos  # noqa: E402
 from hil_serl_ros.bag import BagWriter  # noqa: E402
-from hil_serl_ros.conversions import step_to_message, weights_data  # noqa: E402
+from hil_serl_ros.conversions import step_to_message, weights_from_message  # noqa: E402
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 NAMESPACE = f"/learner_test_{os.getpid()}"
@@ -139,9 +139,7 @@ def test_steps_train_weights_and_a_killed_learner_resumes_without_counting_twice
     assert (cell.status.demo_size, cell.status.rl_size) == (16, 26)
     assert cell.status.updates == (27 - 5) * 2
     policy = Policy(cell.spec)
-    last = cell.weights[-1]
-    fields = (last.version, last.trained_step, last.update, last.spec_hash, last.sha256, weights_data(last))
-    unpack(PackedWeights(*fields), cell.spec.hash, policy.shapes)
+    unpack(weights_from_message(cell.weights[-1]), cell.spec.hash, policy.shapes)
 
     client = cell.node.create_client(SaveCheckpoint, names.SAVE_CHECKPOINT)
     assert client.wait_for_service(10.0)

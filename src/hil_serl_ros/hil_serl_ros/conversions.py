@@ -10,6 +10,7 @@ Whether its values make sense for the task (spec hash, image size, NaN) is the l
 from __future__ import annotations
 
 import array
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from hil_serl_ros.geometry_messages import (
     wrench_to_array,
 )
 from hil_serl_ros.stamps import stamp_from_ns, stamp_from_seconds, stamp_to_seconds
+
+if TYPE_CHECKING:
+    from hil_serl_core.weights import PackedWeights
 
 # rosidl checks field values only on request, and wraps around integers that do not fit.
 _RANGES = {
@@ -212,37 +216,35 @@ def arm_state_to_message(
     return message
 
 
-def weights_to_message(
-    data: bytes,
-    *,
-    sha256: str,
-    version: int,
-    trained_step: int,
-    update: int,
-    spec_hash: str,
-    stamp_ns: int = 0,
-) -> PolicyWeights:
-    """Message of packed weights.
-
-    Args:
-        data: safetensors file image.
-        sha256: Hex digest of ``data``.
-        version: 0 at the start of training, then increasing.
-        trained_step: Environment transitions whose updates are in these weights.
-        update: Gradient updates done.
-        spec_hash: Task spec the weights belong to.
-        stamp_ns: ROS time [ns].
-    """
+def weights_to_message(packed: PackedWeights, stamp_ns: int = 0) -> PolicyWeights:
+    """Message of packed weights at ``stamp_ns``, ROS time [ns]."""
     message = PolicyWeights(
-        version=version, trained_step=trained_step, update=update, spec_hash=spec_hash, sha256=sha256
+        version=packed.version,
+        trained_step=packed.trained_step,
+        update=packed.update,
+        spec_hash=packed.spec_hash,
+        sha256=packed.sha256,
     )
     message.header.stamp = stamp_from_ns(stamp_ns)
-    message.data = array.array("B", data)
+    message.data = array.array("B", packed.data)
     return message
 
 
-def weights_data(message: PolicyWeights) -> bytes:
-    """safetensors file image of a weights message; its digest is checked where the tensors are unpacked."""
+def weights_from_message(message: PolicyWeights) -> PackedWeights:
+    """Packed weights of a message; their digest is checked where the tensors are unpacked.
+
+    Raises:
+        ValueError: It carries no bytes.
+    """
+    from hil_serl_core.weights import PackedWeights  # imports torch, which few nodes need
+
     if len(message.data) == 0:
         raise ValueError(f"data: weights version {message.version} carry no bytes")
-    return bytes(message.data)
+    return PackedWeights(
+        message.version,
+        message.trained_step,
+        message.update,
+        message.spec_hash,
+        message.sha256,
+        bytes(message.data),
+    )

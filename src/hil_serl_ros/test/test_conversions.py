@@ -12,6 +12,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.step import Source, Step
+from hil_serl_core.weights import PackedWeights
 from hil_serl_msgs.msg import Frame, NamedVector
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros.conversions import (
@@ -19,7 +20,7 @@ from hil_serl_ros.conversions import (
     arm_state_to_message,
     step_from_message,
     step_to_message,
-    weights_data,
+    weights_from_message,
     weights_to_message,
 )
 
@@ -198,8 +199,9 @@ def test_arm_state_of_unequal_joints_is_refused(sample: ArmSample) -> None:
 
 def test_weights_keep_their_bytes() -> None:
     data = bytes(range(256)) * 4
-    message = weights_to_message(data, sha256="ab", version=3, trained_step=150, update=300, spec_hash="cd")
-    assert weights_data(message) == data
-    assert (message.version, message.trained_step, message.update) == (3, 150, 300)
+    packed = PackedWeights(3, 150, 300, "cd", "ab", data)
+    message = weights_to_message(packed)
+    assert bytes(message.data) == data
+    assert weights_from_message(message) == packed
     with pytest.raises(ValueError, match="data: weights version 3"):
-        weights_data(weights_to_message(b"", sha256="", version=3, trained_step=0, update=0, spec_hash=""))
+        weights_from_message(weights_to_message(replace(packed, data=b"")))

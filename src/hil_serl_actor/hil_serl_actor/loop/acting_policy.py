@@ -11,7 +11,7 @@ from hil_serl_core.episode import Mode
 from hil_serl_core.policy import Policy
 from hil_serl_core.weights import PackedWeights, read_file, unpack
 from hil_serl_msgs.msg import PolicyWeights
-from hil_serl_ros.conversions import weights_data
+from hil_serl_ros.conversions import weights_from_message
 
 
 class ActingPolicy:
@@ -49,16 +49,7 @@ class ActingPolicy:
         Raises:
             WeightsError, ValueError: They are refused; the present policy goes on.
         """
-        self._take(
-            PackedWeights(
-                message.version,
-                message.trained_step,
-                message.update,
-                message.spec_hash,
-                message.sha256,
-                weights_data(message),
-            )
-        )
+        self._take(weights_from_message(message))
 
     def _take(self, packed: PackedWeights) -> None:
         tensors = unpack(packed, self._spec.hash, self._network.shapes)

@@ -72,11 +72,11 @@ def latencies(spec: TaskSpec, task_file: Path, logs: Path, steps: int = 100) -> 
     import torch
 
     from hil_serl_core.policy import Policy
-    from hil_serl_core.weights import PackedWeights, unpack
+    from hil_serl_core.weights import unpack
     from hil_serl_msgs.msg import LearnerStatus, PolicyWeights
     from hil_serl_msgs.msg import Step as StepMessage
     from hil_serl_ros import names, qos
-    from hil_serl_ros.conversions import step_to_message, weights_data
+    from hil_serl_ros.conversions import step_to_message, weights_from_message
     from hil_serl_ros.stamps import stamp_to_ns
 
     torch.set_num_threads(1)
@@ -87,13 +87,10 @@ def latencies(spec: TaskSpec, task_file: Path, logs: Path, steps: int = 100) -> 
 
     def on_weights(message: PolicyWeights) -> None:
         arrived = time.monotonic_ns()
-        data = weights_data(message)
-        packed = PackedWeights(
-            message.version, message.trained_step, message.update, message.spec_hash, message.sha256, data
-        )
+        packed = weights_from_message(message)
         policy.load(unpack(packed, spec.hash, policy.shapes))
         began = stamp_to_ns(message.header.stamp)
-        received.append(((arrived - began) * 1e-9, (time.monotonic_ns() - began) * 1e-9, len(data)))
+        received.append(((arrived - began) * 1e-9, (time.monotonic_ns() - began) * 1e-9, len(packed.data)))
 
     def on_status(message: LearnerStatus) -> None:
         stored[message.acks[0].acknowledged] = stamp_to_ns(message.header.stamp)

@@ -35,18 +35,12 @@ class CameraListener:
 
     def __init__(self, spec: TaskSpec, transport: str = "auto", namespace: str = "") -> None:
         """``transport``: raw, compressed, or auto for the one that is published (raw, if both are)."""
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
         from rclpy.parameter import Parameter
-        from rclpy.signals import SignalHandlerOptions
 
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node(
-            "camera_check", context=self._context, namespace=namespace, use_global_arguments=False
-        )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        from hil_serl_ros.tool_node import ToolNode
+
+        self._tool = ToolNode("camera_check", namespace)
+        self._node = self._tool.node
         self.spin(_DISCOVERY)
         self._simulated = Parameter("use_sim_time", value=True)
         self._spec = spec
@@ -86,9 +80,7 @@ class CameraListener:
 
     def spin(self, seconds: float) -> None:
         """Handle messages for about `seconds`."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        self._tool.spin(seconds)
 
     def lines(self) -> list[CameraLine]:
         """The cameras as they are now; decodes the newest picture of each."""
@@ -124,9 +116,7 @@ class CameraListener:
     def close(self) -> None:
         """Leave the ROS graph."""
         self._inputs.close()
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._context.try_shutdown()
+        self._tool.close()
 
 
 @dataclass

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,16 +49,11 @@ def call_service(
     Raises:
         ConnectionError: Nobody offers it, or nobody answers.
     """
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
+    from hil_serl_ros.tool_node import ToolNode
 
     answer = patience if answer is None else answer
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node("hil_serl_cli", context=context, namespace=namespace, use_global_arguments=False)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
+    with ToolNode("hil_serl_cli", namespace) as tool:
+        node = tool.node
         client, full = node.create_client(kind, name), node.resolve_service_name(name)
         if not client.wait_for_service(timeout_sec=patience):
             raise ConnectionError(
@@ -68,17 +62,11 @@ def call_service(
                 "happens, use its emergency stop"
             )
         future = client.call_async(request)
-        deadline = time.monotonic() + answer
-        while not future.done() and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.1)
+        tool.spin(answer, future.done)
         if not future.done():
             raise ConnectionError(f"'{full}' did not answer for {answer:.0f} s; is the {who} busy or dead?")
         reply = future.result()
         return bool(reply.success), str(reply.message)
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        context.try_shutdown()
 
 
 def _report(answer: tuple[bool, str]) -> int:

@@ -57,19 +57,13 @@ class TeleopListener:
     """A node of its own context that feeds the checks of a task's devices; it spins only inside `spin`."""
 
     def __init__(self, spec: TaskSpec, operator: str, switched: bool = False, namespace: str = "") -> None:
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.signals import SignalHandlerOptions
         from sensor_msgs.msg import Joy
 
+        from hil_serl_ros.tool_node import ToolNode
+
         device = DEVICES[operator]
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node(
-            "teleop_check", context=self._context, namespace=namespace, use_global_arguments=False
-        )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        self._tool = ToolNode("teleop_check", namespace)
+        self._node = self._tool.node
         self.checks = []
         for arm in spec.arm_names[:1] if switched else spec.arm_names:
             topic = names.for_arm(device.topic, "" if switched else arm)
@@ -84,17 +78,13 @@ class TeleopListener:
 
     def spin(self, seconds: float) -> None:
         """Handle messages for about `seconds`, then look who publishes."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        self._tool.spin(seconds)
         for check in self.checks:
             check.publishers = self._node.count_publishers(check.topic)
 
     def close(self) -> None:
         """Leave the ROS graph."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._context.try_shutdown()
+        self._tool.close()
 
 
 @dataclass

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,34 +81,22 @@ def _from_bag(path: Path, camera: str) -> np.ndarray:
 
 
 def _live(camera: str, namespace: str, patience: float) -> tuple[np.ndarray, str]:
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
     from sensor_msgs.msg import CompressedImage, Image
 
     from hil_serl_ros import qos
     from hil_serl_ros.images import to_array
+    from hil_serl_ros.tool_node import ToolNode
 
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node("crop", context=context, namespace=namespace, use_global_arguments=False)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
     heard: list[tuple[str, Any]] = []
-    subscriptions = []
-    for transport, kind in ((names.RAW, Image), (names.COMPRESSED, CompressedImage)):
-        topic = node.resolve_topic_name(names.camera_topic(camera, transport))
-        heard_here = partial(_keep, heard, topic)
-        subscriptions.append(node.create_subscription(kind, topic, heard_here, qos.CAMERA))
-    topics = [subscription.topic_name for subscription in subscriptions]
-    try:
-        deadline = time.monotonic() + patience
-        while not heard and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.1)
-        publishers = sum(node.count_publishers(topic) for topic in topics)
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        context.try_shutdown()
+    with ToolNode("crop", namespace) as tool:
+        subscriptions = []
+        for transport, kind in ((names.RAW, Image), (names.COMPRESSED, CompressedImage)):
+            topic = tool.node.resolve_topic_name(names.camera_topic(camera, transport))
+            heard_here = partial(_keep, heard, topic)
+            subscriptions.append(tool.node.create_subscription(kind, topic, heard_here, qos.CAMERA))
+        topics = [subscription.topic_name for subscription in subscriptions]
+        tool.spin(patience, lambda: bool(heard))
+        publishers = sum(tool.node.count_publishers(topic) for topic in topics)
     if not heard:
         why = "its driver is there but sends nothing" if publishers else "nobody publishes them"
         raise PictureError(

@@ -54,18 +54,7 @@ class BenchPeer(Node):
         self._status.publish(status)
 
     def _send_weights(self) -> None:
-        packed = self._trainer.weights()
-        self._weights.publish(
-            weights_to_message(
-                packed.data,
-                sha256=packed.sha256,
-                version=packed.version,
-                trained_step=packed.trained_step,
-                update=packed.update,
-                spec_hash=packed.spec_hash,
-                stamp_ns=time.monotonic_ns(),
-            )
-        )
+        self._weights.publish(weights_to_message(self._trainer.weights(), time.monotonic_ns()))
 
 
 def main() -> None:

@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 
 from hil_serl_bringup.monitor.advice import Advice
 from hil_serl_bringup.monitor.state import RunMonitor
 from hil_serl_bringup.monitor.topics import MonitorTopics
+from hil_serl_ros.tool_node import ToolNode
 
 
 class MonitorNode:
@@ -23,14 +19,8 @@ class MonitorNode:
     """
 
     def __init__(self, namespace: str = "") -> None:
-        self._context = rclpy.Context()
-        # Ctrl-C belongs to the supervisor.
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self.node = rclpy.create_node(
-            "monitor", context=self._context, namespace=namespace, use_global_arguments=False
-        )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
+        self._tool = ToolNode("monitor", namespace)
+        self.node = self._tool.node
         self._topics = MonitorTopics(self.node)
 
     @property
@@ -44,9 +34,7 @@ class MonitorNode:
 
     def spin(self, seconds: float) -> None:
         """Handle messages for about `seconds`."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        self._tool.spin(seconds)
 
     def report(self, task: str, advice: Sequence[Advice]) -> None:
         """Publish rates and advice."""
@@ -54,6 +42,4 @@ class MonitorNode:
 
     def close(self) -> None:
         """Leave the ROS graph."""
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._context.try_shutdown()
+        self._tool.close()

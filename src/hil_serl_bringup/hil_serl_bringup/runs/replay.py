@@ -57,21 +57,17 @@ def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
 
     Under names of their own they cannot be taken for a running cell's, by neither actor nor learner.
     """
-    import rclpy
     from geometry_msgs.msg import PoseArray
-    from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import Image
 
     from hil_serl_msgs.msg import Step as StepMessage
     from hil_serl_ros import names, qos
     from hil_serl_ros.conversions import step_to_message
     from hil_serl_ros.images import image_from_array
+    from hil_serl_ros.tool_node import ToolNode
 
-    context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node(
-        "replay", namespace=REPLAY_NAMESPACE, context=context, use_global_arguments=False
-    )
+    tool = ToolNode("replay", REPLAY_NAMESPACE)
+    node = tool.node
     records = node.create_publisher(StepMessage, names.STEP, qos.STEP)
     poses = node.create_publisher(PoseArray, "tcp_poses", qos.TARGET)
     images: dict[str, object] = {}
@@ -90,8 +86,7 @@ def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
             count += 1
             time.sleep(max(0.0, 1.0 / rate - (time.monotonic() - began)))
     finally:
-        node.destroy_node()
-        context.try_shutdown()
+        tool.close()
     return count
 
 

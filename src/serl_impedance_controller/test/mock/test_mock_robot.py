@@ -10,24 +10,17 @@ import pytest
 
 pytest.importorskip("controller_manager_msgs", reason="needs ros2_control")
 pytest.importorskip("xacro", reason="needs xacro")
-domain_coordinator = pytest.importorskip("domain_coordinator")
+pytest.importorskip("domain_coordinator")
 
-from control_msgs.action import ParallelGripperCommand  # noqa: E402
-from control_process import CONTROLLER, PACKAGE, control_process, mock_urdf, parameters_file  # noqa: E402
-from controller_manager_msgs.srv import ListControllerTypes  # noqa: E402
-from rclpy.action import ActionClient  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
+from control_msgs.action import ParallelGripperCommand
+from control_process import CONTROLLER, PACKAGE, control_process, mock_urdf, parameters_file
+from controller_manager_msgs.srv import ListControllerTypes
+from rclpy.action import ActionClient
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 JOINTS = [f"joint{i}" for i in range(1, 8)]
 START = np.array([0.2, -0.6, 0.3, -2.1, 0.1, 1.7, 0.5])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_domain():
-    with domain_coordinator.domain_id() as domain, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(domain))
-        yield
 
 
 @pytest.fixture

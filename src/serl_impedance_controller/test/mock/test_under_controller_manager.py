@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("controller_manager_msgs", reason="needs ros2_control")
 pytest.importorskip("xacro", reason="needs xacro")
-domain_coordinator = pytest.importorskip("domain_coordinator")
+pytest.importorskip("domain_coordinator")
 
-from control_process import CONTROLLER, control_process, mock_urdf, parameters_file  # noqa: E402
+from control_process import CONTROLLER, control_process, mock_urdf, parameters_file
 
 
 def position(state):
@@ -35,13 +35,6 @@ def moved(pose, x=0.0, y=0.0, z=0.0):
     result.position.y += y
     result.position.z += z
     return result
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_domain():
-    with domain_coordinator.domain_id() as domain, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(domain))
-        yield
 
 
 @pytest.fixture
