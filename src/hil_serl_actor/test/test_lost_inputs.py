@@ -105,6 +105,47 @@ def test_a_lost_arm_is_not_commanded_blindly(spec, played):
     assert len(cell.world.targets) == commanded
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_an_arm_that_comes_back_elsewhere_is_held_there_and_not_pulled_back(
+    spec, played, arm_sample, stopped
+):
+    """A person has guided it, or a joint reset has moved it, while its controller was inactive and silent."""
+    cell = played(spec)
+    cell.reset(1.0)
+    go_on(cell, 1.0, 1.2)
+    if stopped:
+        cell.loop.stop("a test")
+    else:
+        cell.loop.pause(True)
+    go_on(cell, 1.2, 1.4)
+    assert np.allclose(cell.world.targets[-1][1], HOME)
+    for now in (1.5, 1.6, 1.7, 1.8):
+        cell.loop.tick(now)
+    cell.loop.inputs.put_arm(arm_sample(5.0, tcp_pose=ELSEWHERE))
+    cell.loop.tick(5.0)
+    assert cell.world.targets[-1][0] == 5.0
+    assert np.allclose(cell.world.targets[-1][1], ELSEWHERE)
+
+
+def test_an_arm_in_a_fault_is_held_where_it_is_when_that_ends_and_the_other_one_where_it_was(
+    handover, played, arm_sample
+):
+    """Its controller ignores targets meanwhile, and people may have pushed it."""
+    cell = played(handover)
+    cell.reset(1.0)
+    go_on(cell, 1.0, 1.2)
+    cell.loop.pause(True)
+    for now, fault in ((1.3, 3), (1.4, 3), (1.5, 0), (1.6, 0)):
+        for name, state in (("left", fault), ("right", 0)):
+            pose = HOME if now < 1.4 else ELSEWHERE
+            frame = handover.arm(name).base_frame
+            cell.loop.inputs.put_arm(arm_sample(now, frame, tcp_pose=pose, fault=state), name)
+        cell.loop.tick(now)
+    held = cell.world.commands[-1]
+    assert np.allclose(held["left"].pose, ELSEWHERE)
+    assert np.allclose(held["right"].pose, HOME)
+
+
 def test_a_camera_that_is_missing_from_the_start_keeps_the_arm_where_it_is(spec, played):
     cell = played(spec)
     go_on(cell, 1.0, 3.0, cameras=("wrist_1",))

@@ -198,7 +198,8 @@ def test_time_limit_says_how_far_it_is_and_why(run, arm_sample):
 
 def test_mover_leaves_the_arm_to_others_and_holds_nothing_it_cannot_see(spec, arm_sample):
     sent = []
-    mover = Mover(spec, ResetLimits(LIMITS), lambda commands, now: sent.append((now, commands)), int)
+    limits = ResetLimits(LIMITS, stale=3.0)
+    mover = Mover(spec, limits, lambda commands, now: sent.append((now, commands)), int)
     with pytest.raises(ValueError, match="no tcp pose in 'base'"):
         mover.put_arm("", arm_sample(0.0, frame="table"))
     mover.put_arm("", arm_sample(0.0))
@@ -218,3 +219,18 @@ def test_mover_leaves_the_arm_to_others_and_holds_nothing_it_cannot_see(spec, ar
     assert not ended[0].success
     mover.tick(9.1)
     assert not sent
+
+
+@pytest.mark.parametrize("lost", ["silent", "fault"])
+def test_a_hold_ends_with_the_arm_that_it_is_for(spec, arm_sample, lost):
+    """An arm that its controller left meanwhile may come back elsewhere: nothing may pull it to where it was."""
+    sent = []
+    mover = Mover(spec, ResetLimits(LIMITS), lambda commands, now: sent.append(now), int)
+    mover.put_arm("", arm_sample(1.0))
+    mover.hold_here(1.0)
+    if lost == "fault":
+        mover.put_arm("", arm_sample(1.9, fault=2))
+    mover.tick(2.0)
+    mover.put_arm("", arm_sample(2.1))
+    mover.tick(2.1)
+    assert sent == [1.0]

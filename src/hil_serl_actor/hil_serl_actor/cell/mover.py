@@ -104,6 +104,8 @@ class Mover:
         """Command what is due at ``now`` [s]."""
         if self._run is not None:
             self._step(self._run, now)
+        elif self._held is not None and self.unusable(now):
+            self._held = None  # who has the arm now may leave it elsewhere: it is not pulled back from there
         elif self._held is not None:
             self._command(self._held, now)
 

@@ -13,6 +13,10 @@ from hil_serl_core.action import ActionMapper
 class ArmHold:
     """Commands the poses that the arms had when the hold began.
 
+    A hold ends when an arm falls silent: its controller may be inactive, and a person or another controller may move the
+    arm. What comes back is held where it is then, so that nothing is pulled to where it was. The same holds for an arm in
+    a fault, whose controller ignores targets.
+
     Attributes:
         poses: Arm name to its held tcp pose (7,); None: take the measured ones at the next command.
     """
@@ -30,7 +34,9 @@ class ArmHold:
         """Command the hold at ``now`` [s], unless nobody knows where the arms are; ``mapper``: of who acted last."""
         stamp = self._inputs.assembler.stamp
         if stamp is None or now - stamp > self._timeout:
+            self.poses = None
             return
-        if self.poses is None:
-            self.poses = self._inputs.poses
+        measured = self._inputs.poses
+        faulted = {name: measured[name] for name, arm in (self._inputs.arms or {}).items() if arm.fault}
+        self.poses = measured if self.poses is None else {**self.poses, **faulted}
         self._ports.send_commands(mapper.hold(self.poses), now)
