@@ -42,10 +42,12 @@ class ActorLinks:
     """``step``, ``policy_weights`` and ``learner_status`` in the namespace of each actor."""
 
     def __init__(self, node: Node, cells: Sequence[str], on_step: Callable[[StepMessage, str], None]) -> None:
-        """Args:
-        node: The learner.
-        cells: See :func:`parse_cells`.
-        on_step: Called with each record and the namespace it came from.
+        """Subscribe and advertise for every cell.
+
+        Args:
+            node: The learner.
+            cells: See :func:`parse_cells`.
+            on_step: Called with each record and the namespace it came from.
         """
         self._status = {}
         self._weights = []

@@ -47,16 +47,18 @@ class StepSender:
         max_timeout: float = 16.0,
         silence: float = 5.0,
     ) -> None:
-        """Args:
-        log: Where steps are made durable, and read back from. window: Steps kept in memory, and sent ahead of
-        the acknowledgement of a learner that is there. Not more
-            than the depth of the step topic.
-        burst: Most steps that one call of :meth:`due` returns.
-        timeout: Time without progress [s] after which to send again, while the learner reports. Doubles with
-            every repetition in vain.
-        max_timeout: Where the doubling ends [s]. silence: After so long without a report [s] the learner
-        counts as away. Steps are then published as they
-            are made, for other listeners; what the learner misses it gets on its return.
+        """Begin with nothing sent.
+
+        Args:
+            log: Where steps are made durable, and read back from.
+            window: Steps kept in memory, and sent ahead of the acknowledgement of a learner that is there. Not more
+                than the depth of the step topic.
+            burst: Most steps that one call of :meth:`due` returns.
+            timeout: Time without progress [s] after which to send again, while the learner reports. Doubles with
+                every repetition in vain.
+            max_timeout: Where the doubling ends [s].
+            silence: After so long without a report [s] the learner counts as away. Steps are then published as they
+                are made, for other listeners; what the learner misses it gets on its return.
         """
         self._log = log
         self._window = window

@@ -121,9 +121,9 @@ class CameraListener:
 
 @dataclass
 class CameraCheck:
-    """Look at a task's cameras before a run: do they deliver, how often, how late, in which size, and is the exposure
-    locked? The drivers have to run (ros2 launch hil_serl_bringup cameras.launch.py).
+    """Look at a task's cameras before a run: do they deliver, how often, how late, in which size, with locked exposure?
 
+    The drivers have to run (ros2 launch hil_serl_bringup cameras.launch.py).
     Ctrl-C ends it; the exit code says whether every camera was usable (0) or not (1).
     """
 

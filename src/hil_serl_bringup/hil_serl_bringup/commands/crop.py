@@ -24,8 +24,10 @@ from hil_serl_core.spec import CameraSpec, TaskSpec, load_task
 
 @dataclass
 class Crop:
-    """Choose what the policy sees of a camera: the square is moved on the camera's picture, and what the policy sees of it
-    is shown at its size. The crop is written into the task file, comments stay.
+    """Choose what the policy sees of a camera.
+
+    The square is moved on the camera's picture, and what the policy sees of it is shown at its size. The crop is written
+    into the task file, comments stay.
 
     With a display in a window with the mouse, else in the terminal with the arrow keys. The closer to the task the better:
     the policy has few pixels.

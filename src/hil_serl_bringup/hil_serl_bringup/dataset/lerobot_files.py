@@ -24,10 +24,12 @@ class Video:
     """One MP4 of all episodes of a camera, one after the other, a keyframe every second frame so that any is found fast."""
 
     def __init__(self, path: Path, fps: int, size: int) -> None:
-        """Args:
-        path: File to write.
-        fps: Frames per second.
-        size: Side of the square frames [px], even.
+        """Open the file.
+
+        Args:
+            path: File to write.
+            fps: Frames per second.
+            size: Side of the square frames [px], even.
         """
         path.parent.mkdir(parents=True)
         name = encoder()
@@ -69,9 +71,11 @@ class Parquet:
     """A parquet file that grows by a row group per episode."""
 
     def __init__(self, path: Path, features: Mapping[str, Mapping[str, Any]]) -> None:
-        """Args:
-        path: File to write.
-        features: As in ``meta/info.json``; those of dtype video are no columns.
+        """Open the file.
+
+        Args:
+            path: File to write.
+            features: As in ``meta/info.json``; those of dtype video are no columns.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq

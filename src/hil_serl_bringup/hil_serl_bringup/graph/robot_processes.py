@@ -106,7 +106,11 @@ def robot_fields(
     """Fields of a ``GraphRequest`` that follow from robot and task.
 
     Args:
-        robot, task, task_file, namespace, folder: As for ``cell_of``.
+        robot: The robot file.
+        task: The task.
+        task_file: Its path, for nodes that read it.
+        namespace: ROS namespace of the run.
+        folder: As for ``cell_of``.
         driven: The cell is started here; otherwise nothing of the robot is looked up.
     """
     return {

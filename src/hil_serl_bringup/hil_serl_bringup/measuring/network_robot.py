@@ -58,13 +58,15 @@ class RobotEnd(Node):
     def __init__(
         self, task: Path, run_dir: Path, *, actor_id: str, steps: int, rate: float, namespace: str = ""
     ) -> None:
-        """Args:
-        task: Task file of both ends.
-        run_dir: Where the records are logged before they are sent.
-        actor_id: As an actor's.
-        steps: Records to send.
-        rate: Records per second.
-        namespace: Of the cell.
+        """Open the log and the topics.
+
+        Args:
+            task: Task file of both ends.
+            run_dir: Where the records are logged before they are sent.
+            actor_id: As an actor's.
+            steps: Records to send.
+            rate: Records per second.
+            namespace: Of the cell.
         """
         settings = {"task": str(task), "run_dir": str(run_dir), "actor_id": actor_id, "mode": "train"}
         overrides = [Parameter(name, value=value) for name, value in settings.items()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The monitor as a process of its own, for runs that `ros2 launch` starts. (`hil-serl` has one inside.)
+"""The monitor as a process of its own, for runs that `ros2 launch` starts (`hil-serl` has one inside).
 
 task.launch.py starts one beside the actor, never two of a namespace. It publishes `run_status` (rates as plain numbers) and
 the lines `monitor/advice` and `learner/training` of `/diagnostics`, each once a second of wall-clock time, and prints new

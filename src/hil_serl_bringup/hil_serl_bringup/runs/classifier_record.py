@@ -116,7 +116,8 @@ def episodes_needed(counts: Counter[str], done: int, max_steps: int, positives: 
         counts: Examples by class.
         done: Episodes recorded.
         max_steps: Records of an episode.
-        positives, negatives: Examples wanted.
+        positives: Examples of success wanted.
+        negatives: Examples of failure wanted.
     """
     have = counts["success"], counts.total() - counts["success"]
     missing = max(0, positives - have[0]), max(0, negatives - have[1])

@@ -34,10 +34,12 @@ class FeatureExtractor(nn.Module):
     pca_components: Tensor
 
     def __init__(self, backbone: Backbone, sizes: Mapping[str, int], channels: int | None) -> None:
-        """Args:
-        backbone: Frozen trunk.
-        sizes: Camera name to side of its square image [px].
-        channels: Principal components kept, None for the trunk's own channels.
+        """Begin without principal components.
+
+        Args:
+            backbone: Frozen trunk.
+            sizes: Camera name to side of its square image [px].
+            channels: Principal components kept, None for the trunk's own channels.
         """
         super().__init__()
         self.backbone = backbone

@@ -24,10 +24,12 @@ class ClassifierNetwork(nn.Module):
     """
 
     def __init__(self, cameras: Mapping[str, tuple[int, int, int]], head: str, classes: int) -> None:
-        """Args:
-        cameras: Camera name to (height, width, channels) of its features.
-        head: Camera head, as ``learner.camera_head``.
-        classes: Number of classes.
+        """Make the heads, untrained.
+
+        Args:
+            cameras: Camera name to (height, width, channels) of its features.
+            head: Camera head, as ``learner.camera_head``.
+            classes: Number of classes.
         """
         super().__init__()
         self.heads = nn.ModuleDict(

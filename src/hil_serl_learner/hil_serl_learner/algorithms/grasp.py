@@ -49,13 +49,15 @@ class GraspLearner:
         learning_rate: float,
         discount: float,
     ) -> None:
-        """Args:
-        online: Trained head.
-        target: Its Polyak average, kept by the caller.
-        encoder: Parameters of camera heads and proprio encoder.
-        buffers: Flat buffers of ``encoder`` and of ``online``.
-        learning_rate: Of Adam.
-        discount: gamma.
+        """Make the optimiser.
+
+        Args:
+            online: Trained head.
+            target: Its Polyak average, kept by the caller.
+            encoder: Parameters of camera heads and proprio encoder.
+            buffers: Flat buffers of ``encoder`` and of ``online``.
+            learning_rate: Of Adam.
+            discount: gamma.
         """
         self._online, self._target = online, target
         self._encoder, self._head = list(encoder), list(online.parameters())

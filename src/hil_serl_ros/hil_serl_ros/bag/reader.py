@@ -109,9 +109,11 @@ class BagFileReader:
     """Messages of one MCAP file, in file order."""
 
     def __init__(self, path: Path | str, *, keep_before_damage: bool = False) -> None:
-        """Args:
-        path: The file.
-        keep_before_damage: On damage, deliver what is before it and note a problem, instead of raising.
+        """Open nothing yet.
+
+        Args:
+            path: The file.
+            keep_before_damage: On damage, deliver what is before it and note a problem, instead of raising.
         """
         self.path = Path(path)
         self.problem: BagProblem | None = None

@@ -69,10 +69,12 @@ class RecordScanner:
     """
 
     def __init__(self, file: BinaryIO, path: Path, *, check: bool = True) -> None:
-        """Args:
-        file: Opened for reading, at any position.
-        path: Named in errors.
-        check: Verify the checksum of a finished file when the scan reaches its end.
+        """Read nothing yet.
+
+        Args:
+            file: Opened for reading, at any position.
+            path: Named in errors.
+            check: Verify the checksum of a finished file when the scan reaches its end.
         """
         self._file = file
         self._path = path
