@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,8 @@ from hil_serl_bringup.graph.executables import find_command
 from hil_serl_core.episode import Mode
 from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_ros import names, qos
+
+sys.path.append(str(Path(__file__).parent))  # doc_pages and the like
 
 
 class Processes:

@@ -1,36 +1,99 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What README and docs tell people to type exists: commands, options and their values, make targets, files."""
+"""What README and docs tell people to type exists, and is run by a test or the page says what it needs."""
 
+import ast
 import os
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from doc_pages import FENCE, FULL_ROS, PAGES, ROOT, all_commands, block_commands
+from doc_table import ELSEWHERE, ENVIRONMENT, NOT_RUN, ROS_STORIES, STARTS_THE_TESTS, STORIES
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted({ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "src").glob("*/README.md")})
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^]]*\]\(([^)#\s]+)")
+COMMANDS = all_commands()
 
 
-def commands(page: Path) -> list[list[str]]:
-    """Words of every command line in a page's shell blocks, continued lines joined, comments dropped."""
-    blocks = [
-        text for kind, text in FENCE.findall(page.read_text(encoding="utf-8")) if kind in ("bash", "console")
-    ]
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    found = (shlex.split(line.removeprefix("$ "), comments=True) for line in lines)
-    return [words for words in found if words]
+def keys_of(page, runs):
+    """(page, command) of some runs and of those beside them."""
+    own = {(run.page or page, run.text) for run in runs}
+    return own.union(*(keys_of(page, run.beside) for run in runs))
 
 
-def typed(program: str) -> list:
-    """Every command of a program in all pages, with its page as the test's name."""
+def all_of(stories):
+    """(page, command) of all runs of some stories."""
+    return set().union(*(keys_of(page, runs) for page, runs in stories.items()))
+
+
+RUN, RUN_WITH_ROS = all_of(STORIES), all_of(ROS_STORIES)
+
+
+def name_of(text):
+    """Program and sub-commands of a command line: the words before the first option, argument or open place."""
+    words = text.split()
+    depth = {"hil-serl": 3 if words[1] in ("dataset", "classifier", "network") else 2, "ros2": 3}
+    return tuple(words[: depth.get(words[0], 2)])
+
+
+def classes_of(command):
+    """The classes that a command of a page falls into; one, if page and table agree."""
+    if command.mention:
+        return mention_classes(command)
     return [
-        pytest.param(words[1:], id=f"{page.relative_to(ROOT)}: {' '.join(words[1:])}")
-        for page in PAGES
-        for words in commands(page)
-        if words[0] == program
+        name
+        for name, holds in {
+            "run": command.key in RUN or command.text == ENVIRONMENT,
+            "run with a full ROS 2": command.key in RUN_WITH_ROS,
+            "run by another test": command.key in ELSEWHERE,
+            "starts the tests": command.text in STARTS_THE_TESTS,
+            command.mark: command.mark not in ("", FULL_ROS),
+        }.items()
+        if holds
+    ]
+
+
+def mention_classes(command):
+    """A command in a sentence: run as it stands, or the command of that name is run with other arguments."""
+    names = {name_of(text) for _, text in (*RUN, *RUN_WITH_ROS, *ELSEWHERE)}
+    names |= {tuple(text.split()) for text in STARTS_THE_TESTS}
+    if command.key in NOT_RUN:
+        return ["mention, not run"]
+    if command.key in RUN | RUN_WITH_ROS | set(ELSEWHERE) or command.text in STARTS_THE_TESTS:
+        return ["mention, run"]
+    known = any(name[: len(name_of(command.text))] == name_of(command.text) for name in names)
+    return ["mention of a command that is run"] if known else []
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.page}: {command.text}")
+def test_every_command_is_run_or_says_what_it_needs(command):
+    found = classes_of(command)
+    assert len(found) == 1, (
+        f"{command.page}: '{command.text}' is {' and '.join(found) or 'in no class'}: put it into a story of "
+        "tests/doc_table.py, name the test that runs it there, or say on the page what it needs"
+    )
+    if command.mark == FULL_ROS:
+        assert found[0] in ("run with a full ROS 2", "run by another test", "starts the tests")
+
+
+def test_the_table_names_commands_that_the_pages_print():
+    printed = {command.key for command in COMMANDS}
+    assert not (RUN | RUN_WITH_ROS | set(ELSEWHERE) | set(NOT_RUN)) - printed
+    assert set(STARTS_THE_TESTS) <= {text for _, text in printed}
+
+
+@pytest.mark.parametrize("test", sorted(set(ELSEWHERE.values())))
+def test_the_tests_that_run_a_command_exist(test):
+    file, name = test.split("::")
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def typed(program):
+    """Every command of a program in all pages, open places filled in, with its page as the test's name."""
+    return [
+        pytest.param(shlex.split(command.text)[1:], id=f"{command.page}: {command.text}")
+        for command in COMMANDS
+        if command.words[0] == program
     ]
 
 
@@ -41,8 +104,15 @@ def test_commands_and_options_exist(words, capsys):
     if words[0] == "doctor":  # works without the packages that the parser needs
         assert words[0] in COMMANDS
         return
+    bare = words in (
+        ["replay"],
+        ["eval"],
+        ["analyse"],
+        ["crop"],
+        ["network"],
+    )  # mentioned without their argument
     try:
-        parse(words)
+        parse([*words, "--help"] if bare else words)
         code = 0
     except SystemExit as end:
         code = end.code
@@ -67,26 +137,27 @@ def test_launch_lines_name_files_and_arguments_that_exist():
     from hil_serl_bringup.launching.arguments import ARGUMENTS
 
     files = {path.name for path in (ROOT / "src").glob("*/launch/*.launch.py")}
-    lines = [(page, words) for page in PAGES for words in commands(page) if words[:2] == ["ros2", "launch"]]
+    lines = [
+        command
+        for page in PAGES
+        for command in block_commands(page)
+        if command.words[:2] == ["ros2", "launch"]
+    ]
     assert lines
-    for page, words in lines:
-        package, name, *arguments = words[2:]
+    for command in lines:
+        page, (package, name, *arguments) = command.page, command.words[2:]
         if package != "hil_serl_bringup":
             continue
-        assert name in files, f"{page.name}: {name}"
+        assert name in files, f"{page}: {name}"
         if name != "task.launch.py":
             continue
         for argument in (word for word in arguments if ":=" in word):
             key, value = argument.split(":=", 1)
-            assert key in ARGUMENTS, f"{page.name}: {key}"
-            assert not ARGUMENTS[key].choices or value in ARGUMENTS[key].choices, f"{page.name}: {argument}"
+            assert key in ARGUMENTS, f"{page}: {key}"
+            assert not ARGUMENTS[key].choices or value in ARGUMENTS[key].choices, f"{page}: {argument}"
 
 
 def test_nothing_that_people_type_depends_on_this_machine():
-    for page in PAGES:
-        for words in commands(page):
-            for word in words:
-                assert not (os.path.isabs(word) and word.startswith(("/home/", "/root/", "/tmp/"))), (
-                    page,
-                    word,
-                )
+    for command in COMMANDS:
+        for word in command.words:
+            assert not (os.path.isabs(word) and word.startswith(("/home/", "/root/", "/tmp/"))), command

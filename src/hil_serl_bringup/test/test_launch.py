@@ -131,9 +131,28 @@ def test_a_person_who_labels_classifier_data_has_a_button(tmp_path):
     assert load_task(request_from(values).task).intervention.success_button is not None
 
 
+def test_a_training_without_its_demonstrations_is_refused_before_anything_starts(tmp_path):
+    values = {"task": TASK, "run_dir": str(tmp_path / "r"), "operator": "scripted", "speed": "lockstep"}
+    with pytest.raises(RunFolderError, match=r"no demonstrations in .*mode:=record_demos run_dir:="):
+        run_processes(values)
+    recorded = tmp_path / "r" / "bags" / "record_demos" / "actor_0" / "000" / "000_0.mcap"
+    recorded.parent.mkdir(parents=True)
+    recorded.touch()
+    assert "learner" in names(run_processes(values)[0])
+    assert "actor" in names(
+        run_processes({**values, "run_dir": str(tmp_path / "q"), "actor_only": "true"})[0]
+    )
+
+
 def test_rviz_gets_a_layout_of_the_task(tmp_path):
     processes, logs = run_processes(
-        {"task": TASK, "run_dir": str(tmp_path / "r"), "rviz": "true", "namespace": "cell"}
+        {
+            "task": TASK,
+            "run_dir": str(tmp_path / "r"),
+            "rviz": "true",
+            "namespace": "cell",
+            "algorithm": "rlpd_scratch",
+        }
     )
     rviz = next(process for process in processes if process.name == "rviz")
     assert "markers" in names(processes)
@@ -224,6 +243,7 @@ def test_the_launch_file_starts_the_graph(tmp_path):
     description = load_launch_file("task").generate_launch_description()
     context = launch.LaunchContext()
     values = {"task": TASK, "run_dir": str(tmp_path / "r"), "operator": "scripted", "speed": "lockstep"}
+    values |= {"algorithm": "rlpd_scratch"}
     for name, argument in ARGUMENTS.items():
         context.launch_configurations[name] = values.get(name, argument.default)
     actions = description.entities[-1].execute(context)

@@ -57,13 +57,13 @@ class Analyse:
             )
         run = folder.path / self.agent
         output = run / "analysis"
-        output.mkdir(exist_ok=True)
         console = Console()
         agents = [
             TrainedAgent.load(path, spec, self.device)
             for path in analysis.checkpoints_of(run, self.checkpoints)
         ]
         windows = analysis.windows(run, agents, arm, self.steps)
+        output.mkdir(exist_ok=True)
         title = f"{spec.name}, {agents[-1].algorithm}, seed {folder.seed}"
         maps, curves = output / "heat_maps.png", output / "policy_over_time.png"
         analysis_pictures.draw_heat_maps(windows, maps, self.axes, title)

@@ -90,7 +90,8 @@ def _facts(spec: TaskSpec, twin: Path | None) -> list[tuple[str, str]]:
         action = f"{arms}{spec.continuous_size}-D twist"
     if spec.grasp_choices:
         action += f" and {spec.grasp_choices} gripper commands"
-    views = "" if spec.reward.classifier is None else f" on {', '.join(spec.reward.classifier.cameras)}"
+    judges = spec.reward.kind in ("classifier", "vice") and spec.reward.classifier is not None
+    views = f" on {', '.join(spec.reward.classifier.cameras)}" if judges else ""
     facts = [
         ("from", spec.source or "-"),
         ("cameras", ", ".join(f"{camera.name} ({camera.size} px)" for camera in spec.cameras)),
@@ -139,10 +140,7 @@ class Fig3:
 
         task = find_task_file(self.task)
         command = [*find_command("hil_serl_sim", "fig3"), "--task", str(task), "--output", str(self.output)]
-        code = subprocess.run(command, check=False).returncode
-        if code == 0:
-            print(self.output.resolve())
-        return code
+        return subprocess.run(command, check=False).returncode
 
 
 @dataclass

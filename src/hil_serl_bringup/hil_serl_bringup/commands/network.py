@@ -116,7 +116,9 @@ class Network:
             environment=dict(THREAD_ENVIRONMENT),
         )
         console = Console()
-        console.print(f"learner serves ({variables(os.environ)}); Ctrl-C ends it", highlight=False)
+        console.print(
+            f"learner serves ({variables(os.environ)}); Ctrl-C ends it", highlight=False, soft_wrap=True
+        )
         with interrupt_on_signals(), Supervisor([learner], folder / "logs") as supervisor:
             while True:
                 supervisor.poll()
@@ -133,7 +135,9 @@ class Network:
         node = RobotEnd(
             task_file, folder, actor_id=self.actor_id, steps=steps, rate=self.rate, namespace=self.namespace
         )
-        console.print(f"looking for the learner ({variables(os.environ)}) ...", highlight=False)
+        console.print(
+            f"looking for the learner ({variables(os.environ)}) ...", highlight=False, soft_wrap=True
+        )
         try:
             result = measure(node, self.seconds, self.patience, self.patience, console.print)
         except ConnectionError as error:

@@ -153,16 +153,20 @@ class Eval:
                 deterministic=self.deterministic,
             )
             training = running.log.of("train")
+            cut = evaluation.cut_off(running.log.episodes, name)
         evaluated = evaluation.of_agents(folder, episodes, training)
         facts = {
             "checkpoint": [str(c) for c in checkpoints],
             "perturbation": self.perturb,
             "reward": self.reward or folder.task().reward.kind,
+            "cut_off": cut,
         }
         write_json(folder.path / f"{name}.json", {**facts, "agents": [asdict(e) for e in evaluated]})
         console = Console()
         for result in evaluated:
             console.print(evaluation.in_words(result), highlight=False, soft_wrap=True)
+        if cut:
+            console.print(evaluation.cut_off_in_words(cut), highlight=False, soft_wrap=True)
         if training:
             pictures = evaluation.draw(folder, evaluated, episodes, training, folder.path / f"{name}.png")
             console.print(f"Curves: {', '.join(map(str, pictures))}", highlight=False, soft_wrap=True)
@@ -198,7 +202,8 @@ class RecordDemos(RewardOptions, CellOptions):
             recorded = rates([e for e in running.log.of("record_demos") if e.success])
         console = Console()
         console.print(
-            f"{recorded.episodes} demonstrations, {recorded.cycle_steps:.1f} steps each. "
+            f"{recorded.episodes} demonstration{'s' if recorded.episodes != 1 else ''}, "
+            f"{recorded.cycle_steps:.1f} steps each. "
             f"Train with: hil-serl train --demos {folder.path}",
             highlight=False,
             soft_wrap=True,

@@ -88,8 +88,8 @@ class Machine:
     which: Callable[[str], str | None] = shutil.which
     version: tuple[int, ...] = tuple(sys.version_info[:3])
 
-    def code(self, source: str, timeout: float = 60.0, **env: str) -> tuple[int, str]:
-        """Runs Python source in the environment's interpreter."""
+    def code(self, source: str, timeout: float = 180.0, **env: str) -> tuple[int, str]:
+        """Runs Python source in the environment's interpreter; on a busy machine PyTorch loads for more than a minute."""
         return self.run([self.python, "-c", source], {**self.env, **env}, timeout)
 
     def text(self, path: str) -> str:

@@ -21,7 +21,7 @@ from hil_serl_bringup.runs.classifier_record import LEAST_EPISODES, recording_ta
 from hil_serl_bringup.runs.phases import latest_checkpoints, link_agents
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
 from hil_serl_core.episode import Mode
-from hil_serl_core.methods import METHODS
+from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import RewardKind
 
 
@@ -234,7 +234,20 @@ def run_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]:
             raise RunFolderError("mode:=replay needs run_dir:= the folder of a run")
         return observers.replay(path.absolute(), text["rviz"] == "true"), ""
     request = request_from(values)
+    _expect_demonstrations(request)
     return build_graph(request), str(request.run_dir / "logs")
+
+
+def _expect_demonstrations(request: GraphRequest) -> None:
+    """Say before anything starts that a learner would find no demonstrations; `hil-serl train` records them itself."""
+    needed = (
+        request.learner and request.mode is Mode.TRAIN and method_named(request.algorithm).uses_demonstrations
+    )
+    if needed and not any((request.run_dir / "bags" / str(Mode.RECORD_DEMOS)).rglob("*.mcap")):
+        raise RunFolderError(
+            f"there are no demonstrations in {request.run_dir}, and {request.algorithm} trains on them; record them first: "
+            f"mode:=record_demos run_dir:={request.run_dir} (algorithm:=rlpd_scratch needs none)"
+        )
 
 
 def two_arm_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]:
