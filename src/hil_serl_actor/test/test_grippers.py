@@ -20,6 +20,7 @@ from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 
 from hil_serl_actor.gripper_node import GripperNode
+from hil_serl_actor.grippers import adapters
 from hil_serl_actor.grippers.adapters import ActionGoal
 from hil_serl_actor.grippers.driver import HandDriver
 from hil_serl_actor.grippers.servo import GripperServo, MockGripper
@@ -134,6 +135,30 @@ def test_driver_reports_a_failure_and_repeats_the_command(hand):
     assert len(hand.adapter.sent) == 2
     end(hand.adapter.sent[1][1])
     assert hand.trouble == ""
+
+
+class PlayedGoal(SimpleNamespace):
+    """Any action's goal."""
+
+    def __init__(self, **fields):
+        super().__init__(epsilon=SimpleNamespace(), **fields)
+
+
+@pytest.mark.parametrize(("opening", "last", "action"), [
+    (1.0, 0.0, "move"),
+    (0.0, 1.0, "grasp"),
+    (1.0, math.nan, "move"),
+    (0.0, math.nan, "grasp"),
+])  # fmt: skip
+def test_a_franka_hand_that_is_to_open_moves_also_at_first_and_after_a_failure(
+    monkeypatch, opening, last, action
+):
+    """A grasp would close with force around whatever is between its fingers, and call that a success."""
+    kinds = {name: SimpleNamespace(Goal=PlayedGoal) for name in ("Move", "Grasp", "Homing")}
+    monkeypatch.setattr(adapters, "message_package", lambda *_: SimpleNamespace(**kinds))
+    monkeypatch.setattr(adapters, "ActionClient", lambda node, kind, name: name)
+    hand = adapters.FrankaHand(None, adapters.Hand("hand", 0.08, 0.0, "", 0.04, 0.0, 0.1, 40.0))
+    assert hand.goal(opening, last).name == f"hand/{action}"
 
 
 def test_the_end_of_a_replaced_goal_means_nothing(hand):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -77,7 +78,7 @@ class GripperAdapter(Protocol):
 
         Args:
             opening: 0 closed to 1 open.
-            last: Opening of the goal before, NaN for none.
+            last: Opening of the goal before, NaN for none and after one that failed.
         """
 
     def homing(self) -> ActionGoal | None:
@@ -107,7 +108,7 @@ class FrankaHand:
     def goal(self, opening: float, last: float) -> ActionGoal:
         """See ``GripperAdapter``."""
         width = self._hand.position(opening)
-        if opening > last:  # False for NaN: a first command may find something in the hand
+        if opening > (0.5 if math.isnan(last) else last):
             goal = self._types.Move.Goal(width=width, speed=self._hand.speed)
             return self._named("move", goal)
         goal = self._types.Grasp.Goal(width=width, speed=self._hand.speed, force=self._hand.effort)
