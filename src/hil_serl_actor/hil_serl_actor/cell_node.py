@@ -80,7 +80,7 @@ class CellNode(Node):
         self._waiting = Waiting(self)
         commands = CommandPublishers(self, self._spec)
         self._mover = Mover(self._spec, self._options.limits, commands.publish, seconds_to_ns)
-        self._busy, self._episode = "", False
+        self._busy, self._episode, self._heeds_actor = "", False, False
         options, arms = self._options, self._spec.arm_names
         self._controllers = {
             arm: Controllers(self, self._waiting, arm, options.controller, options.controller_manager)
@@ -109,13 +109,22 @@ class CellNode(Node):
         self.create_service(ResetEpisode, names.RESET_EPISODE, self._on_reset, callback_group=group)
         self.create_service(Trigger, names.JOINT_RESET, self._on_joint_reset, callback_group=group)
         self.create_service(Trigger, names.RECOVER, self._on_recover, callback_group=group)
-        self.create_timer(1.0 / self._options.rate, lambda: self._mover.tick(self._now))
+        self.create_timer(1.0 / self._options.rate, self._on_timer)
 
     # ----------------------------------------------------------------- inputs
 
     @property
     def _now(self) -> float:
         return self.get_clock().now().nanoseconds * 1e-9
+
+    def _on_timer(self) -> None:
+        if self._busy:
+            self._mover.alone = self._heeds_actor and not self._hears_actor()
+        self._mover.tick(self._now)
+
+    def _hears_actor(self) -> bool:
+        """Somebody is there who can stop what this node does."""
+        return bool(self.count_publishers(self.resolve_topic_name(names.STOPPED)))
 
     def _on_arm(self, arm: str, topic: str, message: ArmState) -> None:
         try:
@@ -140,6 +149,7 @@ class CellNode(Node):
         if self._busy:
             raise CellError(f"{self._busy} is under way; wait for its end")
         self._busy = what
+        self._heeds_actor, self._mover.alone = self._hears_actor(), False
         self._mover.reserved = True
 
     def _done(self) -> None:
@@ -181,21 +191,26 @@ class CellNode(Node):
 
     async def _reset(self, goals: Mapping[str, np.ndarray]) -> Ended:
         self._check_movable()
-        options = self._options
-        await self._set_up(options.reset_profile, "impedance")
+        await self._set_up(self._options.reset_profile, "impedance")
         try:
-            if self._mover.opening is not None:
-                self._mover.hold_here(self._now)
-                await self._waiting.sleep(self._options.gripper_wait)
-            self._check_movable()
-            ended = Future()
-            self._mover.start(goals, self._now, ended.set_result)
-            result: Ended = await ended
-            return result
-        finally:
-            await self._set_up(options.episode_profile, "wrench")
-            if options.switch_mode:
-                self._mover.let_go()  # in this mode the controller holds by itself until the first wrench
+            result = await self._move(goals)
+        except CellError as error:
+            result = Ended(False, str(error))
+        await self._set_up(self._options.episode_profile, "wrench")
+        if self._options.switch_mode:
+            self._mover.let_go()  # in this mode the controller holds by itself until the first wrench
+        return result
+
+    async def _move(self, goals: Mapping[str, np.ndarray]) -> Ended:
+        """Grippers first, then the arms."""
+        if self._mover.opening is not None:
+            self._mover.hold_here(self._now)
+            await self._waiting.sleep(self._options.gripper_wait)
+        self._check_movable()
+        ended = Future()
+        self._mover.start(goals, self._now, ended.set_result)
+        result: Ended = await ended
+        return result
 
     async def _set_up(self, profile: str, mode: str) -> None:
         """Controllers' profile and, in wrench tasks, mode; for the reset or for the episode."""
@@ -246,7 +261,7 @@ class CellNode(Node):
         positions = {name: arm.joint_position for name, arm in self._mover.arms.items() if arm is not None}
         return "; ".join(
             [
-                await reset.run(positions[arm], lambda: self._mover.stopped)
+                await reset.run(positions[arm], lambda: self._mover.stopped or self._mover.alone)
                 for arm, reset in self._joint_resets.items()
             ]
         )

@@ -140,6 +140,22 @@ def test_stop_ends_the_motion_and_holds(make_world, ram_file):
     assert world.call(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=7)).success
 
 
+def test_the_motion_ends_with_the_actor_because_nobody_could_stop_it(make_world, ram_file):
+    world = make_world(ram_file, FAR, linear_speed=0.02)
+    stopped = world.node.create_publisher(Bool, names.STOPPED, qos.STOPPED)
+    world.until(stopped.get_subscription_count, "the cell's ear")
+    future = world.start(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=7))
+    arm = world.arms[""]
+    world.until(lambda: len(arm.targets) > 20, "a motion")
+    world.node.destroy_publisher(stopped)
+    world.until(future.done, "its end")
+    assert not future.result().success
+    assert "the actor has ended" in future.result().message
+    held = len(arm.targets)
+    world.until(lambda: len(arm.targets) > held + 5, "the hold")
+    assert all(np.allclose(target, arm.targets[held][1]) for _, target, _ in arm.targets[held:])
+
+
 def test_silence_of_the_arm_ends_the_motion(make_world, ram_file):
     world = make_world(ram_file, FAR, linear_speed=0.02, stale=2.0)
     future = world.start(ResetEpisode, names.RESET_EPISODE)

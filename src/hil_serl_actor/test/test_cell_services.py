@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import rclpy
 from cell_world import World, displaced
-from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.msg import ParameterValue, SetParametersResult
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import Bool
@@ -61,6 +61,8 @@ class PlayedManager:
         messages = pytest.importorskip("controller_manager_msgs.msg")
         self._state = messages.ControllerState
         self.active, self.hardware, self.refuses = set(active), [], ""
+        self.joints = JOINTS
+        node.create_service(GetParameters, "cartesian_controller/get_parameters", self._get)
         node.create_service(srv.SwitchController, "controller_manager/switch_controller", self._switch)
         node.create_service(srv.ListControllers, "controller_manager/list_controllers", self._list)
         node.create_service(
@@ -77,6 +79,11 @@ class PlayedManager:
         self.active -= set(request.deactivate_controllers)
         self.active |= set(request.activate_controllers)
         reply.ok = True
+        return reply
+
+    def _get(self, request, reply):
+        assert list(request.names) == ["joints"]
+        reply.values = [ParameterValue(type=9, string_array_value=self.joints)]
         return reply
 
     def _list(self, request, reply):
@@ -158,6 +165,16 @@ def test_a_stop_ends_the_joint_reset(make_world):
     assert trajectory.cancelled
     assert manager.active == {"cartesian_controller"}
     assert "clear-stop" in world.call(Trigger, names.JOINT_RESET).message
+
+
+def test_joints_in_another_order_than_the_arms_are_refused(make_world):
+    world = make_world(joints=JOINTS[::-1], joint_position=POSE)
+    manager, trajectory = PlayedManager(world.node, ["cartesian_controller"]), PlayedTrajectory(world)
+    reply = world.call(Trigger, names.JOINT_RESET)
+    assert not reply.success
+    assert "in the controller's order" in reply.message
+    assert not trajectory.goals
+    assert manager.active == {"cartesian_controller"}
 
 
 def test_a_refused_switch_is_explained(make_world):

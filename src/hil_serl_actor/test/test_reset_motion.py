@@ -171,15 +171,17 @@ def test_a_pause_of_the_process_makes_no_jump(run, arm_sample):
     ("changes", "reason"),
     [
         ({"stopped": True}, "clear-stop"),
+        ({"alone": True}, "the actor has ended"),
         ({"intruder": "/target_pose"}, "another node publishes /target_pose"),
         ({"age": 1.0}, "arm_state is 1.00 s old"),
+        ({"age": -1.0}, "arm_state is stamped 1.00 s in the future"),
         ({"fault": 3, "fault_text": "bad frame"}, "in a fault (bad frame); look what caused it"),
         ({"missing": True}, "nothing heard on arm_state"),
     ],
 )
 def test_what_ends_a_run_at_once(run, arm_sample, changes, reason):
     reset, pose = run()
-    keep = {key: changes.pop(key) for key in ("stopped", "intruder") if key in changes}
+    keep = {key: changes.pop(key) for key in ("stopped", "alone", "intruder") if key in changes}
     age, missing = changes.pop("age", 0.0), changes.pop("missing", False)
     arm = None if missing else arm_sample(5.0 - age, tcp_pose=pose, **changes)
     ended = reset.step(5.0, {"": arm}, **keep)

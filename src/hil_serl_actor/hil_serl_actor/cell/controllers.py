@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -63,6 +63,17 @@ class Controllers:
         if not all(result.successful for result in reply.results):
             reasons = "; ".join(result.reason for result in reply.results if not result.successful)
             raise CellError(f"'{self._controller}' refuses {dict(values)}: {reasons}")
+
+    async def joints(self) -> tuple[str, ...]:
+        """Names of the controller's joints, in the order of arm_state; empty where it has no such parameter.
+
+        Raises:
+            CellError: The controller does not run.
+        """
+        client = self._client(GetParameters, f"{self._controller}/get_parameters")
+        remedy = f"does the controller '{self._controller}' run?"
+        reply = await self._waiting.call(client, GetParameters.Request(names=["joints"]), _PATIENCE, remedy)
+        return tuple(name for value in reply.values for name in value.string_array_value)
 
     async def reset_fault(self) -> str:
         """End a latched fault of the controller; returns its words.

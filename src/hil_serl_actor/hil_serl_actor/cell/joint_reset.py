@@ -62,14 +62,24 @@ class JointReset:
                 f"{self._arm}{error}; 'joints' of cell_node has {len(self._goal.joints)}"
             ) from error
         goal = self._message(path)
+        await self._check_order()
         await self._controllers.give_to(self._other)
         try:
             await self._follow(goal, path[-1].time, stopped)
         except CellError as error:
-            raise CellError(f"{self._arm}{error}") from error
-        finally:
             await self._controllers.activate(self._other)
+            raise CellError(f"{self._arm}{error}") from error
+        await self._controllers.activate(self._other)
         return f"{self._arm}at the joint pose after {path[-1].time:.1f} s"
+
+    async def _check_order(self) -> None:
+        """The way begins at the measured angles, which have no names: in another order its first points were a jump."""
+        known = await self._controllers.joints()
+        if known and known != self._goal.joints:
+            raise CellError(
+                f"{self._arm}'joints' of cell_node are {list(self._goal.joints)}, those of the controller "
+                f"{list(known)}; give 'joints' and 'joint_position' in the controller's order (the robot file)"
+            )
 
     def _message(self, path: list[JointPoint]) -> Any:
         actions = needed("control_msgs.action", "the joint reset")

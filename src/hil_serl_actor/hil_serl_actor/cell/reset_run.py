@@ -64,6 +64,11 @@ def unusable(arms: Mapping[str, ArmSample | None], now: float, stale: float) -> 
                 f"{topic} is {now - arm.stamp:.2f} s old (limit {stale} s): the controller has ended or the arm's driver "
                 f"has an error; {RECOVER}"
             )
+        if arm.stamp - now > stale:
+            return (
+                f"{topic} is stamped {arm.stamp - now:.2f} s in the future (limit {stale} s), so that nobody would notice "
+                "its silence; synchronise the clocks of the machines"
+            )
         if arm.fault:
             return f"the {name + ' ' if name else ''}arm is in a fault ({arm.fault_text or arm.fault}); {RECOVER}"
     return ""
@@ -72,8 +77,8 @@ def unusable(arms: Mapping[str, ArmSample | None], now: float, stale: float) -> 
 class ResetRun:
     """Moves the arms of a task to poses; ``step`` gives the targets of one moment until it says how it ended.
 
-    It ends at once when the robot is stopped, when an arm's state is stale or shows a fault, when somebody else commands
-    an arm, and when time is up.
+    It ends at once when the robot is stopped or nobody is left who could stop it, when an arm's state is stale or shows a
+    fault, when somebody else commands an arm, and when time is up.
     """
 
     def __init__(
@@ -102,7 +107,12 @@ class ResetRun:
         return self._motion.duration
 
     def step(
-        self, now: float, arms: Mapping[str, ArmSample | None], stopped: bool = False, intruder: str = ""
+        self,
+        now: float,
+        arms: Mapping[str, ArmSample | None],
+        stopped: bool = False,
+        intruder: str = "",
+        alone: bool = False,
     ) -> dict[str, np.ndarray] | Ended:
         """What to command at ``now``.
 
@@ -111,12 +121,17 @@ class ResetRun:
             arms: Arm name to its latest state.
             stopped: The robot is stopped.
             intruder: Topic on which somebody else commands an arm, empty for none.
+            alone: Who could stop the robot when the motion began is gone.
 
         Returns:
             Arm name to its (7,) target, or how the reset ended.
         """
         if stopped:
             return Ended(False, "stopped: the arms hold where they are, until hil-serl clear-stop")
+        if alone:
+            return Ended(
+                False, "the actor has ended, and nobody could stop this motion; the arms hold where they are"
+            )
         if intruder:
             return Ended(
                 False,

@@ -2,7 +2,8 @@
 """Waiting inside a service callback while the node goes on: coroutines with limits in wall-clock time.
 
 A callback that is a coroutine and awaits these leaves the executor free for timers and subscriptions, so that a stop
-is heard while the arm moves. It has to be in a callback group of its own kind (reentrant).
+is heard while the arm moves. It has to be in a callback group of its own kind (reentrant). What such a coroutine does at
+its end it does after ``except CellError``, never in ``finally``: that would run, and could not wait, when the process ends.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ class Waiting:
 
         future.add_done_callback(finish)
         timer = self._node.create_timer(seconds, finish, callback_group=self.group, clock=self._clock)
-        try:
-            await either
-        finally:
-            timer.cancel()
-            self._node.destroy_timer(timer)
+        await (
+            either
+        )  # where the process ends meanwhile, the node has gone with its timers: nothing to clean up
+        timer.cancel()
+        self._node.destroy_timer(timer)
         return bool(future.done())
 
     async def call(self, client: Client, request: Any, seconds: float, remedy: str) -> Any:
