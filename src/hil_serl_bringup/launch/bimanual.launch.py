@@ -9,7 +9,8 @@ from dataclasses import replace
 from launch import LaunchDescription
 
 from hil_serl_bringup.launching.actions import description
-from hil_serl_bringup.launching.arguments import ARGUMENTS, two_arm_processes
+from hil_serl_bringup.launching.arguments import ARGUMENTS
+from hil_serl_bringup.launching.processes import two_arm_processes
 
 
 def generate_launch_description() -> LaunchDescription:

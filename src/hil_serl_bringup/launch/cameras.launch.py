@@ -11,7 +11,8 @@ from launch import LaunchDescription
 
 from hil_serl_bringup.graph.build import Part
 from hil_serl_bringup.launching.actions import description
-from hil_serl_bringup.launching.arguments import ARGUMENTS, CELL_ARGUMENTS, cell_processes
+from hil_serl_bringup.launching.arguments import ARGUMENTS, CELL_ARGUMENTS
+from hil_serl_bringup.launching.processes import cell_processes
 
 
 def generate_launch_description() -> LaunchDescription:

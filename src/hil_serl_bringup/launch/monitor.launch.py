@@ -7,7 +7,8 @@ ros2 launch hil_serl_bringup monitor.launch.py task:=ram_insertion robot:=fr3 rq
 from launch import LaunchDescription
 
 from hil_serl_bringup.launching.actions import description
-from hil_serl_bringup.launching.arguments import CELL_ARGUMENTS, WINDOWS, viewer_processes
+from hil_serl_bringup.launching.arguments import CELL_ARGUMENTS, WINDOWS
+from hil_serl_bringup.launching.processes import viewer_processes
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -7,7 +7,8 @@ ros2 launch hil_serl_bringup task.launch.py task:=ram_insertion mode:=train robo
 from launch import LaunchDescription
 
 from hil_serl_bringup.launching.actions import description
-from hil_serl_bringup.launching.arguments import ARGUMENTS, run_processes
+from hil_serl_bringup.launching.arguments import ARGUMENTS
+from hil_serl_bringup.launching.processes import run_processes
 
 
 def generate_launch_description() -> LaunchDescription:

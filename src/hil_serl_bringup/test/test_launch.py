@@ -10,15 +10,14 @@ import pytest
 
 from hil_serl_bringup.graph.build import GraphError, Operator, Part, build_graph
 from hil_serl_bringup.graph.process import ProcessSpec
-from hil_serl_bringup.launching.arguments import (
-    ARGUMENTS,
-    WINDOWS,
+from hil_serl_bringup.launching.arguments import ARGUMENTS, WINDOWS
+from hil_serl_bringup.launching.processes import (
     cell_processes,
-    request_from,
     run_processes,
     two_arm_processes,
     viewer_processes,
 )
+from hil_serl_bringup.launching.request import request_from
 from hil_serl_bringup.resources import find_task_file
 from hil_serl_bringup.runs.classifier_record import LEAST_EPISODES
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
