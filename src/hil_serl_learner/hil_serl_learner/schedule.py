@@ -31,7 +31,7 @@ class LearningRateSchedule:
         self._outcomes.append(step.reward > 0.0)
         if len(self._outcomes) < self._decay.window:
             return False
-        if sum(self._outcomes) < self._decay.at_success * self._decay.window:
+        if sum(self._outcomes) / self._decay.window < self._decay.at_success:
             return False
         self.rate = self._decay.to
         return True

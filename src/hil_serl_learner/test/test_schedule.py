@@ -25,6 +25,13 @@ def test_falls_when_seven_of_the_last_ten_episodes_succeeded_and_stays(toy):
     assert schedule.rate == 3e-5
 
 
+def test_a_share_that_a_float_cannot_hold_is_reached_all_the_same(toy):
+    spec = toy.spec(learning_rate_decay={"at_success": 0.56, "window": 25, "to": 3e-5})
+    schedule = LearningRateSchedule(spec.learner)
+    changed = [schedule.add(step) for step in ends(toy, spec, [1.0] * 14 + [0.0] * 11)]
+    assert changed == [False] * 24 + [True]  # 14 of 25, although 0.56 * 25 > 14
+
+
 def test_a_short_history_is_no_success_rate(toy):
     spec = toy.spec(learning_rate_decay=DECAY)
     schedule = LearningRateSchedule(spec.learner)
