@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from hil_serl_bringup.graph.arm_processes import with_frames
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.graph.robot_processes import cell_of
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot
@@ -143,9 +144,48 @@ def test_two_arms_are_apart(tmp_path):
     files = parameters_in(left)
     assert files["/cell/left/cartesian_controller"]["joints"] == ["left_joint1"]
     assert list(files["/cell/left/joint_trajectory_controller"]["gains"]) == ["left_joint1"]
-    assert files["/cell/left/cartesian_controller"]["base_frame"] == HANDOVER.arm("left").base_frame
+    base = HANDOVER.arm("left").base_frame
+    assert files["/cell/left/cartesian_controller"]["base_frame"] == base
+    description = parameters_in(nodes["left_robot_state_publisher"])["/**"]["robot_description"]
+    assert parents(description)["foot"] == base
     assert nodes["right_lock"].node_name == "lock"
     assert sum(name == "cell" for name in nodes) == 1
+
+
+def parents(urdf):
+    """Link -> its parent, of a description."""
+    joints = ElementTree.fromstring(urdf).iter("joint")
+    return {joint.find("child").get("link"): joint.find("parent").get("link") for joint in joints}
+
+
+SHARED_ROOT = URDF.replace(
+    "</robot>",
+    """<link name="base"/><joint name="mount" type="fixed"><origin xyz="0 0 0.1"/><parent link="base"/>
+    <child link="foot"/></joint></robot>""",
+)
+
+
+@pytest.mark.parametrize("urdf", [URDF, SHARED_ROOT], ids=["own root", "shared root"])
+def test_the_bases_of_two_arms_can_be_placed_in_the_world(urdf):
+    """markers_node places the task's base frames there: each has to be the root of its arm, or they have two parents."""
+    left = parents(with_frames(urdf, {"left_base": "foot", "left_tcp": "hand"}, "left", base_on_top=True))
+    assert left == {"foot": "left_base", "hand": "foot", "left_tcp": "hand"}
+
+
+@pytest.mark.parametrize(
+    ("link", "kind", "parent", "child"),
+    [
+        ('<link name="rail"/>', "fixed", "base", "rail"),
+        ('<link name="rail"><visual/></link>', "fixed", "rail", "base"),
+        ('<link name="rail"/>', "prismatic", "rail", "base"),
+    ],
+    ids=["something else on it", "a body", "an axis"],
+)
+def test_what_an_arm_stands_on_is_not_taken_away(link, kind, parent, child):
+    joint = f'<joint name="j" type="{kind}"><parent link="{parent}"/><child link="{child}"/></joint>'
+    urdf = SHARED_ROOT.replace("</robot>", f"{link}{joint}</robot>")
+    left = parents(with_frames(urdf, {"left_base": "foot"}, "left", base_on_top=True))
+    assert left == parents(urdf) | {"left_base": "foot"}
 
 
 def test_a_robot_with_other_arms_than_the_task_is_refused(tmp_path):

@@ -2,9 +2,11 @@
 """Every topic and every field that a layout names exists, with a type that its panel can show."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from ast import literal_eval
 from importlib import import_module
 from pathlib import Path
@@ -133,6 +135,58 @@ def test_rviz(cell):
         cell.topic(cell.picture(camera)) for camera in cell.cameras
     ]
     assert sum(kind == "RobotModel" for kind, _ in shown) == len(cell.arms)
+
+
+# Names of dock windows on argv; prints where Qt puts them with the state on standard input.
+PLACE_DOCKS = """
+import json, sys
+from PyQt5 import QtCore, QtWidgets
+app = QtWidgets.QApplication([])
+window = QtWidgets.QMainWindow()
+bar = window.addToolBar("Tools")
+bar.setObjectName("Tools")
+window.setCentralWidget(QtWidgets.QTextEdit())
+docks = {name: QtWidgets.QDockWidget(name) for name in sys.argv[1:]}
+for name, dock in docks.items():
+    dock.setObjectName(name)
+    dock.setWidget(QtWidgets.QLabel(name))
+    window.addDockWidget(QtCore.Qt.LeftDockWidgetArea, dock)
+window.resize(1500, 950)
+assert window.restoreState(QtCore.QByteArray.fromHex(sys.stdin.read().encode()))
+window.show()
+app.processEvents()
+print(json.dumps({name: dock.geometry().getRect() for name, dock in docks.items() if dock.isVisible()}))
+"""
+
+
+@pytest.mark.parametrize("task", ["object_handover", "timing_belt"], ids=["three cameras", "four cameras"])
+def test_rviz_shows_the_cameras_on_the_right_of_the_scene(task):
+    pytest.importorskip("PyQt5")
+    cell = Cell.of(find_task(task, simulated=False))
+    window = yaml.safe_load(layouts(cell)[RVIZ])["Window Geometry"]
+    docks = ["Time", *cell.cameras, "Displays"]  # RViz makes them in any order
+    ran = subprocess.run(
+        [sys.executable, "-c", PLACE_DOCKS, *docks],
+        input=window["QMainWindow State"],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    places = json.loads(ran.stdout)
+    assert set(places) == set(docks), "all are visible"
+    assert places["Displays"][0] == 0
+    assert places["Time"][1] > 800
+    pictures = [places[camera] for camera in cell.cameras]
+    assert all(x >= 750 and height > 200 and width > 200 for x, _, width, height in pictures)
+    assert len({(x, y) for x, y, _, _ in pictures}) == len(pictures)
+
+
+def test_rviz_is_told_everything_that_it_takes_from_uninitialised_memory(cell):
+    """`VisualizationFrame::loadWindowGeometry` of RViz 14 hides the docks or not by chance where these are missing."""
+    window = yaml.safe_load(layouts(cell)[RVIZ])["Window Geometry"]
+    assert window["Hide Left Dock"] is False
+    assert window["Hide Right Dock"] is False
 
 
 def test_rqt(cell):

@@ -49,6 +49,7 @@ def arm_processes(arm: Arm, name: str, task: TaskSpec, namespace: str, folder: P
         urdf_of(arm.description),
         {spec.base_frame: arm.base_link, spec.tcp_frame: arm.tcp_link},
         f"{prefix}robot_description",
+        base_on_top=bool(name),
     )
     description = _write(folder / f"{prefix}robot_description.yaml", {"/**": {"robot_description": urdf}})
     controllers = _write(folder / f"{prefix}controllers.yaml", _controller_file(arm, name, task, own))
@@ -213,13 +214,15 @@ def urdf_of(description: Description) -> str:
     return str(document.toxml())
 
 
-def with_frames(urdf: str, links: Mapping[str, str], what: str) -> str:
+def with_frames(urdf: str, links: Mapping[str, str], what: str, base_on_top: bool = False) -> str:
     """URDF with the task's frames as links, fixed to the robot's own links, where it does not have them.
 
     Args:
         urdf: The description.
-        links: Frame of the task -> link of the robot; an empty link means that the frame is one.
+        links: Frame of the task -> link of the robot, the base first; an empty link means that the frame is one.
         what: Name for messages.
+        base_on_top: The base frame becomes the root where nothing is above its link but empty links. Two arms need that:
+            the task places their bases in the world, and their descriptions may share a root, as Franka's do.
 
     Raises:
         RobotFileError: No URDF, or it lacks a link.
@@ -238,12 +241,35 @@ def with_frames(urdf: str, links: Mapping[str, str], what: str) -> str:
                 f"{what} has no link '{link or frame}' for the task's frame '{frame}'; set {key} in the robot file to "
                 f"one of {', '.join(sorted(filter(None, known)))}"
             )
+        on_top = base_on_top and frame == next(iter(links)) and _uncovered(root, link)
+        parent, child = (frame, link) if on_top else (link, frame)
         ElementTree.SubElement(root, "link", name=frame)
-        joint = ElementTree.SubElement(root, "joint", name=f"{link}_to_{frame}", type="fixed")
-        ElementTree.SubElement(joint, "parent", link=link)
-        ElementTree.SubElement(joint, "child", link=frame)
+        joint = ElementTree.SubElement(root, "joint", name=f"{parent}_to_{child}", type="fixed")
+        ElementTree.SubElement(joint, "parent", link=parent)
+        ElementTree.SubElement(joint, "child", link=child)
         known.add(frame)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _uncovered(root: ElementTree.Element, link: str) -> bool:
+    """Make a link the root of a description: remove the fixed, empty links above it. False, if there are others."""
+    above: list[ElementTree.Element] = []
+    joints = root.findall("joint")
+    while (joint := next((one for one in joints if _end(one, "child") == link), None)) is not None:
+        link = _end(joint, "parent")
+        (owner,) = (one for one in root.findall("link") if one.get("name") == link)
+        alone = sum(_end(one, "parent") == link for one in joints) == 1
+        if joint.get("type") != "fixed" or len(owner) or not alone:
+            return False
+        above += [joint, owner]
+    for element in above:
+        root.remove(element)
+    return True
+
+
+def _end(joint: ElementTree.Element, which: str) -> str:
+    found = joint.find(which)
+    return "" if found is None else found.get("link", "")
 
 
 def _controller_file(arm: Arm, name: str, task: TaskSpec, namespace: str) -> dict[str, dict[str, Any]]:

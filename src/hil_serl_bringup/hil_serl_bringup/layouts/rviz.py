@@ -6,14 +6,22 @@ Without a namespace its topics are relative, so that RViz itself can be started 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import yaml
 
 from hil_serl_bringup.layouts.cell import Cell
+from hil_serl_bringup.layouts.qt_docks import Area, Split, window_state
 from hil_serl_ros import names
 
 ROBOT_DESCRIPTION = "robot_description"
+
+_WIDTH, _HEIGHT = 1500, 950
+_DISPLAYS, _TIME = "Displays", "Time"
+_DISPLAYS_WIDTH, _TIME_HEIGHT = 300, 60
+_CAMERA_WIDTH = 300
+_CAMERAS_IN_COLUMN = 3
 
 
 def layout(cell: Cell) -> str:
@@ -35,9 +43,8 @@ def layout(cell: Cell) -> str:
     ]
     content = {
         "Panels": [
-            {"Class": "rviz_common/Displays", "Name": "Displays"},
-            {"Class": "rviz_common/Views", "Name": "Views"},
-            {"Class": "rviz_common/Time", "Name": "Time"},
+            {"Class": "rviz_common/Displays", "Name": _DISPLAYS},
+            {"Class": "rviz_common/Time", "Name": _TIME},
         ],
         "Visualization Manager": {
             "Class": "",
@@ -54,10 +61,31 @@ def layout(cell: Cell) -> str:
             ],
             "Views": {"Current": _view(cell)},
         },
-        "Window Geometry": {"Width": 1500, "Height": 950},
+        "Window Geometry": {
+            "Width": _WIDTH,
+            "Height": _HEIGHT,
+            # RViz hides them or not by chance where it is not told.
+            "Hide Left Dock": False,
+            "Hide Right Dock": False,
+            "QMainWindow State": _docks(cell),
+        },
     }
     head = "# SPDX-License-Identifier: Apache-2.0\n# Made by: hil-serl layouts\n"
     return head + yaml.safe_dump(content, sort_keys=False)
+
+
+def _docks(cell: Cell) -> str:
+    """Displays on the left, the cameras on the right, time below."""
+    count = len(cell.cameras)
+    column = math.ceil(count / math.ceil(count / _CAMERAS_IN_COLUMN))
+    columns = [Split(False, cell.cameras[first : first + column]) for first in range(0, count, column)]
+    right = columns[0] if len(columns) == 1 else Split(True, tuple(columns))
+    areas = {
+        Area.LEFT: (Split(False, (_DISPLAYS,)), _DISPLAYS_WIDTH),
+        Area.RIGHT: (right, len(columns) * _CAMERA_WIDTH),
+        Area.BOTTOM: (Split(True, (_TIME,)), _TIME_HEIGHT),
+    }
+    return window_state(areas, _WIDTH, _HEIGHT, "Tools")
 
 
 def _name(cell: Cell, topic: str, arm: str = "") -> str:
