@@ -117,7 +117,7 @@ STORIES: dict[str, tuple[Run, ...]] = {
     ),
     "docs/operators_guide.md": (
         Run("hil-serl teleop-check --operator spacenav --task usb_insertion", becomes={"spacenav": "keyboard"}, keys="w",
-            until="the operator would drive"),
+            until="✓ usable"),
     ),
     "docs/task_schema.md": (
         Run("hil-serl schema --output docs/task_schema.md", becomes={"docs/": ""}, leaves=("task_schema.md",)),
@@ -254,9 +254,9 @@ ROS_STORIES: dict[str, tuple[Run, ...]] = {
             Run("ros2 service call /clear_stop std_srvs/srv/Trigger", page="docs/operators_guide.md", says="success=True"),
             Run('ros2 service call /pause std_srvs/srv/SetBool "{data: true}"', says="success=True"),
         ), leaves=("runs/ram/checkpoints/step_*",)),
-        Run(f"{_LAUNCH} task:=ram_insertion robot:=fr3 run_dir:=runs/ram learner_only:=true", page="docs/two_machines.md",
+        Run(f"{_LAUNCH} task:=ram_insertion robot:=fr3 reward:=pose run_dir:=runs/ram learner_only:=true", page="docs/two_machines.md",
             until="resumed from"),
-        Run(f"{_LAUNCH} robot:=fr3 run_dir:=runs/ram learner_only:=true actors:=cell_1,cell_2", page="docs/two_machines.md",
+        Run(f"{_LAUNCH} robot:=fr3 reward:=pose run_dir:=runs/ram learner_only:=true actors:=cell_1,cell_2", page="docs/two_machines.md",
             until="resumed from"),
         Run(f"{_LAUNCH} task:=ram_insertion robot:=mock operator:=none reward:=pose algorithm:=rlpd_scratch",
             more="run_dir:=runs/mock", within="runs/mock/episodes.csv", until="train", beside=(

@@ -117,7 +117,7 @@ def _started(
         stdout=output,  # type: ignore[arg-type]
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_at_the_terminal,
     )
     os.close(theirs)
     try:
@@ -127,3 +127,9 @@ def _started(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         os.close(ours)
+
+
+def _at_the_terminal() -> None:
+    """The terminal controls the session, and Ctrl-C is heard, also where the tests are a shell's background job."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

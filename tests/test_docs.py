@@ -2,6 +2,7 @@
 """What README and docs tell people to type exists, and is run by a test or the page says what it needs."""
 
 import ast
+import contextlib
 import os
 import re
 import shlex
@@ -133,28 +134,37 @@ def test_links_lead_somewhere(page):
     assert not missing
 
 
+def launch_lines():
+    """Every `ros2 launch` of the suite's launch files, as page, file and arguments."""
+    for command in (command for page in PAGES for command in block_commands(page)):
+        if command.words[:3] == ["ros2", "launch", "hil_serl_bringup"]:
+            yield command.page, command.words[3], [word for word in command.words[4:] if ":=" in word]
+
+
 def test_launch_lines_name_files_and_arguments_that_exist():
     from hil_serl_bringup.launching.arguments import ARGUMENTS
 
     files = {path.name for path in (ROOT / "src").glob("*/launch/*.launch.py")}
-    lines = [
-        command
-        for page in PAGES
-        for command in block_commands(page)
-        if command.words[:2] == ["ros2", "launch"]
-    ]
-    assert lines
-    for command in lines:
-        page, (package, name, *arguments) = command.page, command.words[2:]
-        if package != "hil_serl_bringup":
-            continue
+    assert list(launch_lines())
+    for page, name, arguments in launch_lines():
         assert name in files, f"{page}: {name}"
-        if name != "task.launch.py":
-            continue
-        for argument in (word for word in arguments if ":=" in word):
+        for argument in arguments if name == "task.launch.py" else ():
             key, value = argument.split(":=", 1)
             assert key in ARGUMENTS, f"{page}: {key}"
             assert not ARGUMENTS[key].choices or value in ARGUMENTS[key].choices, f"{page}: {argument}"
+
+
+def test_launch_lines_fit_their_task_and_robot_also_where_the_robot_is_missing(tmp_path, monkeypatch):
+    from hil_serl_bringup.graph.executables import ExecutableNotFound
+    from hil_serl_bringup.launching.request import request_from
+
+    monkeypatch.chdir(tmp_path)
+    for _page, name, arguments in launch_lines():
+        if name == "task.launch.py" and arguments:
+            with contextlib.suppress(
+                ExecutableNotFound
+            ):  # drivers; looked up when all the rest was found good
+                request_from(dict(argument.split(":=", 1) for argument in arguments))
 
 
 def test_nothing_that_people_type_depends_on_this_machine():

@@ -184,8 +184,8 @@ class RewardOptions:
             )
         if kind == "classifier" and self.classifier is None:
             raise GraphError(
-                f"the reward of task '{task.name}' is a classifier; name a trained one with --classifier, "
-                "or use another --reward"
+                f"the reward of task '{task.name}' is a classifier; name a trained one with --classifier "
+                "(launch files: classifier:=), or use another --reward (reward:=)"
             )
         for path in (self.classifier, self.partner_classifier):
             if path is not None and not path.exists():

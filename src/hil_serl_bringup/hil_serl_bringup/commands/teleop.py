@@ -54,7 +54,13 @@ def how_to_start(operator: str, checks: list[DeviceCheck]) -> str:
 
 
 class TeleopListener:
-    """A node of its own context that feeds the checks of a task's devices; it spins only inside `spin`."""
+    """A node of its own context that feeds the checks of a task's devices; it spins only inside `spin`.
+
+    Attributes:
+        checks: One for each device.
+        seen: When the last `spin` ended (monotonic, s).
+        usable: Whether every device was usable then; Ctrl-C ends a driver of this terminal too, which is no fault.
+    """
 
     def __init__(self, spec: TaskSpec, operator: str, switched: bool = False, namespace: str = "") -> None:
         from sensor_msgs.msg import Joy
@@ -64,7 +70,8 @@ class TeleopListener:
         device = DEVICES[operator]
         self._tool = ToolNode("teleop_check", namespace)
         self._node = self._tool.node
-        self.checks = []
+        self.checks: list[DeviceCheck] = []
+        self.seen, self.usable = time.monotonic(), False
         for arm in spec.arm_names[:1] if switched else spec.arm_names:
             topic = names.for_arm(device.topic, "" if switched else arm)
             check = DeviceCheck(spec, device, topic, arm)
@@ -81,6 +88,8 @@ class TeleopListener:
         self._tool.spin(seconds)
         for check in self.checks:
             check.publishers = self._node.count_publishers(check.topic)
+        self.seen = time.monotonic()
+        self.usable = not any(check.problems(self.seen) for check in self.checks)
 
     def close(self) -> None:
         """Leave the ROS graph."""
@@ -119,7 +128,7 @@ class TeleopCheck:
             pass  # the way to end it
         finally:
             listener.close()
-        return int(any(check.problems(time.monotonic()) for check in listener.checks))
+        return int(not listener.usable)
 
     @contextlib.contextmanager
     def _driver(self, checks: list[DeviceCheck], task: Path) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -160,7 +169,7 @@ class TeleopCheck:
         start = how_to_start(self.operator, listener.checks)
 
         def picture() -> Any:
-            return render(listener.checks, start, time.monotonic(), note)
+            return render(listener.checks, start, listener.seen, note)
 
         if not console.is_terminal:
             while (left := end - time.monotonic()) > 0:
