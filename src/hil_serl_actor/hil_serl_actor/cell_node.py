@@ -34,6 +34,7 @@ Parameters:
     joints, joint_position: names and angles [rad] of the joint reset; empty: there is none. Two arms: left.joints, ...
     trajectory_controller: that follows them (joint_trajectory_controller).
     joint_speed, joint_acceleration: (0.3 rad/s, 0.5 rad/s^2).
+    joint_leash: the joint reset gives up when a joint is further behind (0.1 rad).
 """
 
 from __future__ import annotations

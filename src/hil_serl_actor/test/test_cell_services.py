@@ -103,7 +103,7 @@ class PlayedTrajectory:
     def __init__(self, world, steps=3):
         control = pytest.importorskip("control_msgs.action")
         self._world, self._steps = world, steps
-        self.goals, self.cancelled = [], False
+        self.goals, self.tolerances, self.cancelled = [], [], False
         self.server = ActionServer(
             world.node,
             control.FollowJointTrajectory,
@@ -122,6 +122,7 @@ class PlayedTrajectory:
 
     async def _execute(self, handle):
         self.goals.append(handle.request.trajectory)
+        self.tolerances.append({joint.name: joint.position for joint in handle.request.path_tolerance})
         left = self._steps
         while left is None or left > 0:
             await self._ticks
@@ -143,6 +144,7 @@ def test_joint_reset_borrows_the_arm_and_gives_it_back(make_world):
     (goal,) = trajectory.goals
     assert goal.joint_names == JOINTS
     assert np.allclose(goal.points[-1].positions, POSE)
+    assert trajectory.tolerances == [dict.fromkeys(JOINTS, 0.1)], "an arm that is blocked is not pressed on"
     assert not any(goal.points[-1].velocities)
     times = [point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec for point in goal.points]
     path = np.array([np.zeros(7), *(point.positions for point in goal.points)])

@@ -38,6 +38,7 @@ class JointReset:
         self._goal = options.joint_goals[arm]
         self._other = options.trajectory_controller
         self._speed, self._acceleration = options.joint_speed, options.joint_acceleration
+        self._leash = options.joint_leash
         self._action = names.for_arm(f"{self._other}/follow_joint_trajectory", arm)
         self._client: ActionClient | None = None
         self._arm = f"{arm} arm: " if arm else ""
@@ -88,8 +89,12 @@ class JointReset:
             self._client = ActionClient(
                 self._node, actions.FollowJointTrajectory, self._action, callback_group=self._waiting.group
             )
+        tolerance = needed("control_msgs.msg", "the joint reset").JointTolerance
         goal = actions.FollowJointTrajectory.Goal()
         goal.trajectory.joint_names = list(self._goal.joints)
+        # Without one the controller goes on with its trajectory whatever the arm does, and pushes ever harder at what is
+        # in its way.
+        goal.path_tolerance = [tolerance(name=joint, position=self._leash) for joint in self._goal.joints]
         for point in path:
             message = messages.JointTrajectoryPoint(
                 positions=point.position.tolist(), velocities=point.velocity.tolist()
@@ -119,4 +124,7 @@ class JointReset:
         reply = result.result()
         if reply.status != GoalStatus.STATUS_SUCCEEDED or reply.result.error_code != 0:
             said = reply.result.error_string or f"error code {reply.result.error_code}"
-            raise CellError(f"'{name}' failed: {said}; are its gains and tolerances fit for this arm?")
+            raise CellError(
+                f"'{name}' failed: {said}; is something in the arm's way, are the controller's gains fit for it, or does "
+                "joint_leash of cell_node need to be larger?"
+            )

@@ -47,6 +47,7 @@ class CellOptions:
     trajectory_controller: str
     joint_speed: float
     joint_acceleration: float
+    joint_leash: float
     joint_goals: Mapping[str, JointGoal]
 
 
@@ -72,6 +73,7 @@ def read_options(node: Node) -> CellOptions:
         trajectory_controller=read.string("trajectory_controller", "joint_trajectory_controller"),
         joint_speed=read.number("joint_speed", 0.3, minimum=0.01, maximum=2.0),
         joint_acceleration=read.number("joint_acceleration", 0.5, minimum=0.01, maximum=10.0),
+        joint_leash=read.number("joint_leash", 0.1, minimum=0.005, maximum=1.0),
         joint_goals={arm: goal for arm in spec.arm_names if (goal := _joint_goal(node, read, arm))},
     )
 
