@@ -24,6 +24,7 @@ MARKS = (
     "needs Docker",
     "needs root",
     "needs two machines",
+    "takes hours",
 )
 _MARK = re.compile("|".join(MARKS))
 

@@ -63,31 +63,24 @@ STORIES: dict[str, tuple[Run, ...]] = {
     "README.md": (
         Run("make help", says=r"demo +the main job"),
         Run("make doctor", says="ROS 2"),
-        Run("make bench", becomes={"make": "make -o setup"}, more='ARGS="--system-seconds 8 --output {here}/bench.json"',
-            says=r"control tick, p50 / p99.9", leaves=("bench.json",)),
         Run("hil-serl tasks", says=r"ram_insertion +Insert a RAM card .* HIL-SERL, Table 2"),
         Run("hil-serl train --seed 1", more="--demonstrations 2", until=TRAINS, code=CTRL_C,
             says="To go on from here: hil-serl train --resume", leaves=("runs/ram_insertion-*/checkpoints/step_*",)),
-        Run("hil-serl train --resume runs/ram_insertion-...", until=TRAINS, code=CTRL_C, beside=(
-            Run("hil-serl stop", says="(?i)stopped"),
-            Run("hil-serl clear-stop", page="docs/operators_guide.md", says="cleared"),
-            Run("hil-serl pause", page="docs/operators_guide.md", says="paused"),
-            Run("hil-serl unpause", page="docs/operators_guide.md", says="the actor is"),
-        )),
         Run("hil-serl train --operator keyboard", more="--demos {run} --run-dir runs/by_hand", keys="s",
             until=r"Training by .* episodes [1-9]\S* .* intervened [1-9]", code=CTRL_C),
         Run("hil-serl train --algorithm serl", more="--demos {run} --run-dir runs/serl",
-            until=EPISODE_OF_TRAINING, code=CTRL_C),
+            until=EPISODE_OF_TRAINING, code=CTRL_C, beside=(
+                Run("hil-serl stop", says="(?i)stopped"),
+                Run("hil-serl clear-stop", page="docs/operators_guide.md", says="cleared"),
+                Run("hil-serl pause", page="docs/operators_guide.md", says="paused"),
+                Run("hil-serl unpause", page="docs/operators_guide.md", says="the actor is"),
+            )),
         Run("hil-serl eval runs/ram_insertion-...", more="--episodes 1", says="of 1 ",
             leaves=("runs/ram_insertion-*/eval_1.json",)),
         Run("hil-serl eval runs/... --perturb move_target", becomes={"runs/...": "{run}"}, more="--episodes 1",
             says="of 1 ", leaves=("runs/ram_insertion-*/eval_2.json",)),
         Run("hil-serl analyse runs/ram_insertion-...", says="heat_maps.png",
             leaves=("runs/ram_insertion-*/analysis/heat_maps.png",)),
-        Run("hil-serl results",
-            more="--tasks ram_insertion --methods rlpd_scratch --steps 130 --episodes 1 --runs runs/results"
-                 " --output results",
-            says="Page: results/index.md", leaves=("results/index.md", "results/curves/ram_insertion.png")),
         Run("hil-serl replay runs/ram_insertion-...", says=r"actor_0 . +0 "),
         Run("hil-serl dataset check runs/ram_insertion-...", says="Nothing is wrong"),
         Run("hil-serl fig3", says="fig3.png", leaves=("fig3.png",)),
@@ -131,7 +124,7 @@ STORIES: dict[str, tuple[Run, ...]] = {
     "docs/rewards.md": (
         Run("hil-serl classifier record --task ram_insertion --seed 3 --run-dir runs/clf", more="--episodes 6",
             says="labelled steps: .* of 'failure', .* of 'success'"),
-        Run("hil-serl classifier train runs/clf", says="held-out episodes",
+        Run("hil-serl classifier train runs/clf", says="held-out",
             leaves=("runs/clf/classifier/mistakes.png",)),
         Run("hil-serl train --seed 0 --reward classifier --classifier runs/clf/classifier --minutes 20"
             " --run-dir runs/ram_clf",
@@ -175,6 +168,9 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         "README.md",
         "make demo",
     ): "tests/test_learning.py::test_a_short_training_on_a_wide_slot_ends_in_autonomous_success",
+    ("README.md", "hil-serl train --resume runs/ram_insertion-..."): (
+        "src/hil_serl_bringup/test/test_integration.py::test_ctrl_c_ends_training_in_order_and_resume_goes_on"
+    ),
     **{
         ("docs/datasets.md", f"hil-serl dataset {rest}"): _DATASETS
         for rest in (
@@ -230,6 +226,7 @@ STARTS_THE_TESTS = ("make test", "make setup", "colcon build --symlink-install")
 
 #: Commands in sentences that no test runs: (page, command) -> why.
 NOT_RUN = {
+    ("README.md", "make bench"): "takes minutes, and measures the machine that runs nothing else",
     ("docs/monitoring.md", "ros2 run foxglove_bridge foxglove_bridge"): "not run by us, as the page says",
     ("src/serl_impedance_controller/README.md", "colcon test --packages-select serl_impedance_controller"): (
         "its C++ tests are run by tests/test_cpp.py"
@@ -254,10 +251,10 @@ ROS_STORIES: dict[str, tuple[Run, ...]] = {
             Run("ros2 service call /clear_stop std_srvs/srv/Trigger", page="docs/operators_guide.md", says="success=True"),
             Run('ros2 service call /pause std_srvs/srv/SetBool "{data: true}"', says="success=True"),
         ), leaves=("runs/ram/checkpoints/step_*",)),
-        Run(f"{_LAUNCH} task:=ram_insertion robot:=fr3 reward:=pose run_dir:=runs/ram learner_only:=true", page="docs/two_machines.md",
-            until="resumed from"),
-        Run(f"{_LAUNCH} robot:=fr3 reward:=pose run_dir:=runs/ram learner_only:=true actors:=cell_1,cell_2", page="docs/two_machines.md",
-            until="resumed from"),
+        Run(f"{_LAUNCH} task:=ram_insertion robot:=fr3 reward:=pose run_dir:=runs/ram learner_only:=true",
+            page="docs/two_machines.md", until="resumed from"),
+        Run(f"{_LAUNCH} robot:=fr3 reward:=pose run_dir:=runs/ram learner_only:=true actors:=cell_1,cell_2",
+            page="docs/two_machines.md", until="resumed from"),
         Run(f"{_LAUNCH} task:=ram_insertion robot:=mock operator:=none reward:=pose algorithm:=rlpd_scratch",
             more="run_dir:=runs/mock", within="runs/mock/episodes.csv", until="train", beside=(
                 Run("ros2 topic hz", page="docs/new_camera.md", more="/arm_state", until="average rate"),

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pytest
 from doc_pages import ROOT
@@ -105,7 +106,7 @@ class Terminal:
 
 @contextlib.contextmanager
 def _started(
-    line: str, folder: Path, variables: Mapping[str, str], output: object
+    line: str, folder: Path, variables: Mapping[str, str], output: IO[bytes]
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The command in a terminal of its own, and where its keys are pressed; it is gone afterwards."""
     ours, theirs = pty.openpty()
@@ -114,7 +115,7 @@ def _started(
         cwd=folder,
         env=dict(variables),
         stdin=theirs,
-        stdout=output,  # type: ignore[arg-type]
+        stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         preexec_fn=_at_the_terminal,

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from doc_pages import ROOT
-from doc_table import STORIES
+from doc_table import ROS_STORIES, STORIES
 from PIL import Image
 from terminal import Terminal, environment
 
@@ -58,4 +58,15 @@ def own_task(folder):
 def test_the_commands_of_a_page_do_what_it_says(page, variables, tmp_path):
     terminal = Terminal(tmp_path, prepare(page, tmp_path, variables), {"run": "runs/ram_insertion-..."})
     for run in STORIES[page]:
+        terminal.type(run)
+
+
+@pytest.mark.parametrize("page", ROS_STORIES)
+def test_the_commands_that_need_a_full_ros_do_what_the_page_says(page, tmp_path):
+    for package in ("launch_ros", "controller_manager_msgs"):
+        pytest.importorskip(package)
+    if shutil.which("ros2") is None:
+        pytest.skip("ros2 is not there")
+    terminal = Terminal(tmp_path, os.environ)
+    for run in ROS_STORIES[page]:
         terminal.type(run)
