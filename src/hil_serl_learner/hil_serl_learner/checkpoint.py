@@ -22,7 +22,8 @@ from torch import Tensor
 from hil_serl_core.files import sync_folder
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.weights import POLICY_FILE
-from hil_serl_learner.trainer import Counters, Trainer
+from hil_serl_learner.counters import Counters
+from hil_serl_learner.trainer import Trainer
 
 FORMAT = 3
 LATEST = "latest"

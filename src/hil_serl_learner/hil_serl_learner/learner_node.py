@@ -22,15 +22,16 @@ from hil_serl_core.spec import load_task
 from hil_serl_core.weights import PackedWeights
 from hil_serl_learner import bags, checkpoint
 from hil_serl_learner.actor_links import ActorLinks, parse_cells
+from hil_serl_learner.replay import ReplayFullError
 from hil_serl_learner.reward_hook import relabeller_for
-from hil_serl_learner.trainer import Trainer
+from hil_serl_learner.trainer import DivergedError, Trainer
 from hil_serl_learner.worker import TrainingWorker, WorkerConfig
 from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_msgs.srv import SaveCheckpoint
 from hil_serl_ros import names
 from hil_serl_ros.conversions import step_from_message, weights_to_message
-from hil_serl_ros.node_main import run_node
+from hil_serl_ros.node_main import ERROR_PREFIX, EXIT_USER_ERROR, run_node
 from hil_serl_ros.parameters import Parameters
 
 _ACK_PERIOD = 0.05  # s; acknowledgements are gathered this long
@@ -146,7 +147,7 @@ class LearnerNode(Node):
             response.success, response.message = True, "saved"
         except FutureTimeoutError:
             response.message = f"not saved within {_SAVE_TIMEOUT:.0f} s; the learner is {self._worker.phase}"
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:  # DivergedError is one
             response.message = f"not saved: {error}"
         return response
 
@@ -159,8 +160,12 @@ class LearnerNode(Node):
         if ledger.last_refusal:
             self._warn(ledger.last_refusal)
         if not self._worker.alive:
-            if self._worker.error is not None:
-                raise self._worker.error
+            error = self._worker.error
+            if isinstance(error, (DivergedError, ReplayFullError)):  # a person can cure these
+                print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
+                raise SystemExit(EXIT_USER_ERROR) from error
+            if error is not None:
+                raise error
             raise SystemExit(0)
 
     def _status(self) -> LearnerStatus:
@@ -197,7 +202,7 @@ class LearnerNode(Node):
             self._worker.stop()
             if self._worker.alive:
                 self.get_logger().error("the training thread did not end; the last checkpoint may be missing")
-            elif isinstance(self._worker.error, OSError):
+            elif isinstance(self._worker.error, (OSError, DivergedError)):
                 self.get_logger().error(f"no last checkpoint: {self._worker.error}")
         super().destroy_node()
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training curves for TensorBoard."""
+"""Training curves for TensorBoard, and the rate of updates."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,3 +26,23 @@ class MetricsWriter:
     def close(self) -> None:
         """Flushes and closes the file."""
         self._writer.close()
+
+
+class Rate:
+    """Increments per second of wall time, smoothed over about three seconds."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+        self._value = 0.0
+
+    def value(self, count: int) -> float:
+        """Takes the present count; at most ten times a second changes the estimate."""
+        now = time.monotonic()
+        if self._last is None:
+            self._last = (now, count)
+        elapsed = now - self._last[0]
+        if elapsed > 0.1:
+            share = min(1.0, elapsed / 3.0)
+            self._value += share * ((count - self._last[1]) / elapsed - self._value)
+            self._last = (now, count)
+        return self._value

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -19,34 +18,19 @@ from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 from hil_serl_core.weights import PackedWeights, pack
 from hil_serl_learner.algorithms import create_algorithm
+from hil_serl_learner.counters import Counters
 from hil_serl_learner.observations import CachedObservations, PlainObservations, gather
+from hil_serl_learner.preparation import Preparation
 from hil_serl_learner.replay import Replay
 from hil_serl_learner.reward_hook import RelabellerFactory, RewardContext
 from hil_serl_learner.schedule import LearningRateSchedule
 
-# Frames the principal components are fitted on, at most; more change nothing and cost start-up time.
-PCA_RECORDS = 400
 # Online transitions they are fitted on, at least, when there are no demonstrations.
 PCA_WARMUP = 50
 
 
-@dataclass
-class Counters:
-    """What survives a resume.
-
-    Attributes:
-        environment_steps: Online records that carry an action.
-        episodes: Online episodes completed.
-        updates: Gradient updates.
-        version: Version of the weights packed last; -1 before the first.
-        credit: Updates owed to the records received so far.
-    """
-
-    environment_steps: int = 0
-    episodes: int = 0
-    updates: int = 0
-    version: int = -1
-    credit: float = 0.0
+class DivergedError(RuntimeError):
+    """The networks hold NaN or infinity; nothing can be learnt or sent any more."""
 
 
 class Trainer:
@@ -93,12 +77,12 @@ class Trainer:
         )
         path = CachedObservations if spec.learner.feature_cache else PlainObservations
         self._observations = path(self.replay, self.extractor, spec.learner, seed, device)
+        self._preparation = Preparation(self.extractor, self._observations)
         self.relabeller = None
         if relabeller is not None:
             context = RewardContext(spec, self.extractor, self.replay, self._observations, seed, self._device)
             self.relabeller = relabeller(context)
         self._schedule = LearningRateSchedule(spec.learner)
-        self._waiting: list[tuple[int, Step]] = []
         self._begun = False
         self._first_update = spec.learner.warmup_steps
         self._trained_before = 0
@@ -107,10 +91,7 @@ class Trainer:
     def add_demonstration(self, step: Step) -> None:
         """Stores a record of a demonstration; before or after :meth:`begin`."""
         slot = self.replay.add(step, demonstration=True)
-        if self._begun:
-            self._observations.store(slot, step)
-        else:
-            self._waiting.append((slot, step))
+        self._preparation.add(slot, step, wait=not self._begun)
 
     def begin(self) -> None:
         """Fits the principal components on the demonstrations (unless restored) and computes their features.
@@ -121,39 +102,27 @@ class Trainer:
         Raises:
             ValueError: The method needs demonstrations and there are none.
         """
-        if self.method.uses_demonstrations and not self._waiting:
+        waiting = self._preparation.waiting
+        if self.method.uses_demonstrations and not waiting:
             raise ValueError(
                 f"algorithm '{self.method.name}' learns from demonstrations; record demonstrations first"
             )
-        if not self.extractor.fitted and not self._waiting:
+        if not self.extractor.fitted and not waiting:
             self._first_update = max(self._first_update, PCA_WARMUP)
         else:
-            self._compute_features()
+            self._preparation.compute()
         self._begun = True
-
-    def _compute_features(self) -> None:
-        """Features of the waiting records, after fitting the principal components on them if need be."""
-        if not self.extractor.fitted:
-            chosen = self._waiting[:: max(1, math.ceil(len(self._waiting) / PCA_RECORDS))]
-            self.extractor.fit(
-                torch.from_numpy(np.stack([np.asarray(step.frames[camera]) for _, step in chosen]))
-                for camera in self.extractor.cameras
-            )
-        for slot, step in self._waiting:
-            self._observations.store(slot, step)
-        self._waiting.clear()
 
     def add_step(self, step: Step) -> None:
         """Stores an online record, the next in its actor's order, and owes its updates."""
         if not self._begun:
             raise RuntimeError("begin() must come before online records")
         slot = self.replay.add(step, demonstration=False)
-        if self.extractor.fitted:
-            self._observations.store(slot, step)
-        else:
-            self._waiting.append((slot, step))
+        self._preparation.add(slot, step, wait=not self.extractor.fitted)
         if self._schedule.add(step):
             self.algorithm.set_learning_rate(self._schedule.rate)
+        # A learner that was killed has sent weights since its last checkpoint; their numbers are taken.
+        self.counters.version = max(self.counters.version, step.policy_version)
         if step.is_last:
             self.counters.episodes += 1
         if step.action is None:
@@ -161,8 +130,8 @@ class Trainer:
         self.counters.environment_steps += 1
         if self.counters.environment_steps > max(self._first_update, self._trained_before):
             self.counters.credit += self.spec.learner.update_to_data
-        if self._waiting and self.counters.environment_steps >= self._first_update:
-            self._compute_features()
+        if self._preparation.waiting and self.counters.environment_steps >= self._first_update:
+            self._preparation.compute()
 
     @property
     def update_due(self) -> bool:
@@ -173,8 +142,8 @@ class Trainer:
     @property
     def trained_step(self) -> int:
         """Online records with an action whose updates are done."""
-        owed = math.ceil(math.floor(self.counters.credit) / self.spec.learner.update_to_data)
-        return max(0, self.counters.environment_steps - owed)
+        # The networks stay as old as the checkpoint while the records before it are read again.
+        return max(self._trained_before, self.counters.trained(self.spec.learner.update_to_data))
 
     def limit_credit(self, records: int) -> None:
         """Free running.
@@ -196,6 +165,20 @@ class Trainer:
         self._metrics |= self.algorithm.update(batch)
         self.counters.updates += 1
         self.counters.credit = max(0.0, self.counters.credit - 1.0)
+
+    def check_finite(self) -> None:
+        """Before weights leave or replace what is on the disk.
+
+        Raises:
+            DivergedError: A tensor of the model holds NaN or infinity; names it and the remedy.
+        """
+        for name, tensor in self.model_state().items():
+            if not torch.isfinite(tensor).all():
+                raise DivergedError(
+                    f"the training has diverged: '{name}' is not finite after {self.counters.updates} updates. The "
+                    "checkpoints before are kept: look at critic_loss in the training curves, lower "
+                    "learner.learning_rate, then resume"
+                )
 
     def consume(self, step: Step) -> bool:
         """Lockstep: stores one online record and does every update it owes.
@@ -269,6 +252,7 @@ class Trainer:
         Raises:
             ValueError: A tensor is missing or misshaped; nothing is changed.
         """
+        model = self.algorithm.complete(model)
         for name, tensor in self.model_state().items():
             if name not in model or model[name].shape != tensor.shape:
                 raise ValueError(f"tensor '{name}' is missing or misshaped")
@@ -284,7 +268,7 @@ class Trainer:
             target.copy_(model[name])
         self._rng.bit_generator.state = random["numpy"]
         self._observations.seed = int(random["views"])
-        self.counters = Counters(updates=counters.updates, version=counters.version)
+        self.counters = counters.to_read_again(trained_step, self.spec.learner.update_to_data)
         self._trained_before = trained_step
 
 

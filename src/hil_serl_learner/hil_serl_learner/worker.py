@@ -9,42 +9,22 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from hil_serl_core.step import Step
 from hil_serl_core.weights import PackedWeights
-from hil_serl_learner import checkpoint
 from hil_serl_learner.ingest import Ledger
-from hil_serl_learner.metrics import MetricsWriter
+from hil_serl_learner.metrics import Rate
+from hil_serl_learner.outputs import TrainingOutputs, WorkerConfig
 from hil_serl_learner.trainer import Trainer
+
+__all__ = ["TrainingWorker", "WorkerConfig"]
 
 _log = logging.getLogger(__name__)
 _IDLE = 0.1  # s; how often a waiting thread looks whether it should stop
-_METRICS_EVERY = 50  # updates
 _AT_ONCE = 10  # records taken between two updates
-
-
-@dataclass(frozen=True)
-class WorkerConfig:
-    """How to train.
-
-    Attributes:
-        checkpoints: Folder of checkpoints.
-        tensorboard: Folder of training curves.
-        lockstep: Strict order, every record's updates before the next record; else free running.
-        checkpoint_every: Online records between checkpoints.
-        offline_updates: Updates on the demonstrations alone, of a method that begins or ends with them.
-    """
-
-    checkpoints: Path
-    tensorboard: Path
-    lockstep: bool
-    checkpoint_every: int = 500
-    offline_updates: int = 2000
 
 
 class TrainingWorker:
@@ -75,18 +55,13 @@ class TrainingWorker:
         self.error: BaseException | None = None
         self._config = config
         self._sources = demonstrations, online
-        self._publish = publish
+        self._outputs = TrainingOutputs(trainer, config, publish)
         self._ledger = Ledger(trainer.spec)
         self._ledger_lock = threading.Lock()
         self._loaded = threading.Event()
         self._stop = threading.Event()
         self._steps: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
-        self._saves: queue.SimpleQueue[Future[Path]] = queue.SimpleQueue()
-        self._metrics: MetricsWriter | None = None
-        self._scalars: dict[str, float] = {}
-        self._rate = _Rate()
-        self._saved_at = 0
-        self._published_at = -1
+        self._rate = Rate()
         self._thread = threading.Thread(target=self._run, name="training", daemon=True)
 
     # ------------------------------------------------------------ other threads
@@ -110,13 +85,15 @@ class TrainingWorker:
 
     def save(self) -> Future[Path]:
         """Asks for a checkpoint; done between two updates."""
-        future: Future[Path] = Future()
-        self._saves.put(future)
+        future = self._outputs.request_save()
         self._steps.put(None)
         return future
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Ends the thread after the update it is in, and writes a last checkpoint."""
+        """Ends the thread after the update it is in, and writes a last checkpoint.
+
+        While earlier records are still being read there is nothing new to write.
+        """
         self._stop.set()
         self._steps.put(None)
         self._thread.join(timeout)
@@ -129,7 +106,7 @@ class TrainingWorker:
     @property
     def scalars(self) -> dict[str, float]:
         """Latest training scalars."""
-        return self._scalars
+        return self._outputs.scalars
 
     @property
     def updates_per_second(self) -> float:
@@ -140,29 +117,36 @@ class TrainingWorker:
 
     def _run(self) -> None:
         try:
-            self._metrics = MetricsWriter(self._config.tensorboard)
-            self._load_demonstrations()
-            if self.trainer.algorithm.pretrains:
-                self._train_offline()
-            if self.trainer.method.needs_online_data:
-                self._load_online()
-                self._publish_weights()
-                self._train_online()
-            else:
-                self._publish_weights()
-                self.phase = "done"
-            if self.trainer.counters.updates:
-                self._save_checkpoint()
+            self._outputs.open()
+            self._train()
         except BaseException as error:  # shown by the node, which ends with it
             self.error = error
         finally:
-            if self._metrics is not None:
-                self._metrics.close()
-            self._refuse_waiting_saves()
+            self._outputs.close()
+
+    def _train(self) -> None:
+        self._load_demonstrations()
+        if self._stop.is_set():
+            return
+        if self.trainer.algorithm.pretrains:
+            self._train_offline()
+        if self.trainer.method.needs_online_data:
+            self._load_online()
+            if not self._loaded.is_set():  # what is on the disk is ahead of what was read
+                return
+            self._outputs.begin_online()
+            self._train_online()
+        else:
+            self._outputs.publish()
+            self.phase = "done"
+        if self.trainer.counters.updates:
+            self._outputs.save()
 
     def _load_demonstrations(self) -> None:
         demo_ledger = Ledger(self.trainer.spec)
         for step in self._sources[0]():
+            if self._stop.is_set():
+                return
             demo_ledger.skip_to(step.actor_id, step.sequence)
             for accepted in demo_ledger.offer(step):
                 self.trainer.add_demonstration(accepted)
@@ -200,18 +184,17 @@ class TrainingWorker:
 
     def _train_online(self) -> None:
         trainer = self.trainer
-        self._saved_at = trainer.trained_step
         while not self._stop.is_set():
             if trainer.update_due:
                 self.phase = "training"
                 trainer.update()
-                self._after_update()
+                self._outputs.note_update(pretraining=False)
             elif (step := self._next_step()) is not None:
                 trainer.add_step(step)
             if not self._config.lockstep:
                 self._drain()
-            self._publish_if_due()
-            self._save_if_due()
+            self._outputs.publish_if_due()
+            self._outputs.save_if_due()
 
     def _next_step(self) -> Step | None:
         try:
@@ -235,74 +218,8 @@ class TrainingWorker:
     def _train_offline(self) -> None:
         """Trains on demonstrations alone until ``offline_updates`` are done, those of earlier processes included."""
         self.phase = "training"
+        pretraining = self.trainer.method.needs_online_data
         while self.trainer.counters.updates < self._config.offline_updates and not self._stop.is_set():
             self.trainer.update()
-            self._after_update()
-            self._serve_saves()
-
-    def _after_update(self) -> None:
-        updates = self.trainer.counters.updates
-        if updates % _METRICS_EVERY == 0:
-            self._scalars = self.trainer.metrics
-            online = self.trainer.method.needs_online_data
-            pretraining = online and not self._loaded.is_set()
-            if self._metrics is not None and not pretraining:
-                self._metrics.write(self._scalars, self.trainer.trained_step if online else updates)
-
-    def _publish_if_due(self) -> None:
-        """Lockstep: weights of exactly a multiple of ``publish_every`` records; free running: as soon as one is passed,
-        also while updates are owed, as a learner slower than the robot always owes some."""
-        every = self.trainer.spec.learner.publish_every
-        reached = self.trainer.trained_step // every * every
-        exact = self.trainer.trained_step == reached and not self.trainer.update_due
-        if reached > self._published_at and (exact or not self._config.lockstep):
-            self._publish_weights()
-
-    def _publish_weights(self) -> None:
-        every = self.trainer.spec.learner.publish_every
-        self._published_at = self.trainer.trained_step // every * every
-        self._publish(self.trainer.weights())
-
-    def _save_if_due(self) -> None:
-        if (
-            self.trainer.trained_step - self._saved_at >= self._config.checkpoint_every
-            and not self.trainer.update_due
-        ):
-            self._save_checkpoint()
-        self._serve_saves()
-
-    def _serve_saves(self) -> None:
-        while not self._saves.empty():
-            future = self._saves.get()
-            try:
-                future.set_result(self._save_checkpoint())
-            except OSError as error:
-                future.set_exception(error)
-
-    def _save_checkpoint(self) -> Path:
-        self._saved_at = self.trainer.trained_step
-        return checkpoint.save(self.trainer, self._config.checkpoints)
-
-    def _refuse_waiting_saves(self) -> None:
-        while not self._saves.empty():
-            self._saves.get().set_exception(RuntimeError("the learner is closing down"))
-
-
-class _Rate:
-    """Increments per second, smoothed over about three seconds."""
-
-    def __init__(self) -> None:
-        self._last: tuple[float, int] | None = None
-        self._value = 0.0
-
-    def value(self, count: int) -> float:
-        """Takes the present count; at most ten times a second changes the estimate."""
-        now = time.monotonic()
-        if self._last is None:
-            self._last = (now, count)
-        elapsed = now - self._last[0]
-        if elapsed > 0.1:
-            share = min(1.0, elapsed / 3.0)
-            self._value += share * ((count - self._last[1]) / elapsed - self._value)
-            self._last = (now, count)
-        return self._value
+            self._outputs.note_update(pretraining)
+            self._outputs.serve_saves()

@@ -100,7 +100,7 @@ class Toy:
             "is_first": sequence == 0,
             "is_last": False,
             "is_terminal": False,
-            "policy_version": 0,
+            "policy_version": -1,
             "spec_hash": spec.hash,
             **changes,
         }

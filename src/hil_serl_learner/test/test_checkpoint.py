@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -53,6 +54,76 @@ def test_a_resumed_training_continues_bit_for_bit(toy, tmp_path, gripper, algori
     assert {k: v.tolist() for k, v in resumed.model_state().items()} == {
         k: v.tolist() for k, v in whole.model_state().items()
     }
+
+
+@pytest.mark.parametrize(("ratio", "records", "updates"), [(3.0, 20, 1), (2.5, 20, 1), (0.5, 19, 0)])
+def test_a_checkpoint_between_two_updates_of_a_record_owes_only_the_rest(
+    toy, tmp_path, ratio, records, updates
+):
+    """Ctrl-C and kill come in the middle of a record's updates, and a share of an update may be owed."""
+    spec = toy.spec(update_to_data=ratio, policy_average=0.1)
+    steps = list(itertools.islice(toy.episodes(spec, 9), 30))
+    whole, first = trained(toy, spec, len(steps)), trained(toy, spec, records)
+    first.add_step(steps[records])
+    for _ in range(updates):
+        first.update()
+    checkpoint.save(first, tmp_path)
+    resumed = prepared(toy, spec)
+    checkpoint.load_latest(resumed, tmp_path)
+    checkpoint.save(resumed, tmp_path)  # by a learner that is killed again before it has read the records
+    resumed = prepared(toy, spec)
+    checkpoint.load_latest(resumed, tmp_path)
+    resumed.begin()
+    for step in steps:
+        resumed.consume(step)
+    assert resumed.counters.updates == whole.counters.updates
+    assert resumed.weights().data == whole.weights().data
+
+
+def test_records_that_are_read_again_do_not_make_the_training_younger(toy, spec, tmp_path):
+    """A learner whose bags are on another machine gets them one by one, and saves meanwhile."""
+    first = trained(toy, spec, 30)
+    folder = checkpoint.save(first, tmp_path)
+    resumed = prepared(toy, spec)
+    checkpoint.load_latest(resumed, tmp_path)
+    resumed.begin()
+    for step in itertools.islice(toy.episodes(spec, 9), 10):
+        resumed.consume(step)
+        assert resumed.trained_step == first.trained_step
+    assert resumed.weights().trained_step == first.trained_step
+    assert checkpoint.save(resumed, tmp_path) == folder
+
+
+def test_versions_go_on_after_the_ones_that_records_were_made_with(toy, spec, tmp_path):
+    """A killed learner has sent weights since its last checkpoint; other weights must not get their numbers."""
+    first = trained(toy, spec, 10)
+    first.weights()
+    checkpoint.save(first, tmp_path)
+    assert [first.weights().version for _ in range(3)] == [1, 2, 3]
+    resumed = prepared(toy, spec)
+    checkpoint.load_latest(resumed, tmp_path)
+    resumed.begin()
+    for step in itertools.islice(toy.episodes(spec, 2), 12):
+        resumed.consume(dataclasses.replace(step, policy_version=3 if step.sequence == 11 else 0))
+    assert resumed.weights().version == 4
+
+
+def test_the_average_for_evaluations_can_be_switched_on_and_off_on_a_resume(toy, tmp_path):
+    plain, averaged = toy.spec(policy_average=None), toy.spec(policy_average=0.1)
+    assert plain.hash == averaged.hash
+    first = trained(toy, plain, 20)
+    checkpoint.save(first, tmp_path)
+    resumed = prepared(toy, averaged)
+    checkpoint.load_latest(resumed, tmp_path)
+    assert resumed.peek_weights(evaluated=True).data == first.peek_weights().data
+    resumed.begin()
+    for step in itertools.islice(toy.episodes(averaged, 9), 25):
+        resumed.consume(step)
+    assert resumed.peek_weights(evaluated=True).data != resumed.peek_weights().data
+    checkpoint.save(resumed, tmp_path)
+    back = prepared(toy, plain)
+    checkpoint.load_latest(back, tmp_path)
+    assert back.peek_weights(evaluated=True).data == resumed.peek_weights().data
 
 
 def test_the_policy_file_is_what_an_evaluation_reads(toy, spec, tmp_path):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training thread, free running, under more records than it can store in time."""
 
+import threading
 import time
 
-from hil_serl_learner.trainer import Trainer
+from hil_serl_learner import checkpoint
+from hil_serl_learner.trainer import DivergedError, Trainer
 from hil_serl_learner.worker import TrainingWorker, WorkerConfig
 
 
@@ -61,3 +63,66 @@ def test_updates_and_a_stop_are_not_put_off_by_a_flood_of_records(toy, spec, tmp
     assert len(stored) < 900, "the stop waits for no backlog"
     first = next(sequence for sequence, updates in stored if updates)
     assert first < spec.learner.warmup_steps + 40
+
+
+def test_a_stop_while_the_records_are_read_again_leaves_the_checkpoints_alone(toy, spec, tmp_path):
+    root = tmp_path / "checkpoints"
+    first = Trainer(spec)
+    for step in toy.episodes(spec, 2, actor_id="demo"):
+        first.add_demonstration(step)
+    first.begin()
+    for step in toy.episodes(spec, 5):
+        first.consume(step)
+    saved = checkpoint.save(first, root)
+    before = {file: file.stat().st_mtime_ns for file in saved.iterdir()}
+    trainer, sent, reading, go_on = Trainer(spec), [], threading.Event(), threading.Event()
+    checkpoint.load_latest(trainer, root)
+
+    def online():
+        for step in toy.episodes(spec, 5):
+            if step.sequence == 20:
+                reading.set()
+                go_on.wait(60.0)
+            yield step
+
+    worker = TrainingWorker(
+        trainer,
+        WorkerConfig(root, tmp_path / "tensorboard", lockstep=True),
+        demonstrations=lambda: toy.episodes(spec, 2, actor_id="demo"),
+        online=online,
+        publish=sent.append,
+    )
+    worker.start()
+    assert reading.wait(60.0)
+    threading.Timer(0.2, go_on.set).start()
+    worker.stop(timeout=300.0)
+    assert not worker.alive
+    assert worker.error is None
+    assert sent == []
+    assert {file: file.stat().st_mtime_ns for file in saved.iterdir()} == before
+    assert [path.name for path in root.glob("step_*")] == [saved.name]
+
+
+def test_networks_that_have_diverged_are_neither_sent_nor_saved(toy, spec, tmp_path):
+    trainer, sent = Trainer(spec), []
+    worker = TrainingWorker(
+        trainer,
+        WorkerConfig(tmp_path / "checkpoints", tmp_path / "tensorboard", lockstep=True, checkpoint_every=8),
+        demonstrations=lambda: toy.episodes(spec, 2, actor_id="demo"),
+        online=lambda: (),
+        publish=sent.append,
+    )
+    worker.start()
+    until(lambda: worker.phase == "waiting")
+    for step in toy.episodes(spec, 2):
+        worker.offer(step)
+    until(lambda: (tmp_path / "checkpoints" / "step_00000016").exists())
+    trainer.algorithm.policy.actor.mean.bias.data.fill_(float("nan"))
+    good = len(sent)
+    for step in list(toy.episodes(spec, 4))[18:]:
+        worker.offer(step)
+    until(lambda: not worker.alive)
+    assert isinstance(worker.error, DivergedError)
+    assert "diverged" in str(worker.error)
+    assert len(sent) == good
+    assert checkpoint.load_latest(Trainer(spec), tmp_path / "checkpoints")[0].name == "step_00000016"

@@ -48,12 +48,17 @@ class Algorithm(ABC):
     def model_state(self) -> dict[str, Tensor]:
         """Every tensor of every network, by name; the live ones."""
 
+    def complete(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A checkpoint's tensors, with those added that settings changed since then ask for."""
+        return tensors
+
     def load_model_state(self, tensors: dict[str, Tensor]) -> None:
         """Copies :meth:`model_state`'s result into the flat buffers.
 
         Raises:
             KeyError, RuntimeError: It does not fit.
         """
+        tensors = self.complete(tensors)
         for name, target in self.model_state().items():
             target.copy_(tensors[name])
 

@@ -241,6 +241,14 @@ class Rlpd(Algorithm):
             tensors["average_updates"] = self._average.n_averaged
         return tensors
 
+    def complete(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """An average that the checkpoint does not have begins with the checkpoint's policy."""
+        if self._average is None or "average_updates" in tensors:
+            return tensors
+        policy = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
+        begun = {f"average.{name}": tensor for name, tensor in policy.items()}
+        return {**tensors, **begun, "average_updates": torch.ones_like(self._average.n_averaged)}
+
     def optimizer_state(self) -> dict[str, Tensor]:
         """See :class:`Algorithm`."""
         return {
