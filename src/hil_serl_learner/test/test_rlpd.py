@@ -227,3 +227,21 @@ def test_state_round_trip_continues_bit_for_bit(toy):
         assert {k: v.item() for k, v in a.items()} == {k: v.item() for k, v in b.items()}
     for name, tensor in agent.model_state().items():
         torch.testing.assert_close(other.model_state()[name], tensor, rtol=0, atol=0)
+
+
+def test_a_target_looks_at_some_members_of_a_large_ensemble(toy):
+    agent = make_agent(toy, critic_ensemble=5, critic_subsample=2)
+    q = torch.arange(5.0)[:, None].expand(5, 3)
+    pairs = [agent._subsample(q) for _ in range(200)]
+    assert {tuple(pair.shape) for pair in pairs} == {(2, 3)}
+    drawn = {frozenset(pair[:, 0].tolist()) for pair in pairs}
+    assert len(drawn) == 10, "every pair of the five comes up, no member twice"
+    minimum = torch.stack([pair.amin(dim=0) for pair in pairs]).mean().item()
+    assert 0.7 < minimum < 1.3  # 1.0 expected for two of five, 0.0 for all
+    whole = make_agent(toy, critic_ensemble=5)
+    assert whole._subsample(q) is q
+
+
+def test_more_members_than_there_are_cannot_be_drawn(toy):
+    with pytest.raises(ValueError, match="critic_subsample 3 exceeds critic_ensemble 2"):
+        toy.spec(critic_subsample=3)

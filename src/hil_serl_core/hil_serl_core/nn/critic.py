@@ -50,7 +50,8 @@ class CriticEnsemble(nn.Module):
         repeated = action.expand(self.members, *action.shape)
         x = torch.baddbmm(projected, repeated, self.first.weight[:, self.observation_size :])
         x = self.norms[0](x)
-        for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
+        # Slicing a ModuleList would build a new one in every call.
+        for layer, norm in itertools.islice(zip(self.layers, self.norms, strict=True), 1, None):
             x = norm(layer(x))
         return self.output(x).squeeze(-1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hil_serl_core.spec.common import Positive, SpecModel
 
@@ -43,6 +43,12 @@ class LearnerSpec(SpecModel):
     target_entropy: float | None = Field(default=None, description="null: -dim(A) / 2")
     batch_size: int = Field(default=128, ge=2, le=8192, description="half from demonstrations, half online")
     critic_ensemble: int = Field(default=2, ge=1, le=20)
+    critic_subsample: int | None = Field(
+        default=None,
+        ge=1,
+        le=20,
+        description="critics drawn for the minimum of each target (RLPD: 2 of 10); null: all",
+    )
     actor_update_period: int = Field(
         default=2, ge=1, le=100, description="critic updates per actor update (cta_ratio)"
     )
@@ -110,3 +116,12 @@ class LearnerSpec(SpecModel):
         },
         description="each state part is divided by its scale before the network",
     )
+
+    @model_validator(mode="after")
+    def _subsample(self) -> LearnerSpec:
+        if self.critic_subsample is not None and self.critic_subsample > self.critic_ensemble:
+            raise ValueError(
+                f"critic_subsample {self.critic_subsample} exceeds critic_ensemble {self.critic_ensemble}; lower it, or "
+                "set it to null for all"
+            )
+        return self

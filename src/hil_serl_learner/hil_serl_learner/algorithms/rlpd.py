@@ -189,13 +189,21 @@ class Rlpd(Algorithm):
         embedding = self.policy.encoder(batch.next_features, batch.next_state)
         action, log_prob = self.policy.actor.sample(embedding, self._noise(len(batch.reward)))
         target_embedding = self._target.encoder(batch.next_features, batch.next_state)
-        next_q = self._target.ensemble(target_embedding, action)
+        next_q = self._subsample(self._target.ensemble(target_embedding, action))
         critic = temporal_difference_target(batch.reward, batch.mask, next_q, self._learner.discount)
         grasp = None
         if self._grasp is not None:
             largest = None if self.return_bounds is None else self.return_bounds[1]
             grasp = self._grasp.targets(batch, embedding, target_embedding, largest)
         return _Targets(bounded(critic, self.return_bounds), grasp, log_prob)
+
+    def _subsample(self, q: Tensor) -> Tensor:
+        """Random members of (E, B) for one target: the minimum over a large ensemble would be far too low."""
+        members = self._learner.critic_subsample
+        if members is None:
+            return q
+        drawn = torch.randperm(len(q), generator=self._generator, device=self._device)
+        return q[drawn[:members]]
 
     def _update_actor(
         self, batch: Batch, cameras: Tensor, projected: Tensor, next_log_prob: Tensor
