@@ -22,6 +22,7 @@ from hil_serl_core.spec import load_task
 from hil_serl_core.weights import PackedWeights
 from hil_serl_learner import bags, checkpoint
 from hil_serl_learner.actor_links import ActorLinks, parse_cells
+from hil_serl_learner.feature_file import FEATURE_FILE
 from hil_serl_learner.replay import ReplayFullError
 from hil_serl_learner.reward_hook import relabeller_for
 from hil_serl_learner.trainer import DivergedError, Trainer
@@ -106,7 +107,10 @@ class LearnerNode(Node):
             )
         if checkpoint.has_checkpoints(folder) and not self._resume:
             raise ValueError(f"{folder} holds checkpoints already; give resume:=true, or another run_dir")
-        trainer = Trainer(self._spec, self._seed, self._device, self._algorithm, relabeller_for(self._spec))
+        kept = self._run_dir / FEATURE_FILE if self._spec.learner.feature_file else None
+        trainer = Trainer(
+            self._spec, self._seed, self._device, self._algorithm, relabeller_for(self._spec), kept
+        )
         if self._resume and checkpoint.has_checkpoints(folder):
             restored, problems = checkpoint.load_latest(trainer, folder)
             for problem in problems:

@@ -39,7 +39,7 @@ class Replay:
     demonstration half of each batch (the original release keeps them in a buffer of their own).
 
     Attributes:
-        frames: Camera name to (capacity, H, W, 3) uint8.
+        frames: Camera name to (capacity, H, W, 3) uint8; empty if frames are not kept.
         state: (capacity, S) float32, scaled.
         action: (capacity, C) float32, continuous components.
         grasp: (capacity,) int64, discrete action of the grippers.
@@ -50,12 +50,20 @@ class Replay:
     """
 
     def __init__(
-        self, spec: TaskSpec, capacity: int | None = None, *, interventions_are_demonstrations: bool = True
+        self,
+        spec: TaskSpec,
+        capacity: int | None = None,
+        *,
+        interventions_are_demonstrations: bool = True,
+        keeps_frames: bool = True,
     ) -> None:
-        """Args:
-        spec: The task.
-        capacity: Records; None for the task's ``replay_capacity``.
-        interventions_are_demonstrations: Intervened online steps go to the demonstration list too.
+        """Reserve the memory.
+
+        Args:
+            spec: The task.
+            capacity: Records; None for the task's ``replay_capacity``.
+            interventions_are_demonstrations: Intervened online steps go to the demonstration list too.
+            keeps_frames: False where features are cached: then nothing looks at the frames again.
 
         Raises:
             ReplayFullError: The memory cannot be reserved.
@@ -70,7 +78,9 @@ class Replay:
         n = self.capacity
         try:
             # Zero pages are committed by the system when they are first written.
-            self.frames = {c.name: np.zeros((n, c.size, c.size, 3), np.uint8) for c in spec.cameras}
+            self.frames = {
+                c.name: np.zeros((n, c.size, c.size, 3), np.uint8) for c in spec.cameras if keeps_frames
+            }
             self.state = np.zeros((n, self._layout.size), np.float32)
         except MemoryError as error:
             raise ReplayFullError(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class Trainer:
         device: str = "cpu",
         algorithm: str = "hil_serl",
         relabeller: RelabellerFactory | None = None,
+        feature_file: Path | None = None,
     ) -> None:
         """Loads the backbone and reserves the replay.
 
@@ -58,6 +60,8 @@ class Trainer:
             device: PyTorch's name of it.
             algorithm: A name in ``hil_serl_core.methods``.
             relabeller: Makes the model that replaces recorded rewards; None to train on those.
+            feature_file: Keeps the features of records for a resume; None to compute them again then. Not used where
+                no features are cached.
 
         Raises:
             MethodError, BackboneError, ReplayFullError: See there; the message names the remedy.
@@ -72,11 +76,16 @@ class Trainer:
         config = NetworkConfig.from_spec(spec, self.extractor.cameras)
         self.algorithm = create_algorithm(algorithm, config, spec.learner, seed, device)
         self.algorithm.return_bounds = spec.return_bounds if spec.learner.bounded_targets else None
+        cached = spec.learner.feature_cache
         self.replay = Replay(
-            spec, interventions_are_demonstrations=self.algorithm.interventions_are_demonstrations
+            spec,
+            interventions_are_demonstrations=self.algorithm.interventions_are_demonstrations,
+            keeps_frames=not cached,
         )
-        path = CachedObservations if spec.learner.feature_cache else PlainObservations
-        self._observations = path(self.replay, self.extractor, spec.learner, seed, device)
+        parts = self.replay, self.extractor, spec.learner, seed, device
+        self._observations: CachedObservations | PlainObservations = (
+            CachedObservations(*parts, feature_file) if cached else PlainObservations(*parts)
+        )
         self._preparation = Preparation(self.extractor, self._observations)
         self.relabeller = None
         if relabeller is not None:
@@ -217,6 +226,10 @@ class Trainer:
         scalars = {name: float(value) for name, value in self._metrics.items()}
         counters = {name: float(value) for name, value in asdict(self.counters).items()}
         return {**scalars, **counters, "learning_rate": self._schedule.rate}
+
+    def close(self) -> None:
+        """Lets go of the file of features; nothing can be added afterwards."""
+        self._observations.close()
 
     def model_state(self) -> dict[str, Tensor]:
         """Every tensor a checkpoint needs.

@@ -43,12 +43,14 @@ class TrainingWorker:
         online: Callable[[], Iterable[Step]],
         publish: Callable[[PackedWeights], None],
     ) -> None:
-        """Args:
-        trainer: New or restored.
-        config: How to train.
-        demonstrations: Opens the demonstration records, in order.
-        online: Opens the online records of earlier processes, in order.
-        publish: Sends weights; called from the training thread.
+        """Prepare the training; :meth:`start` begins it.
+
+        Args:
+            trainer: New or restored.
+            config: How to train.
+            demonstrations: Opens the demonstration records, in order.
+            online: Opens the online records of earlier processes, in order.
+            publish: Sends weights; called from the training thread.
         """
         self.trainer = trainer
         self.phase = "loading"
@@ -123,6 +125,7 @@ class TrainingWorker:
             self.error = error
         finally:
             self._outputs.close()
+            self.trainer.close()
 
     def _train(self) -> None:
         self._load_demonstrations()

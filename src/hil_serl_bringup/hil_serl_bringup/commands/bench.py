@@ -188,7 +188,7 @@ class Bench:
             folder = Path(name)
             task_file = folder / "task.yaml"
             task_file.write_text(task_to_yaml(spec), encoding="utf-8")
-            for measurement in ("control_tick", "environment", "learner", "storage"):
+            for measurement in ("control_tick", "environment", "learner", "storage", "resume"):
                 console.print(f"measuring {measurement} ...")
                 result[measurement] = measure(measurement, task_file, self.threads)
             console.print("measuring latencies ...")
@@ -209,6 +209,7 @@ def bench_table(result: dict[str, Any]) -> Table:
     )
     tick, env, learner = result["control_tick"]["pose"], result["environment"], result["learner"]
     latency, system, storage = result["latency"], result["system"], result["storage"]
+    resume = result["resume"]
     step, weights = latency["step_to_replay"], latency["weights_loaded"]
     rows = (
         ("control tick, p50 / p99.9", f"{tick['p50_us']:.2f} / {tick['p99.9_us']:.2f} µs"),
@@ -229,7 +230,14 @@ def bench_table(result: dict[str, Any]) -> Table:
             "a stored step: replay + feature cache",
             f"{storage['replay_bytes'] / 1e3:.1f} + {storage['feature_cache_bytes'] / 1e3:.1f} kB",
         ),
-        ("a stored step: bag", f"{storage['bag_bytes'] / 1e3:.1f} kB"),
+        (
+            "a stored step on the disk: bag + features",
+            f"{storage['bag_bytes'] / 1e3:.1f} + {resume['file_bytes'] / 1e3:.1f} kB",
+        ),
+        (
+            "a stored step on a resume: trunk / features from the disk",
+            f"{resume['computed_ms']:.1f} / {resume['read_ms']:.1f} ms ({resume['ratio']:.0f} ×)",
+        ),
         (
             "whole system in lockstep",
             f"{system['env_steps_per_s']:.1f} steps/s, {system['updates_per_s']:.1f} updates/s",

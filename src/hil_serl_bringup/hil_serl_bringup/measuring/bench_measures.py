@@ -121,12 +121,8 @@ def _trainer(spec: TaskSpec, records: int) -> Any:
 
 
 def storage(spec: TaskSpec) -> dict[str, Any]:
-    """Bytes of one record in the learner's memory and in a bag."""
+    """Bytes of one record in the learner's memory, in a bag, and of its features on the disk."""
     from hil_serl_learner.trainer import Trainer
-    from hil_serl_msgs.msg import Step as StepMessage
-    from hil_serl_ros import qos
-    from hil_serl_ros.bag import BagWriter
-    from hil_serl_ros.conversions import step_to_message
 
     capacity, count = 1000, 120
     trainer = Trainer(with_learner(spec, replay_capacity=capacity))
@@ -142,13 +138,53 @@ def storage(spec: TaskSpec) -> dict[str, Any]:
     views = spec.learner.augmented_views if spec.learner.crop_padding else 1
     cache = views * trainer.extractor.size * np.dtype(np.float16).itemsize
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bag"
-        with BagWriter(path) as bag:
-            bag.add_topic("/step", StepMessage, qos.STEP)
-            for step in made_up_steps(spec, count):
-                bag.write("/step", step_to_message(step), round(step.stamp * 1e9), step.sequence)
+        path = _write_bag(Path(folder) / "bag", spec, count)
         disk = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / count
     return {"replay_bytes": memory, "feature_cache_bytes": cache, "bag_bytes": disk}
+
+
+def _write_bag(path: Path, spec: TaskSpec, count: int) -> Path:
+    from hil_serl_msgs.msg import Step as StepMessage
+    from hil_serl_ros import qos
+    from hil_serl_ros.bag import BagWriter
+    from hil_serl_ros.conversions import step_to_message
+
+    with BagWriter(path) as bag:
+        bag.add_topic("/step", StepMessage, qos.STEP)
+        for step in made_up_steps(spec, count):
+            bag.write("/step", step_to_message(step), round(step.stamp * 1e9), step.sequence)
+    return path
+
+
+def resume(spec: TaskSpec, records: int = 500) -> dict[str, Any]:
+    """Time of one record of a bag into the replay of a resumed learner: through the trunk, and from the disk."""
+    from hil_serl_learner import checkpoint
+    from hil_serl_learner.feature_file import FEATURE_FILE
+    from hil_serl_learner.trainer import Trainer
+    from hil_serl_ros.bag import read_steps
+
+    result: dict[str, Any] = {"records": records}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bag, checkpoints = _write_bag(folder / "bag", spec, records), folder / "checkpoints"
+        for kind in ("computed", "read"):
+            small = with_learner(spec, replay_capacity=2 * records, feature_file=True)
+            trainer = Trainer(small, feature_file=folder / FEATURE_FILE)
+            if kind == "read":
+                checkpoint.load_latest(trainer, checkpoints)
+            for step in made_up_steps(spec, 2 * EPISODE, "demonstrator"):
+                trainer.add_demonstration(step)
+            trainer.begin()
+            began = time.perf_counter()
+            for step in read_steps(bag):
+                trainer.add_step(step)
+            result[f"{kind}_ms"] = 1000.0 * (time.perf_counter() - began) / records
+            if kind == "computed":
+                checkpoint.save(trainer, checkpoints)
+            trainer.close()
+        result["file_bytes"] = (folder / FEATURE_FILE).stat().st_size / (records + 2 * EPISODE)
+    result["ratio"] = result["computed_ms"] / result["read_ms"]
+    return result
 
 
 MEASURES: dict[str, Callable[[TaskSpec], dict[str, Any]]] = {
@@ -156,6 +192,7 @@ MEASURES: dict[str, Callable[[TaskSpec], dict[str, Any]]] = {
     "environment": environment,
     "learner": learner,
     "storage": storage,
+    "resume": resume,
 }
 
 
@@ -166,7 +203,7 @@ def main() -> None:
     parser.add_argument("task", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    if options.name in ("learner", "storage"):
+    if options.name in ("learner", "storage", "resume"):
         import torch
 
         torch.set_num_threads(options.threads)

@@ -86,6 +86,10 @@ class LearnerSpec(SpecModel):
     feature_cache: bool = Field(
         default=True, description="compute backbone features once per stored frame and view"
     )
+    feature_file: bool = Field(
+        default=True,
+        description="keep cached features in the run folder too, so that a resume reads instead of computing them",
+    )
     augmented_views: int = Field(
         default=4, ge=1, le=16, description="randomly shifted views cached per stored frame"
     )
