@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from hil_serl_bringup.monitor.statistics import Episode, rates
-from hil_serl_bringup.results import report
+from hil_serl_bringup.results import evaluation, report
 from hil_serl_bringup.runs.run_folder import write_json
 
 BASE = Episode("train", 1.5, 10, "actor", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
@@ -108,6 +108,23 @@ def test_wilson_interval_by_hand():
     assert high == pytest.approx(1.0)
     assert low == pytest.approx(50 / (50 + 1.96**2))
     assert math.isnan(report.wilson(0, 0)[0])
+
+
+def test_trials_without_a_verdict_are_in_no_rate_and_are_named():
+    fault = {
+        "phase": "eval_2",
+        "aborted": True,
+        "success": False,
+        "reason": "the controller holds the arm: limit",
+    }
+    log = [*episodes(8, phase="eval_2"), *episodes(2, **fault), *episodes(3, aborted=True, phase="eval_1")]
+    assert rates(e for e in log if e.phase == "eval_2").episodes == 8
+    reasons = evaluation.cut_off(log, "eval_2")
+    assert reasons == {"the controller holds the arm: limit": 2}
+    words = evaluation.cut_off_in_words(reasons)
+    assert "2 episodes" in words
+    assert "2 × the controller holds the arm: limit" in words
+    assert evaluation.cut_off(log, "eval") == {}
 
 
 def test_the_table_compares_the_three():

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def of_agents(folder: RunFolder, episodes: Sequence[Episode], training: Sequence
             )
         )
     return result
+
+
+def cut_off(episodes: Sequence[Episode], phase: str) -> dict[str, int]:
+    """How many trials of a phase ended without a verdict, by reason; they are in no rate."""
+    return dict(Counter(e.reason for e in episodes if e.phase == phase and e.aborted))
+
+
+def cut_off_in_words(reasons: Mapping[str, int]) -> str:
+    """One line for people: whoever knows that the policy caused a cut has to count it as a failure."""
+    causes = "; ".join(f"{count} × {reason}" for reason, count in reasons.items())
+    return (
+        f"not counted: {sum(reasons.values())} episodes that were cut off ({causes}). Where the policy caused it, say by "
+        "pressing until the controller held the arm, count a failure"
+    )
 
 
 def in_words(result: Evaluated) -> str:
