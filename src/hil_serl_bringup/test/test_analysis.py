@@ -11,6 +11,7 @@ from hil_serl_bringup.results import analysis
 from hil_serl_bringup.results.analysis_pictures import action_names, draw_heat_maps, draw_trajectories
 from hil_serl_bringup.runs.run_folder import RunFolderError
 from hil_serl_core.weights import POLICY_FILE
+from hil_serl_learner import bags
 
 
 @dataclass
@@ -37,7 +38,8 @@ def steps(count):
     for number in range(count):
         last = number % 5 == 4
         poses = np.full((1, 7), 0.001 * number)
-        yield SimpleNamespace(number=number, action=None if last else np.zeros(6), tcp_poses=poses)
+        action = None if last else np.zeros(6)
+        yield SimpleNamespace(number=number, stamp=0.1 * number, action=action, tcp_poses=poses)
 
 
 @pytest.fixture
@@ -46,9 +48,17 @@ def run(tmp_path, monkeypatch):
         folder = tmp_path / "checkpoints" / f"step_{number:08d}"
         folder.mkdir(parents=True)
         (folder / POLICY_FILE).touch()
-    (tmp_path / "bags" / "train" / "actor_0").mkdir(parents=True)
-    monkeypatch.setattr(analysis, "read_steps", lambda *_, **__: steps(100))
+    recorded(tmp_path, monkeypatch, actor_0=list(steps(100)))
     return tmp_path
+
+
+def recorded(folder, monkeypatch, **actors):
+    """Training bags of each actor, as far as what reads them is concerned."""
+    for actor in actors:
+        bag = folder / "bags" / "train" / actor / "000"
+        bag.mkdir(parents=True, exist_ok=True)
+        (bag / "000_0.mcap").touch()
+    monkeypatch.setattr(bags, "read_steps", lambda path, **_: iter(actors[path.name]))
 
 
 def test_checkpoints_are_spread_over_the_training_with_the_last_one(run):
@@ -66,6 +76,14 @@ def test_a_step_belongs_to_the_checkpoint_that_was_trained_on_it_next(run):
     assert len(second.positions) == 32
     assert first.values == pytest.approx(first.variances + 8)
     assert second.values == pytest.approx(second.variances + 40)
+
+
+def test_steps_of_several_actors_count_in_the_order_of_their_making(run, monkeypatch):
+    both = list(steps(40))
+    recorded(run, monkeypatch, actor_0=both[:10] + both[20:30], actor_1=both[10:20] + both[30:])
+    first, second = analysis.windows(run, [Agent(16), Agent(32)])
+    assert [round(1000 * x) for x in first.positions[:, 0]] == [n for n in range(20) if n % 5 != 4]
+    assert [round(1000 * x) for x in second.positions[:, 0]] == [n for n in range(20, 40) if n % 5 != 4]
 
 
 def test_many_steps_are_thinned_evenly(run):

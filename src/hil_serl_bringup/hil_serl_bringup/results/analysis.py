@@ -15,7 +15,7 @@ from hil_serl_core.episode import Mode
 from hil_serl_core.step import Step
 from hil_serl_core.weights import POLICY_FILE
 from hil_serl_learner.analysis import TrainedAgent
-from hil_serl_ros.bag import read_steps
+from hil_serl_learner.bags import read_run
 
 
 @dataclass(frozen=True)
@@ -86,21 +86,12 @@ def windows(
     Raises:
         RunFolderError: There are no training steps.
     """
-    bags = run / "bags" / str(Mode.TRAIN)
-    if not bags.exists():
-        raise RunFolderError(f"{run} has no training steps to look at")
     ends = [agent.trained_step for agent in agents]
-    chosen = _choose(_recorded(bags), ends, most)
+    chosen = _choose(read_run(run, Mode.TRAIN, keep_before_damage=True), ends, most)
     if not any(chosen):
         raise RunFolderError(f"{run} has no training steps to look at")
     rng = np.random.default_rng(seed)
     return [_window(agent, steps, arm, rng) for agent, steps in zip(agents, chosen, strict=True) if steps]
-
-
-def _recorded(bags: Path) -> Iterable[Step]:
-    # The folder of one of two agents holds links to its actor's bags, which a search from above does not follow.
-    for folder in sorted(path for path in bags.iterdir() if path.is_dir()):
-        yield from read_steps(folder.resolve(), keep_before_damage=True)
 
 
 def _choose(steps: Iterable[Step], ends: Sequence[int], most: int) -> list[list[Step]]:
@@ -144,9 +135,8 @@ def trajectories(run: Path, agent: TrainedAgent, count: int) -> list[Trajectory]
         RunFolderError: No episode was recorded.
     """
     for mode in (Mode.EVAL, Mode.TRAIN):
-        bags = run / "bags" / str(mode)
         episodes: dict[tuple[str, int], list[Step]] = {}
-        for step in _recorded(bags) if bags.exists() else ():
+        for step in read_run(run, mode, keep_before_damage=True):
             if step.spec_hash != agent.spec.hash:  # the other agent's, in a run of two
                 continue
             episodes.setdefault((step.actor_id, step.episode), []).append(step)
