@@ -5,11 +5,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_actor.loop.policy_source import VersionedWeights, WeightSchedule
+from hil_serl_actor.loop.policy_source import PolicySource, VersionedWeights, WeightSchedule
+from hil_serl_core.observation import Observation
 
 
 def weights(trained_step):
     return VersionedWeights(version=trained_step // 50, trained_step=trained_step, tensors={})
+
+
+class Loaded:
+    """In place of a policy: what was loaded, and an action that tells."""
+
+    def __init__(self):
+        self.tensors = []
+
+    def load(self, tensors):
+        self.tensors.append(tensors)
+
+    def act(self, frames, state, deterministic, generator):
+        return self.tensors[-1]["action"]
+
+
+def test_a_version_that_a_resumed_learner_gives_again_is_loaded_all_the_same():
+    policy = Loaded()
+    source = PolicySource(policy, WeightSchedule(None, 50), deterministic=True, seed=0)
+    observation = Observation(0.0, {}, {}, {})
+    for action in ("before the kill", "after the resume"):
+        source.put(VersionedWeights(7, 350, {"action": action}))
+        for transition in range(3):
+            proposal = source.propose(observation, transition)
+            assert (proposal.action, proposal.version) == (action, 7)
+    assert len(policy.tensors) == 2, "the same weights are loaded once"
+    assert source.version == 7
 
 
 def test_free_running_takes_the_newest():

@@ -80,12 +80,12 @@ class PolicySource:
         self._schedule = schedule
         self._deterministic = deterministic
         self._seed = seed
-        self._version: int | None = None
+        self._acting: VersionedWeights | None = None
 
     @property
     def version(self) -> int:
         """Version of the weights in use, -1 before the first."""
-        return -1 if self._version is None else self._version
+        return -1 if self._acting is None else self._acting.version
 
     def put(self, weights: VersionedWeights) -> None:
         """Take checked weights; they act from the transition the schedule says."""
@@ -103,9 +103,10 @@ class PolicySource:
             transition: Number of this transition in the run; fixes weights and exploration noise.
         """
         weights = self._schedule.select(transition)
-        if weights.version != self._version:
+        # Not by version: a learner that was killed and resumed may give a number again, to other weights.
+        if weights is not self._acting:
             self._policy.load(weights.tensors)
-            self._version = weights.version
+            self._acting = weights
         generator = torch.Generator().manual_seed(
             int(np.random.SeedSequence([self._seed, transition]).generate_state(1)[0])
         )
