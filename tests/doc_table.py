@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 CTRL_C = 130
+ROS_CTRL_C = 2  # of the ros2 tool
 TRAINS = r"Training by .* updates [1-9]"
 EPISODE_OF_TRAINING = r"Training by .* episodes [1-9]"
 
@@ -90,10 +91,9 @@ STORIES: dict[str, tuple[Run, ...]] = {
         Run("hil-serl record-demos --task button_press --episodes 10", more="--episodes 1", says="1 demonstration, "),
         Run("hil-serl replay RUN --phase record_demos --video demo.mp4", becomes={"RUN": "runs/button_press-..."},
             says=r"demo.mp4: \d+ pictures", leaves=("demo.mp4",)),
-        Run("hil-serl train --task button_press --minutes 10", more="--demos runs/button_press-... --run-dir runs/policy",
+        Run("hil-serl train --task button_press --demos runs/button_press-... --minutes 10 --run-dir runs/pressing",
             until=TRAINS, code=CTRL_C),
-        Run("hil-serl eval runs/button_press-...", becomes={"runs/button_press-...": "runs/policy"}, more="--episodes 1",
-            says="of 1 "),
+        Run("hil-serl eval runs/pressing", more="--episodes 1", says="of 1 "),
     ),
     "docs/docker.md": (Run("mkdir -p runs docker/overlay", leaves=("runs", "docker/overlay")),),
     "docs/monitoring.md": (
@@ -107,6 +107,8 @@ STORIES: dict[str, tuple[Run, ...]] = {
             leaves=("crop.png",)),
         Run("hil-serl record-demos --task ram_insertion --episodes 5 --record --record-images compressed",
             more="--episodes 1", says="1 demonstration, ", leaves=("runs/ram_insertion-*/record/*/*.mcap",)),
+        Run("hil-serl crop wrist_1 --picture RUN/record/...", becomes={"RUN": "runs/..."},
+            more="--simulated --at 8 0 64 --no-write", says="has this crop already"),
     ),
     "docs/operators_guide.md": (
         Run("hil-serl teleop-check --operator spacenav --task usb_insertion", becomes={"spacenav": "keyboard"}, keys="w",
@@ -257,7 +259,7 @@ ROS_STORIES: dict[str, tuple[Run, ...]] = {
             page="docs/two_machines.md", until="resumed from"),
         Run(f"{_LAUNCH} task:=ram_insertion robot:=mock operator:=none reward:=pose algorithm:=rlpd_scratch",
             more="run_dir:=runs/mock", within="runs/mock/episodes.csv", until="train", beside=(
-                Run("ros2 topic hz", page="docs/new_camera.md", more="/arm_state", until="average rate"),
+                Run("ros2 topic hz", page="docs/new_camera.md", more="/arm_state", until="average rate", code=ROS_CTRL_C),
                 Run("ros2 control list_hardware_interfaces", page="docs/new_robot.md", says=r"effort \[available\]"),
                 Run("ros2 param set /cartesian_controller profile precision", page=_CONTROLLER, says="successful"),
             )),
@@ -266,7 +268,7 @@ ROS_STORIES: dict[str, tuple[Run, ...]] = {
     "docs/new_robot.md": (
         Run(_GRIPPER, beside=(
             Run('ros2 topic pub -r 10 /gripper/command std_msgs/msg/Float64 "{data: 0.0}"', more="-w 1",
-                until="publishing #3", beside=(
+                until="publishing #3", code=ROS_CTRL_C, beside=(
                     Run("ros2 topic echo /gripper/state", more="--once", says=r"data: [01]\."),
                 )),
         )),
