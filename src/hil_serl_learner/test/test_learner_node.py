@@ -15,6 +15,7 @@ from hil_serl_core.policy import Policy
 from hil_serl_core.spec import task_to_yaml
 from hil_serl_core.step import Source
 from hil_serl_core.weights import read_file, unpack
+from hil_serl_learner.feature_file import FEATURE_FILE
 
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("hil_serl_msgs.msg")
@@ -163,6 +164,9 @@ def test_steps_train_weights_and_a_killed_learner_resumes_without_counting_twice
     assert cell.end() == 0
     assert read_file(cell.run_dir / "checkpoints" / "latest").trained_step == transitions
     assert list((cell.run_dir / "tensorboard").glob("events*"))
+    # Features of 3 views of two cameras with 4 x 4 x 4 numbers: computed once for each record, by one process or the other.
+    entry = 16 + 3 * 2 * 4 * 4 * 4 * 2 + 4
+    assert (cell.run_dir / FEATURE_FILE).stat().st_size // entry == 2 * 9 + len(steps)
 
 
 def test_refusals_reach_the_status(cell, toy):

@@ -64,7 +64,8 @@ def learner_status(monitor: RunMonitor) -> DiagnosticStatus:
         updates_per_second=learner.updates_per_second,
         policy_version=learner.policy_version,
         online_steps=learner.environment_steps,
-        steps_not_trained_yet=learner.environment_steps - learner.trained_step,
+        # A resumed learner is as trained as its checkpoint before it has read the steps again.
+        steps_not_trained_yet=max(0, learner.environment_steps - learner.trained_step),
         demonstration_buffer=learner.demo_size,
         online_buffer=learner.rl_size,
         critic_loss=learner.critic_loss,
