@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Source files name the licence by its SPDX identifier (ament_copyright knows only the long header), packages in their XML."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = "SPDX-License-Identifier: Apache-2.0"
+SOURCES = ("*.py", "*.cpp", "*.hpp", "*.cmake", "*CMakeLists.txt", "*.sh", "*.yaml", "*.yml")
+HEAD_LINES = 6  # an interpreter line or an XML declaration may come before
+
+
+def test_every_source_file_names_its_licence():
+    listing = subprocess.run(
+        ["git", "ls-files", *SOURCES], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listing.returncode:
+        pytest.skip("not a git clone")
+    files = [ROOT / name for name in listing.stdout.split() if (ROOT / name).is_file()]
+    assert files
+    texts = {path: path.read_text() for path in files}
+    without = [
+        str(path.relative_to(ROOT))
+        for path, text in texts.items()
+        if text and not any(HEADER in line for line in text.splitlines()[:HEAD_LINES])
+    ]
+    assert not without, f"no '{HEADER}' at the top of: {', '.join(without)}"
+
+
+def test_every_package_declares_the_licence_that_lies_beside():
+    packages = sorted(ROOT.glob("src/*/package.xml"))
+    declared = {path.parent.name: ElementTree.parse(path).findtext("license") for path in packages}
+    assert declared
+    assert set(declared.values()) == {"Apache-2.0"}, declared
+    assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
