@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Source files name the licence by its SPDX identifier (ament_copyright knows only the long header), packages in their XML."""
+"""Sources name the licence by its SPDX identifier (ament_copyright knows only the long header), packages in package.xml."""
 
 from __future__ import annotations
 
