@@ -40,6 +40,21 @@ def test_without_reset_an_episode_starts_where_the_last_one_ended(spec, played):
     assert len(cell.world.resets) == 1
 
 
+def test_after_a_reset_the_grippers_are_as_the_cell_has_left_them(handover, played):
+    """Also in a task that resets only a lost scene: what they were told before would close them at the first tick."""
+    cell = played(with_reset(handover, "none"))
+    cell.reset(1.0)
+    cell.feed(1.0, buttons=(True, False))
+    cell.loop.tick(1.0)
+    assert cell.world.commands[-1]["left"].gripper == 0.0
+    cell.loop.stop("x")
+    cell.loop.clear_stop()
+    cell.reset(2.0)
+    cell.feed(2.0)
+    cell.loop.tick(2.0)
+    assert [command.gripper for command in cell.world.commands[-1].values()] == [1.0, 1.0]
+
+
 def test_a_person_resets_the_scene_and_confirms_with_a_button(spec, played):
     task = with_buttons(with_reset(spec, "human"), success_button=1)
     cell = played(task)

@@ -121,6 +121,22 @@ def test_a_stop_during_a_reset_lets_the_cell_finish_and_then_holds_where_that_en
     assert len(cell.world.resets) == 2
 
 
+def test_a_pause_says_that_the_cell_still_moves_the_arm(spec, played):
+    """People reach into the cell of a paused robot."""
+    cell = played(spec)
+    cell.feed(0.9)
+    cell.loop.tick(0.9)
+    cell.loop.pause(True)
+    assert cell.loop.phase is Phase.PAUSED
+    assert "still moves the arm to its start" in cell.loop.words
+    assert "hil-serl stop" in cell.loop.words
+    assert "still moves" in reports.loop_status(cell.loop, 0.9).message
+    cell.loop.reset_finished(True, "", 1.2)
+    assert cell.loop.words == "paused"
+    cell.loop.stop("x")
+    assert cell.loop.words == cell.loop.latch.text
+
+
 def test_a_stop_while_a_person_resets_the_scene_asks_for_it_again(spec, played):
     reset = spec.reset.model_copy(update={"method": "human"})
     cell = played(spec.model_copy(update={"reset": reset}))
@@ -156,16 +172,40 @@ def test_a_button_of_either_device_stops_both_arms(handover, played):
     hold = cell.world.commands[-1]
     assert set(hold) == {"left", "right"}
     assert all(np.allclose(command.pose, HOME) for command in hold.values())
-    assert [command.gripper for command in hold.values()] == [1.0, 1.0], "grippers stay as they are"
+    assert [command.gripper for command in hold.values()] == [None, None], "grippers stay as they are"
 
 
-def test_a_wrench_task_is_held_with_no_wrench(played):
+def test_a_wrench_task_is_held_by_a_pose_because_no_wrench_would_let_the_arm_go_on(played):
     cell = played(load_task(WRENCH_TASK))
     cell.reset(1.0)
     cell.feed(1.0)
     cell.loop.tick(1.0)
+    assert cell.world.commands[-1][""].wrench is not None
     cell.loop.stop("x")
-    assert not cell.world.commands[-1][""].wrench.any()
+    cell.loop.tick(1.1)
+    for commands in cell.world.commands[-2:]:
+        assert commands[""].wrench is None
+        assert np.allclose(commands[""].pose, HOME)
+
+
+def test_a_reset_that_ends_early_does_not_move_the_grippers_back(handover, played):
+    """The cell has opened them, perhaps; what they were told before the reset may close them on a hand."""
+    cell = played(handover)
+    cell.reset(1.0)
+    cell.feed(1.0, buttons=(True, False))
+    cell.loop.tick(1.0)
+    assert cell.world.commands[-1]["left"].gripper == 0.0
+    cell.play(1.1, 9)
+    cell.feed(2.0)
+    cell.loop.tick(2.0)
+    assert cell.loop.phase is Phase.RESETTING
+    cell.loop.stop("x")
+    cell.loop.reset_finished(False, "stopped", 2.1)
+    before = len(cell.world.commands)
+    cell.feed(2.2)
+    cell.loop.tick(2.2)
+    assert len(cell.world.commands) > before
+    assert all(command.gripper is None for command in cell.world.commands[-1].values())
 
 
 def test_in_lockstep_simulated_time_stands_still(running):
@@ -197,7 +237,7 @@ def test_of_two_agents_the_first_begins_again_after_a_full_reset(spec, played):
     assert not cell.world.resets[-1].arm_only
 
 
-def test_what_the_second_agent_has_in_its_grippers_is_not_dropped(handover, played):
+def test_what_the_second_agent_has_in_its_grippers_is_left_to_them(handover, played):
     back = handover.model_copy(
         update={"name": "back", "reset": handover.reset.model_copy(update={"method": "arm"})}
     )
@@ -213,7 +253,7 @@ def test_what_the_second_agent_has_in_its_grippers_is_not_dropped(handover, play
     cell.loop.stop("x")
     cell.loop.tick(2.1)
     for commands in cell.world.commands[-2:]:
-        assert [command.gripper for command in commands.values()] == [0.0, 0.0]
+        assert [command.gripper for command in commands.values()] == [None, None]
 
 
 def test_a_record_that_the_disk_refused_is_kept_and_never_executed(spec, played):

@@ -55,9 +55,9 @@ class ArmCommand:
     """What one arm is told at one tick.
 
     Attributes:
-        pose: (7,) target of the tcp in the arm's base frame [m, xyzw]; None in wrench tasks.
+        pose: (7,) target of the tcp in the arm's base frame [m, xyzw]; in wrench tasks only to hold the arm, else None.
         wrench: (6,) feed-forward force and torque in the tcp frame [N, Nm]; None in twist tasks.
-        gripper: Opening to hold, 0 closed to 1 open; None without gripper control.
+        gripper: Opening to hold, 0 closed to 1 open; None: as it was told last.
     """
 
     pose: np.ndarray | None = None
@@ -170,21 +170,6 @@ class ActionMapper:
                 result[arm] = ArmCommand(pose=pose, gripper=opening)
             else:
                 result[arm] = ArmCommand(wrench=self._wrench(part), gripper=opening)
-        return result
-
-    def hold(self, poses: Mapping[str, np.ndarray]) -> dict[str, ArmCommand]:
-        """Commands that keep the arms at poses (7,), and the grippers as they are.
-
-        A wrench controller hears no poses: no force is the nearest to holding, and keeps its watchdog quiet.
-        """
-        openings = self.grippers.openings
-        result = {}
-        for k, arm in enumerate(self._arms):
-            opening = openings[k] if openings else None
-            if self._twist:
-                result[arm] = ArmCommand(pose=poses[arm], gripper=opening)
-            else:
-                result[arm] = ArmCommand(wrench=np.zeros(6), gripper=opening)
         return result
 
     def _wrench(self, part: np.ndarray) -> np.ndarray:

@@ -124,10 +124,3 @@ def test_wrench_components_land_at_their_place(wrench_task):
 def test_an_action_of_another_task_is_refused(two_arms, action):
     with pytest.raises(ValueError, match="14 finite numbers"):
         ActionMapper(two_arms).commands(action, measured(two_arms))
-
-
-def test_holding_in_a_wrench_task_is_no_force_and_no_pose(wrench_task):
-    """A wrench controller hears no poses; silence would make its watchdog latch a fault."""
-    command = ActionMapper(wrench_task).hold({"": NOMINAL})[""]
-    assert command.pose is None
-    assert command.wrench.tolist() == [0.0] * 6

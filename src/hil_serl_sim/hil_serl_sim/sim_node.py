@@ -91,11 +91,11 @@ class SimNode(Node):
 
     def _make_arm_interfaces(self, arm: str) -> Publisher:
         """Commands of one arm, and the publisher of its state."""
+        topic = names.for_arm(names.TARGET_POSE, arm)  # a wrench task is held by it
+        self.create_subscription(PoseStamped, topic, partial(self._on_pose, arm), qos.TARGET)
         if self._spec.action.kind == "wrench":
-            topic, kind, listener = names.TARGET_WRENCH, WrenchStamped, self._on_wrench
-        else:
-            topic, kind, listener = names.TARGET_POSE, PoseStamped, self._on_pose
-        self.create_subscription(kind, names.for_arm(topic, arm), partial(listener, arm), qos.TARGET)
+            topic = names.for_arm(names.TARGET_WRENCH, arm)
+            self.create_subscription(WrenchStamped, topic, partial(self._on_wrench, arm), qos.TARGET)
         if self._spec.grippers:
             topic = names.for_arm(names.GRIPPER_COMMAND, arm)
             self.create_subscription(Float64, topic, partial(self._on_gripper, arm), qos.GRIPPER_COMMAND)

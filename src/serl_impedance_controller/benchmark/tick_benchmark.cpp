@@ -50,9 +50,10 @@ std::vector<double> time_ticks(law::Mode mode, bool with_mass, int ticks)
     law::Measurement<7> m = sample(tick);
     m.has_mass = with_mass;
     if (tick % 100 == 0) {
-      controller.set_target_pose(target, m.time);
       if (mode == law::Mode::kWrench) {
         controller.set_target_wrench(law::six(5.0, 0.5), m.time);
+      } else {
+        controller.set_target_pose(target, m.time);
       }
     }
     const auto start = std::chrono::steady_clock::now();

@@ -46,7 +46,9 @@ TEST(Allocation, NoTickNoTargetNoFaultAndNoConfigurationAllocates)
     config.damped_velocity = tick % 5 ? law::DampedVelocity::kMeasured : law::DampedVelocity::kRelative;
     controller.configure(config);
     controller.set_mode(tick % 200 < 100 ? law::Mode::kPose : law::Mode::kWrench);
-    controller.set_target_pose(target, m.time);
+    if (controller.state().mode == law::Mode::kPose || tick % 10 == 0) {
+      controller.set_target_pose(target, m.time);
+    }
     controller.set_target_wrench(law::six(1.0, 0.1), m.time);
     sum += controller.update(m).sum();
     wrench_ticks += controller.state().holding ? 0 : controller.state().mode == law::Mode::kWrench;

@@ -212,6 +212,54 @@ TEST(WrenchMode, ComesBackToWhereItBeganOnlyIfAskedTo)
   }
 }
 
+TEST(WrenchMode, APoseBrakesAndHoldsTheArmUntilANewerWrench)
+{
+  plants::SevenJointArm arm;
+  law::Controller<7> controller;
+  law::Config<7> config = plants::stiff_config<7>();
+  config.nullspace_stiffness.setZero();
+  ASSERT_FALSE(controller.configure(config));
+  controller.set_mode(law::Mode::kWrench);
+  law::Vector6 push = law::Vector6::Zero();
+  push[1] = 10.0;
+  double time = 0.0;
+  const auto run = [&](int ticks) {
+      for (int tick = 0; tick < ticks; ++tick) {
+        time += 1e-3;
+        arm.step(controller.update(arm.measure(time)));
+      }
+      const law::Measurement<7> m = arm.measure(time);
+      return (m.jacobian * m.dq).head<3>().norm();
+    };
+  controller.set_target_wrench(push, time);
+  const double thrown = run(150);
+  EXPECT_GT(thrown, 0.1);
+
+  const law::Pose held = arm.pose;
+  const double stop = time;
+  controller.set_target_pose(held, stop);
+  controller.set_target_wrench(push, stop);  // sent before the stop, and heard after it
+  double speed = thrown;
+  for (int beat = 0; beat < 20; ++beat) {
+    controller.set_target_pose(held, time);
+    controller.set_target_wrench(push, stop);
+    speed = run(100);
+    EXPECT_FALSE(controller.state().holding);
+  }
+  EXPECT_LT(speed, 1e-2);
+  EXPECT_LT((arm.pose.position - held.position).norm(), 0.01);
+  EXPECT_TRUE(controller.target_wrench().isZero());
+
+  controller.set_target_wrench(push, time);
+  controller.set_target_pose(held, stop);    // the same the other way round: a hold of before the wrench
+  EXPECT_GT(run(150), 0.1);
+  EXPECT_FALSE(controller.fault()) << law::fault_text(controller.fault().code);
+
+  controller.set_target_pose(arm.pose, time);
+  run(1000);
+  EXPECT_EQ(controller.fault().code, law::FaultCode::kStaleTarget);  // a hold has a watchdog, too
+}
+
 TEST(PoseMode, FeedForwardWrenchIsAddedAndTargetsStayInTheBox)
 {
   plants::SevenJointArm arm;

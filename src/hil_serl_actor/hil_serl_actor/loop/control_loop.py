@@ -26,6 +26,10 @@ from hil_serl_actor.senses.inputs import EXACT, Inputs
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome
 
+STILL_MOVING = (
+    "the cell still moves the arm to its start, keep clear until it rests; hil-serl stop ends that at once"
+)
+
 
 class ControlLoop:
     """Runs resets and episodes until told to stop; with several agents, one episode of each in turn."""
@@ -55,7 +59,6 @@ class ControlLoop:
         self._phase = Phase.IDLE
         self._now = 0.0  # s, of the last call of tick
         self._last_tick = -np.inf
-        self._holder = agents[0]  # who acted last: knows what the grippers were told
         self._counted = 0
 
     # ------------------------------------------------------------------ state
@@ -64,6 +67,14 @@ class ControlLoop:
     def phase(self) -> Phase:
         """What the loop is doing."""
         return self._phase
+
+    @property
+    def words(self) -> str:
+        """The phase for people, who may be about to reach into the cell."""
+        if self.latch.engaged:
+            return self.latch.text
+        moving = self._phase is Phase.PAUSED and self._resets.answer_due
+        return self._phase.name.lower() + (f"; {STILL_MOVING}" if moving else "")
 
     @property
     def agent(self) -> Agent:
@@ -181,10 +192,12 @@ class ControlLoop:
     def reset_finished(self, success: bool, message: str, stamp: float) -> None:
         """Take the cell's answer to ``request_reset``; ``stamp`` is that of the first state after it."""
         self._resets.answer_due = False
+        if success:
+            for agent in self._rotation.agents:
+                agent.runner.grippers.reset()
         if self._phase is not Phase.RESETTING:
             if success:  # the arms may be elsewhere now: hold them there
                 self.inputs.start_after(stamp)
-                self._holder.runner.grippers.reset()
                 self._hold.release()
             return
         if not success and (fault := self.inputs.fault()):
@@ -222,7 +235,6 @@ class ControlLoop:
         self._ticks.begin()
         self._judge.begin(self.agent)
         self.runner.begin(self._resets.seed)
-        self._holder = self.agent
         self._enter(Phase.RUNNING)
         self._ports.report_start(self.agent, self._resets.seed, stamp)
 
@@ -327,7 +339,7 @@ class ControlLoop:
     def _hold_still(self, now: float) -> None:
         """Hold in real time; a cell that resets moves its arms itself."""
         if not self._config.lockstep and not self._resets.answer_due:
-            self._hold.send(now, self._holder.mapper)
+            self._hold.send(now)
 
     def _abort(self, reason: str) -> None:
         self._finish(self.runner.abort(reason), self._last_tick if np.isfinite(self._last_tick) else 0.0)

@@ -46,7 +46,7 @@ class ActorServices:
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._loop.pause(request.data)
         response.success = True
-        response.message = self._loop.latch.text or self._loop.phase.name.lower()
+        response.message = self._loop.words
         return response
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -89,7 +89,7 @@ def loop_status(loop: ControlLoop, now: float) -> DiagnosticStatus:
     paused = loop.phase is Phase.PAUSED
     stopped = loop.latch.engaged
     level = Level.ERROR if stopped else Level.WARN if waiting or paused else Level.OK
-    text = "waiting for " + ", ".join(waiting) if waiting else loop.latch.text or loop.phase.name.lower()
+    text = "waiting for " + ", ".join(waiting) if waiting else loop.words
     if loop.interruption.cause and not stopped:
         level, text = Level.WARN, f"paused: {loop.interruption.cause}; {text}"
     return diagnostic_status(

@@ -91,7 +91,8 @@ public:
     }
   }
 
-  /// Target pose of the tcp in base. In Mode::kWrench it is checked and otherwise ignored.
+  /// Target pose of the tcp in base. In Mode::kWrench it takes the place of the target wrench until a newer one comes:
+  /// without a wrench an arm would go on with the speed it has, a pose brakes it and holds it.
   void set_target_pose(const Pose & pose, double stamp, std::uint64_t frame)
   {
     if (!check_target("target pose", stamp, frame == base_frame_,
@@ -103,21 +104,32 @@ public:
       latch_.raise(FaultCode::kBadQuaternion, "target pose", stamp, pose.orientation.norm());
       return;
     }
-    if (state_.mode == Mode::kPose && !latch_) {
+    const bool outdated = state_.mode == Mode::kWrench && has_wrench_target_ && stamp < wrench_stamp_;
+    if (!latch_ && !outdated) {
       pose_target_.orientation = pose.orientation.normalized();
       pose_target_.position =
         pose.position.cwiseMax(config_.workspace_low).cwiseMin(config_.workspace_high);
       pose_stamp_ = stamp;
       has_pose_target_ = true;
+      if (state_.mode == Mode::kWrench) {
+        has_wrench_target_ = false;
+        wrench_target_.setZero();
+      }
     }
   }
 
   void set_target_pose(const Pose & pose, double stamp) {set_target_pose(pose, stamp, base_frame_);}
 
-  /// Target wrench at the tcp in the tool frame; F_ff of eq. (7) in Mode::kPose.
+  /// Target wrench at the tcp in the tool frame; F_ff of eq. (7) in Mode::kPose. In Mode::kWrench one that is not newer
+  /// than a target pose comes too late.
   void set_target_wrench(const Vector6 & wrench, double stamp, std::uint64_t frame)
   {
-    if (check_target("target wrench", stamp, frame == tool_frame_, wrench.allFinite()) && !latch_) {
+    if (!check_target("target wrench", stamp, frame == tool_frame_, wrench.allFinite()) || latch_) {
+      return;
+    }
+    const bool held = state_.mode == Mode::kWrench && has_pose_target_;
+    if (!held || stamp > pose_stamp_) {
+      has_pose_target_ = has_pose_target_ && !held;
       wrench_target_ = limit_wrench(config_, wrench);
       wrench_stamp_ = stamp;
       has_wrench_target_ = true;
@@ -149,6 +161,13 @@ public:
       hold_latched_ = false;
       restart_reference();
     }
+  }
+
+  /// A target is too old at `time`, or as far in the future: the next tick will latch a fault.
+  bool target_is_stale(double time) const
+  {
+    return is_stale(has_pose_target_, pose_stamp_, config_.pose_timeout, time) ||
+           is_stale(has_wrench_target_, wrench_stamp_, config_.wrench_timeout, time);
   }
 
   const Fault & fault() const {return latch_.fault();}
@@ -219,10 +238,15 @@ private:
     return true;
   }
 
-  void check_age(const char * input, bool present, double stamp, double limit, double time)
+  static bool is_stale(bool present, double stamp, double limit, double time)
   {
     // A stamp as far in the future is as wrong: another clock, or one that was set back.
-    if (present && std::abs(time - stamp) > limit) {
+    return present && std::abs(time - stamp) > limit;
+  }
+
+  void check_age(const char * input, bool present, double stamp, double limit, double time)
+  {
+    if (is_stale(present, stamp, limit, time)) {
       latch_.raise(FaultCode::kStaleTarget, input, time, time - stamp);
     }
   }

@@ -51,7 +51,7 @@ struct Measurement
 enum class Mode : std::uint8_t
 {
   kPose,    ///< Cartesian impedance around a target pose; a target wrench, if any, is F_ff of eq. (7)
-  kWrench   ///< feed-forward wrench in the tool frame
+  kWrench   ///< feed-forward wrench in the tool frame; a target pose brakes and holds, until a newer wrench
 };
 
 /// Axes along which stiffness, damping and reference limits are expressed.

@@ -47,7 +47,6 @@ public:
     take_orders();
     pose_target_.read();  // what came before is not for this activation
     wrench_target_.read();
-    has_pose_ = has_wrench_ = false;
     resets_ = reset_requests_.load();
     law_.reset_fault();
     law_.activate();
@@ -60,7 +59,6 @@ public:
       resets_ = requested;
       pose_target_.read();  // the reset is of the state before it: a bad target must not fault again
       wrench_target_.read();
-      has_pose_ = has_wrench_ = false;
       law_.reset_fault();
     }
     take_targets(time);
@@ -93,10 +91,7 @@ private:
     if (orders.has_posture) {
       law_.set_nullspace_posture(orders.posture);
     }
-    if (orders.mode != law_.state().mode) {
-      law_.set_mode(orders.mode);
-      has_pose_ = has_wrench_ = false;
-    }
+    law_.set_mode(orders.mode);
     hold_when_stale_ = orders.hold_when_stale;
   }
 
@@ -106,8 +101,6 @@ private:
       const PoseTarget & target = pose_target_.value();
       if (!(hold_when_stale_ && is_old(target.stamp, law_.config().pose_timeout, time))) {
         law_.set_target_pose(target.pose, target.stamp, target.frame);
-        has_pose_ = law_.state().mode == Mode::kPose;
-        pose_stamp_ = target.stamp;
       } else {
         ++stale_targets_;
       }
@@ -116,20 +109,13 @@ private:
       const WrenchTarget & target = wrench_target_.value();
       if (!(hold_when_stale_ && is_old(target.stamp, law_.config().wrench_timeout, time))) {
         law_.set_target_wrench(target.wrench, target.stamp, target.frame);
-        has_wrench_ = true;
-        wrench_stamp_ = target.stamp;
       } else {
         ++stale_targets_;
       }
     }
-    if (hold_when_stale_ && !law_.fault()) {
-      const bool stale = (has_pose_ && is_old(pose_stamp_, law_.config().pose_timeout, time)) ||
-        (has_wrench_ && is_old(wrench_stamp_, law_.config().wrench_timeout, time));
-      if (stale) {
-        law_.clear_target();
-        has_pose_ = has_wrench_ = false;
-        ++stale_targets_;
-      }
+    if (hold_when_stale_ && !law_.fault() && law_.target_is_stale(time)) {
+      law_.clear_target();
+      ++stale_targets_;
     }
   }
 
@@ -168,10 +154,6 @@ private:
   Eigen::VectorXd torque_;
   LatestValue<Orders> orders_;
   bool hold_when_stale_ = false;
-  bool has_pose_ = false;
-  bool has_wrench_ = false;
-  double pose_stamp_ = 0.0;
-  double wrench_stamp_ = 0.0;
   std::uint64_t ticks_ = 0;
   std::uint32_t resets_ = 0;
   std::uint32_t stale_targets_ = 0;

@@ -170,6 +170,32 @@ TEST_F(ArmControlTest, ModesChangeByHoldingFirst)
   EXPECT_EQ(control->status().mode, law::Mode::kWrench);
 }
 
+TEST_F(ArmControlTest, AHoldInWrenchModeOutlivesTheWrenchBeforeIt)
+{
+  law::Settings wrench = settings();
+  wrench.mode = law::Mode::kWrench;
+  wrench.hold_when_stale = true;
+  EXPECT_FALSE(control->set(wrench));
+  tick();
+  law::WrenchTarget push;
+  push.wrench << 0.0, 0.0, -4.0, 0.0, 0.0, 0.0;
+  push.stamp = time;
+  push.frame = kTcp;
+  control->set_target(push);
+  EXPECT_NEAR(tick()[2], -4.0, 1e-9);
+  for (int i = 0; i < 20; ++i) {
+    control->set_target(target(0.001));
+    time += 0.1;
+    EXPECT_NEAR(tick()[0], 2000.0 * 0.001, 1e-9);
+  }
+  EXPECT_EQ(control->status().stale_targets, 0u);
+  EXPECT_FALSE(control->status().holding);
+  time += 1.0;
+  EXPECT_NEAR(tick()[0], 0.0, 1e-9);
+  EXPECT_TRUE(control->status().holding);
+  EXPECT_EQ(control->status().stale_targets, 1u);
+}
+
 TEST_F(ArmControlTest, NothingOfATickAllocates)
 {
   law::Settings other = settings();
