@@ -146,6 +146,19 @@ def test_an_arm_in_a_fault_is_held_where_it_is_when_that_ends_and_the_other_one_
     assert np.allclose(held["right"].pose, HOME)
 
 
+def test_an_input_of_a_clock_that_runs_ahead_is_no_fresh_one(spec, played, arm_sample):
+    """Its silence would go unnoticed for as long as that clock is ahead."""
+    cell = played(spec)
+    cell.feed(1.0, arm=arm_sample(61.0))
+    cell.loop.tick(1.0)
+    assert not cell.world.resets
+    assert not cell.world.targets, "nor is such a pose held"
+    problem = (
+        "arm_state (stamped 60.00 s in the future, limit 0.25 s: synchronise the clocks of the machines)"
+    )
+    assert problem in cell.world.warnings[-1]
+
+
 def test_a_camera_that_is_missing_from_the_start_keeps_the_arm_where_it_is(spec, played):
     cell = played(spec)
     go_on(cell, 1.0, 3.0, cameras=("wrist_1",))

@@ -74,6 +74,19 @@ class Observation:
         return np.stack([arm.tcp_pose for arm in self.arms.values()])
 
 
+def _age_trouble(age: float, limit: float) -> str:
+    """What is wrong with an input's age [s]; empty if nothing is.
+
+    A stamp as far in the future is as bad as an old one: by such a clock nobody would notice for long that the source has
+    fallen silent.
+    """
+    if age > limit:
+        return f"{age:.2f} s old, limit {limit} s"
+    if age < -limit:
+        return f"stamped {-age:.2f} s in the future, limit {limit} s: synchronise the clocks of the machines"
+    return ""
+
+
 def crop_and_resize(image: np.ndarray, camera: CameraSpec) -> np.ndarray:
     """(source_height, source_width, 3) uint8 to (size, size, 3) uint8.
 
@@ -225,8 +238,8 @@ class ObservationAssembler:
                 problems.append(f"{name} (nothing received)")
             elif exact and abs(stamp - now) > _STAMP_TOLERANCE:
                 problems.append(f"{name} (stamp {stamp:.3f} s, want {now:.3f} s)")
-            elif not exact and now - stamp > self._spec.observation_timeout:
-                problems.append(f"{name} ({now - stamp:.2f} s old, limit {self._spec.observation_timeout} s)")
+            elif not exact and (trouble := _age_trouble(now - stamp, self._spec.observation_timeout)):
+                problems.append(f"{name} ({trouble})")
         return problems
 
     def assemble(self, now: float, reset_poses: Mapping[str, np.ndarray]) -> Observation:

@@ -26,6 +26,9 @@ def _profile(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile
 ARM_STATE = _profile(1, reliable=False)
 CAMERA = _profile(1, reliable=False)
 OPERATOR = _profile(1, reliable=False)
+OPERATOR_HEARD = _profile(
+    20, reliable=False
+)  # for who acts on buttons: a tap is over before a busy reader looks
 TARGET = _profile(1, reliable=True)
 TARGET_HEARD = _profile(50, reliable=True)  # for who watches who commands: every one counts
 GRIPPER_COMMAND = _profile(1, reliable=True)

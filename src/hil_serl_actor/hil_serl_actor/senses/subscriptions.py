@@ -29,12 +29,16 @@ from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.stamps import stamp_to_seconds
 
 _SILENCE = 3.0  # s of wall-clock time without a message from a source of the cell
+_NOBODY = ": nobody can intervene or stop the robot with it (hil-serl teleop-check)"
 _START_GRACE = 10.0  # s; a source that was never heard is named after so long
 
 
 class Senses:
-    """Subscriptions of the actor. Staleness is judged in ROS time by the loop; a dead simulator stops that time, so
-    silence is also noticed in wall-clock time, here."""
+    """Subscriptions of the actor.
+
+    Staleness is judged in ROS time by the loop; a dead simulator stops that time, so silence is also noticed in
+    wall-clock time, here.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,8 @@ class Senses:
         heard: Callable[[], None],
         truth: bool,
     ) -> None:
-        """
+        """Subscribe to what the task names.
+
         Args:
             node: The actor.
             options: Its parameters.
@@ -77,7 +82,7 @@ class Senses:
                 topic = names.for_arm(device.topic, arm)
                 self._devices[arm] = SourceHealth(topic, grace)
                 listener = partial(self._on_joy, arm, TeleopDecoder(device))
-                node.create_subscription(Joy, topic, listener, qos.OPERATOR)
+                node.create_subscription(Joy, topic, listener, qos.OPERATOR_HEARD)
         if truth:
             node.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
         self._exposure = None if options.lockstep else ExposureWatch(node, self._topics)
@@ -104,6 +109,8 @@ class Senses:
     def _on_joy(self, arm: str, decoder: TeleopDecoder, message: Joy) -> None:
         self._devices[arm].heard(time.monotonic())
         stamp = stamp_to_seconds(message.header.stamp)
+        if not self._options.lockstep:  # a clock that runs ahead must not hide that the device falls silent
+            stamp = min(stamp, self._node.get_clock().now().nanoseconds * 1e-9)
         try:
             value = decoder.decode(stamp, message.axes, message.buttons)
         except ValueError as error:
@@ -124,14 +131,20 @@ class Senses:
     # ---------------------------------------------------------------- reports
 
     def silence(self) -> str:
-        """Which arm or camera has not been heard for some seconds of wall-clock time, and a guess why; empty for none."""
+        """What has not been heard for some seconds of wall-clock time, and a guess why; empty for nothing.
+
+        In lockstep devices speak when they are asked.
+        """
         now = time.monotonic()
-        sources = [*self._arms.values(), *self._cameras.values()]
-        silent = [source.topic for source in sources if source.silent(now) > _SILENCE]
-        if not silent:
-            return ""
-        reasons = "; ".join(f"{topic} ({self._guess(topic)})" for topic in silent)
-        return f"nothing heard for {_SILENCE:.0f} s on {reasons}"
+        devices = [] if self._options.lockstep else list(self._devices.values())
+        silent = [
+            s for s in (*self._arms.values(), *self._cameras.values(), *devices) if s.silent(now) > _SILENCE
+        ]
+        reasons = [
+            f"{source.topic} ({self._guess(source.topic)})" + (_NOBODY if source in devices else "")
+            for source in silent
+        ]
+        return f"nothing heard for {_SILENCE:.0f} s on {'; '.join(reasons)}" if reasons else ""
 
     def _guess(self, topic: str) -> str:
         resolved = self._node.resolve_topic_name  # the graph knows no remappings
