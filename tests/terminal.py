@@ -27,7 +27,8 @@ PERIOD = 0.2  # s between two looks
 
 def environment() -> dict[str, str]:
     """Variables of a terminal in which the page's first line was typed, without a ROS domain chosen."""
-    bare = {key: value for key, value in os.environ.items() if key not in ("ROS_DOMAIN_ID", "ROS_NAMESPACE")}
+    of_the_suite = ("ROS_DOMAIN_ID", "ROS_NAMESPACE", "MAKEFLAGS", "MAKELEVEL")
+    bare = {key: value for key, value in os.environ.items() if key not in of_the_suite}
     line = f"cd {ROOT} && {ENVIRONMENT} && env -0"
     printed = subprocess.run(["bash", "-c", line], env=bare, check=True, capture_output=True).stdout
     return dict(entry.split("=", 1) for entry in printed.decode().split("\0") if "=" in entry)

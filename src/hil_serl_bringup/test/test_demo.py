@@ -156,3 +156,19 @@ def test_an_evaluation_may_have_another_judge_than_training_had(tmp_path, monkey
     assert truth.checkpoint == own.checkpoint
     results = [json.loads((folder.path / f"eval_{k}.json").read_text())["reward"] for k in (1, 2)]
     assert results == ["classifier", "ground_truth"]
+
+
+def test_a_resumed_training_wants_as_many_demonstrations_as_when_it_began(tmp_path, monkeypatch):
+    sessions = []
+
+    @contextlib.contextmanager
+    def session(opened, *_):
+        sessions.append(PlayedSession(opened, interrupt_in="" if sessions else "train", after=1))
+        yield sessions[-1]
+
+    monkeypatch.setattr(commands, "session", session)
+    with pytest.raises(KeyboardInterrupt):
+        commands.Train(run_dir=tmp_path / "run", demonstrations=2).run()
+    commands.Train(resume=tmp_path / "run").run()
+    assert [names(played) for played in sessions] == [["record_demos", "train"], ["train"]]
+    assert sessions[0].requests[0][1].episodes == 2

@@ -75,9 +75,10 @@ def open_folder(
 
 
 def demonstrations_of(folder: RunFolder, asked: int | None) -> int:
-    """How many demonstrations to record: as asked, else what the task file says."""
+    """How many demonstrations to record: as asked now, or when the run began, else what the task file says."""
+    asked = folder.state().get("demonstrations") if asked is None else asked
     if asked is not None:
-        return asked
+        return int(asked)
     task = folder.task()
     own = task.sim.demonstrations if task.sim is not None else None
     return task.learner.demonstrations if own is None else own

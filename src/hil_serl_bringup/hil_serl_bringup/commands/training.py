@@ -81,6 +81,8 @@ class Train(MethodOptions, LearnerOptions, CellOptions):
         if self.demos is not None:
             phases.share_demonstrations(RunFolder.open(self.demos), folder)
         shared = (folder.path / "bags" / "record_demos").is_symlink()
+        if self.demonstrations is not None:
+            folder.remember(demonstrations=self.demonstrations)
         with session(folder, self.namespace, "hil-serl train") as running:
             if method.uses_demonstrations and not shared:
                 phases.demonstrations(running, setup, demonstrations_of(folder, self.demonstrations), (1, 2))
@@ -197,6 +199,8 @@ class RecordDemos(RewardOptions, CellOptions):
             self.task, self.seed, "record-demos", self.run_dir, self.resume, setup.robot
         )
         setup = self.judging(setup)
+        if self.episodes is not None:
+            folder.remember(demonstrations=self.episodes)
         with session(folder, self.namespace, "hil-serl record-demos") as running:
             phases.demonstrations(running, setup, demonstrations_of(folder, self.episodes))
             recorded = rates([e for e in running.log.of("record_demos") if e.success])

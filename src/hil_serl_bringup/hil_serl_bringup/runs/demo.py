@@ -12,14 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
-from hil_serl_bringup.runs import phases
-
-from hil_serl_bringup.results import report
 from hil_serl_bringup.graph.build import Operator
+from hil_serl_bringup.monitor.statistics import StopRule, rates
+from hil_serl_bringup.results import report
+from hil_serl_bringup.runs import phases
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 from hil_serl_bringup.runs.runner import Session
-from hil_serl_bringup.monitor.statistics import StopRule, rates
 
 PHASES = 5
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hil_serl_bringup.runs import tether
 from hil_serl_bringup.graph.build import BACKWARD, GraphRequest, Operator
 from hil_serl_bringup.graph.observers import LAYOUTS, make_layouts
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT
 from hil_serl_bringup.graph.robot_processes import robot_fields
 from hil_serl_bringup.graph.robots import Robot
+from hil_serl_bringup.monitor.statistics import Episode, StopRule
+from hil_serl_bringup.runs import tether
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.runs.runner import Outcome, Phase, Session
-from hil_serl_bringup.monitor.statistics import Episode, StopRule
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
 

@@ -141,6 +141,10 @@ class RunFolder:
         write_json(self.state_file, state)
         return before
 
+    def remember(self, **facts: Any) -> None:
+        """Keep what a resumed command has to know."""
+        write_json(self.state_file, {**self.state(), **facts})
+
     def task(self) -> TaskSpec:
         """The run's task."""
         return load_task(self.task_file)

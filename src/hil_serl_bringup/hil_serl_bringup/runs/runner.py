@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hil_serl_actor.loop.stop_latch import REMEDY
-from hil_serl_bringup.monitor.advice import Advice, Advisor, Announcer
 from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph
-from hil_serl_bringup.monitor.state import RunMonitor
+from hil_serl_bringup.monitor.advice import Advice, Advisor, Announcer
 from hil_serl_bringup.monitor.node import MonitorNode
+from hil_serl_bringup.monitor.state import RunMonitor
+from hil_serl_bringup.monitor.statistics import Episode, LearnerSample, StopRule, rolling
 from hil_serl_bringup.monitor.topics import REPORT_PERIOD
+from hil_serl_bringup.monitor.view import View, ViewState
 from hil_serl_bringup.runs.recorded import recorded_episodes
 from hil_serl_bringup.runs.run_folder import RunFolder
-from hil_serl_bringup.monitor.statistics import Episode, LearnerSample, StopRule, rolling
 from hil_serl_bringup.runs.supervisor import Supervisor, tail
-from hil_serl_bringup.monitor.view import View, ViewState
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
 

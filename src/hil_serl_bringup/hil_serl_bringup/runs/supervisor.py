@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hil_serl_bringup.runs import tether
 from hil_serl_bringup.graph.executables import Find, command_of, find_command
 from hil_serl_bringup.graph.process import ProcessSpec
+from hil_serl_bringup.runs import tether
 
 #: (signal, seconds to wait for all processes before the next one). Closing a bag or writing a checkpoint
 #: takes seconds.
