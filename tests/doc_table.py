@@ -68,7 +68,7 @@ STORIES: dict[str, tuple[Run, ...]] = {
         Run("hil-serl train --seed 1", more="--demonstrations 2", until=TRAINS, code=CTRL_C,
             says="To go on from here: hil-serl train --resume", leaves=("runs/ram_insertion-*/checkpoints/step_*",)),
         Run("hil-serl train --operator keyboard", more="--demos {run} --run-dir runs/by_hand", keys="s",
-            until=r"Training by .* episodes [1-9]\S* .* intervened [1-9]", code=CTRL_C),
+            until=r"Training by .* episodes [1-9]\S* .* intervened [1-9]", code=CTRL_C, says="hold a key to move the tool"),
         Run("hil-serl train --algorithm serl", more="--demos {run} --run-dir runs/serl",
             until=EPISODE_OF_TRAINING, code=CTRL_C, beside=(
                 Run("hil-serl stop", says="(?i)stopped"),

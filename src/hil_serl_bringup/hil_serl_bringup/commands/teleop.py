@@ -19,6 +19,7 @@ from rich.live import Live
 
 from hil_serl_actor.teleop.check import DeviceCheck
 from hil_serl_actor.teleop.devices import DEVICES
+from hil_serl_actor.teleop.keyboard import HELP
 from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.monitor.teleop_view import render
@@ -155,6 +156,7 @@ class TeleopCheck:
             processes = [process for process in build_graph(request) if process.name == self.operator]
             supervisor = Supervisor(processes, Path(folder))
             note = f"started {processes[0].package}/{processes[0].executable} for this test"
+            note += f"; {HELP}" if self.operator == "keyboard" else ""
             try:
                 supervisor.start()
             except ExecutableNotFound as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hil_serl_actor.loop.stop_latch import REMEDY
+from hil_serl_actor.teleop.keyboard import HELP
 from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph
 from hil_serl_bringup.monitor.advice import Advice, Advisor, Announcer
 from hil_serl_bringup.monitor.node import MonitorNode
@@ -102,6 +103,8 @@ class Session:
         self.node.monitor = monitor
         watch = _Watch(monitor, phase, self.title, has_learner)
         counsel = _Counsel(self, monitor, request)
+        if request.operator is Operator.KEYBOARD:
+            self.view.say(f"Keyboard: {HELP}")
         try:
             with Supervisor(processes, self.folder.logs(phase.name)) as supervisor:
                 reason: str | None = None
