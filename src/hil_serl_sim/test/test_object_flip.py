@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.spec import TaskSpec, load_task, task_from_dict
 from hil_serl_sim.cell import Cell
 from hil_serl_sim.expert import Expert
@@ -40,6 +41,22 @@ def test_doing_nothing_keeps_the_slab_in_the_pan_and_the_arm_where_it_is(flip_ce
     assert not result.success
     assert result.steps == flip_cell.spec.episode.max_steps
     assert np.linalg.norm(flip_cell.arm_state().pose[:3] - start[:3]) < 0.05
+    assert flip_cell.arm_state().fault == 0
+
+
+def test_a_moving_arm_is_braked_and_held_by_a_pose_and_not_by_a_wrench_of_zero(flip_cell):
+    """What a stop, a pause and a lost camera command."""
+    flip_cell.reset(0)
+    flip_cell.advance({"": ArmCommand(wrench=np.array([8.0, 0, 0, 0, 0, 0]))}, 150)
+    thrown = flip_cell.arm_state().pose
+    assert np.linalg.norm(thrown[:3] - flip_cell.initial.tcp_poses[""][:3]) > 0.02
+    away = []
+    for command in (ArmCommand(pose=thrown), ArmCommand(wrench=np.zeros(6))):
+        for _ in range(10):
+            flip_cell.advance({"": command}, 100)
+            away.append(np.linalg.norm(flip_cell.arm_state().pose[:3] - thrown[:3]))
+    assert max(away[:10]) < 3e-3
+    assert max(away[10:]) > 10e-3
     assert flip_cell.arm_state().fault == 0
 
 
