@@ -211,6 +211,15 @@ def test_a_setting_that_came_later_and_is_not_used_makes_no_result_stale():
     assert not same_settings({"settings": {"name": "ram_insertion", "gone": 1}}, TASK)
 
 
+def test_settings_of_a_judge_that_did_not_judge_make_no_result_stale():
+    stored = {"settings": settings(TASK)}
+    assert TASK.reward.kind == "ground_truth"
+    stored["settings"]["reward"] |= {"pose": {"maximum_speed": 0.2}, "classifier": {"cameras": ["wrist_1"]}}
+    assert same_settings(stored, TASK)
+    stored["settings"]["reward"]["kind"] = "classifier"
+    assert not same_settings(stored, TASK)
+
+
 def test_the_page_says_where_a_method_does_better_or_worse_than_reported():
     text = page([cell("hil_serl", 40), cell("bc", 30, offline=True)], ["ram_insertion"], METHOD_NAMES, "cmd")
     assert "`hil_serl` does worse than reported: here 40 of 50, in the paper 100 %." in text

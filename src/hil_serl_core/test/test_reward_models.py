@@ -28,9 +28,11 @@ def observation(
     gripper: float = math.nan,
     arm: str = "",
     pixels: int = 0,
+    velocity: tuple[float, ...] = (0.0, 0.0, 0.0),
 ) -> Observation:
     pose = np.concatenate([position, Rotation.from_rotvec(rotation).as_quat()])
-    sample = ArmSample(0.0, "base", pose, np.zeros(6), np.zeros(6), np.zeros(7), np.zeros(7), gripper)
+    twist = np.array([*velocity, 0.0, 0.0, 0.0])
+    sample = ArmSample(0.0, "base", pose, twist, np.zeros(6), np.zeros(7), np.zeros(7), gripper)
     frames = {"wrist_1": np.full((16, 16, 3), pixels, np.uint8)}
     return Observation(0.0, frames, {}, {arm: sample})
 
@@ -80,6 +82,21 @@ def test_pose_height_and_gripper_of_the_named_arm() -> None:
     assert not test.holds(observation((0.0, 0.0, 0.03), gripper=0.5, arm="left"))
     assert not test.holds(observation((0.0, 0.0, 0.05), gripper=0.3, arm="left"))
     assert not test.holds(observation((0.0, 0.0, 0.05), gripper=math.nan, arm="left"))
+
+
+def test_speed_is_that_of_the_tcp_in_any_direction() -> None:
+    test = PoseTest(PoseRewardSpec(maximum_speed=0.05))
+    assert test.holds(observation(velocity=(0.03, 0.0, -0.04)))
+    assert not test.holds(observation(velocity=(0.031, 0.0, -0.04)))
+
+
+def test_a_speed_that_records_do_not_hold_is_refused(task_dict: dict[str, Any]) -> None:
+    task_dict["reward"] = {"kind": "pose", "pose": {"minimum_height": 0.1, "maximum_speed": 0.05}}
+    task_dict["state"] = ["tcp_pose", "tcp_twist"]
+    assert task_from_dict(task_dict).reward.pose.maximum_speed == 0.05
+    task_dict["state"] = ["tcp_pose"]
+    with pytest.raises(TaskFileError, match="add tcp_twist to state"):
+        task_from_dict(task_dict)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def same_settings(stored: Mapping[str, Any], task: TaskSpec) -> bool:
     """Whether a stored result was measured with these settings.
 
     What came into the task file later counts as its default, so that a feature that is not used makes no result stale; nor
-    does the way to the start, which a simulated arm does not travel.
+    does the way to the start, which a simulated arm does not travel, nor what judges need that did not judge.
     """
     try:
         return _simulated(task_from_dict(stored["settings"])) == _simulated(task)
@@ -120,8 +120,11 @@ def same_settings(stored: Mapping[str, Any], task: TaskSpec) -> bool:
 
 
 def _simulated(task: TaskSpec) -> TaskSpec:
-    """The task without what only real cells use."""
-    return task.model_copy(update={"reset": task.reset.model_copy(update={"lift": 0.0})})
+    """The task without what had no part in a simulated run."""
+    reset, reward = task.reset.model_copy(update={"lift": 0.0}), task.reward
+    if reward.kind == "ground_truth":
+        reward = reward.model_copy(update={"classifier": None, "pose": None})
+    return task.model_copy(update={"reset": reset, "reward": reward})
 
 
 def run_cell(cell: Cell, setup: Setup, budget: Budget, root: Path, store: Store) -> dict[str, Any]:

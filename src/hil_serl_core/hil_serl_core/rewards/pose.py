@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Success by the measured tcp pose and gripper opening: alone, or as a check beside the classifier."""
+"""Success by the measured tcp pose, speed and gripper opening: alone, or as a check beside the classifier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hil_serl_core.spec import TaskSpec
 from hil_serl_core.spec.rewards import PoseRewardSpec
 from hil_serl_core.step import Step
 
-_NO_GRIPPER = np.array([np.nan])
+_UNKNOWN = np.full(6, np.nan)
 
 
 class PoseTest:
@@ -30,17 +30,25 @@ class PoseTest:
             KeyError: The observation has no such arm.
         """
         arm = observation.arms[self._spec.arm]
-        return self.met_by(arm.tcp_pose, arm.gripper)
+        return self.met_by(arm.tcp_pose, arm.gripper, arm.tcp_twist)
 
     def held(self, step: Step, task: TaskSpec) -> bool:
         """True if the named arm met all conditions when a record of the task was made."""
         name = self._spec.arm
-        gripper = step.state.get(f"{name}/gripper" if name else "gripper", _NO_GRIPPER)
-        return self.met_by(step.tcp_poses[task.arm_names.index(name)], float(gripper[0]))
+        prefix = f"{name}/" if name else ""
+        gripper, twist = (step.state.get(prefix + part, _UNKNOWN) for part in ("gripper", "tcp_twist"))
+        return self.met_by(step.tcp_poses[task.arm_names.index(name)], float(gripper[0]), twist)
 
-    def met_by(self, tcp_pose: np.ndarray, gripper: float) -> bool:
-        """True if a tcp pose (7,) in the base frame and an opening meet all conditions; an opening of NaN meets none."""
-        return self._position(tcp_pose[:3]) and self._rotation(tcp_pose) and self._gripper(gripper)
+    def met_by(self, tcp_pose: np.ndarray, gripper: float, tcp_twist: np.ndarray) -> bool:
+        """True if an arm meets all conditions.
+
+        Args:
+            tcp_pose: (7,) in the base frame.
+            gripper: Opening; NaN meets no condition on it.
+            tcp_twist: (6,) in the axes of any frame [m/s, rad/s]; NaN meets no condition on it.
+        """
+        placed = self._position(tcp_pose[:3]) and self._rotation(tcp_pose)
+        return placed and self._gripper(gripper) and self._slow(tcp_twist[:3])
 
     def _position(self, position: np.ndarray) -> bool:
         spec = self._spec
@@ -66,6 +74,10 @@ class PoseTest:
             return True
         low, high = self._spec.gripper
         return bool(low <= opening <= high)
+
+    def _slow(self, velocity: np.ndarray) -> bool:
+        limit = self._spec.maximum_speed
+        return limit is None or bool(np.linalg.norm(velocity) <= limit)
 
 
 class PoseReward:

@@ -118,6 +118,9 @@ class TaskSpec(SpecModel):
         classifier = self.reward.classifier
         if classifier is not None and (views := sorted(set(classifier.cameras) - set(names))):
             raise ValueError(f"reward.classifier.cameras names {views}, the task has cameras {names}")
+        pose = self.reward.pose
+        if pose is not None and pose.maximum_speed is not None and "tcp_twist" not in self.state:
+            raise ValueError("reward.pose.maximum_speed is checked on records too: add tcp_twist to state")
         if self.action.gripper is not None and "gripper" not in self.state:
             raise ValueError(
                 "a task that moves its gripper needs 'gripper' in state: the grasp critic has to see it"

@@ -32,10 +32,14 @@ class PoseRewardSpec(SpecModel):
     gripper: tuple[NonNegative, NonNegative] | None = Field(
         default=None, description="smallest and largest opening, 0 closed to 1 open"
     )
+    maximum_speed: Positive | None = Field(
+        default=None,
+        description="largest speed of the tcp: judged at rest only; needs tcp_twist in state [m/s]",
+    )
 
     @property
     def names_a_place(self) -> bool:
-        """It can be a goal of its own; a tilt or an opening alone is only a check beside a classifier."""
+        """It can be a goal of its own; a tilt, opening or speed alone is only a check beside a classifier."""
         return any(value is not None for value in (self.position, self.minimum_height, self.maximum_height))
 
     @model_validator(mode="after")
