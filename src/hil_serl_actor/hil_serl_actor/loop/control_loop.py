@@ -16,7 +16,7 @@ from hil_serl_actor.loop.holding import ArmHold
 from hil_serl_actor.loop.interruption import Interruption
 from hil_serl_actor.loop.judge import Judge
 from hil_serl_actor.loop.ports import LoopConfig, Phase, Ports
-from hil_serl_actor.loop.readiness import Readiness
+from hil_serl_actor.loop.readiness import Obstacle, Readiness
 from hil_serl_actor.loop.reset_plan import ResetPlan
 from hil_serl_actor.loop.rotation import Rotation
 from hil_serl_actor.loop.stop_latch import StopLatch
@@ -52,9 +52,9 @@ class ControlLoop:
         self.latch = StopLatch()
         self.interruption = Interruption()
         self._resets = ResetPlan(config, self._rotation)
-        self._readiness = Readiness(config, self.inputs, self._resets, self.interruption, ports)
-        self._hold = ArmHold(self.inputs, ports, self._spec.observation_timeout)
         self._judge = Judge(config, self.inputs)
+        self._readiness = Readiness(config, self.inputs, self._resets, self._judge, self.interruption, ports)
+        self._hold = ArmHold(self.inputs, ports, self._spec.observation_timeout)
         self._ticks = Ticks(self.inputs, self._judge, ports, self._finish)
         self._phase = Phase.IDLE
         self._now = 0.0  # s, of the last call of tick
@@ -265,9 +265,10 @@ class ControlLoop:
             return self._retry(now)
         if self._config.lockstep and now <= self._last_tick + EXACT:
             return False
-        if not self._inputs_usable(now) or self._awaits_label(now):
-            return False
         agent = self.agent
+        if obstacle := self._readiness.obstacle(agent, now, self._ticks.begun):
+            self._yield_to(obstacle, now)
+            return False
         seen = self._ticks.look(agent, now)
         if agent.runner.step_index == 0 and seen.outcome.success and self._rotation.pass_on():
             self._ports.report_episode(agent, agent.runner.abort("done before it began"), now)
@@ -276,45 +277,22 @@ class ControlLoop:
         self._last_tick = now
         return self._ticks.act(agent, seen)
 
-    def _inputs_usable(self, now: float) -> bool:
-        problems = self.waiting_for(now)
-        fault = self.inputs.fault()
-        if not problems and fault:
-            self._pause_for(fault)
-            return False
-        if not problems:
-            return True
-        if not self._config.lockstep:
-            self._wait_for("; ".join(problems), now)
-        return False
+    def _yield_to(self, obstacle: Obstacle, now: float) -> None:
+        """The tick cannot be made: the arms hold, and an episode that has lost its inputs ends here."""
+        if obstacle.fault:
+            self._pause_for(obstacle.fault)
+            return
+        if obstacle.lost:
+            self.interruption.begin(obstacle.lost)
+            self._abort(obstacle.lost)
+        if obstacle.warning:
+            self._ports.warn(obstacle.warning)
+        self._hold_still(now)
 
     def _pause_for(self, fault: str) -> None:
         """A controller has latched a fault: nothing goes on until a person has looked."""
         self.pause(True, f"the controller holds the arm: {fault}")
         self._ports.warn(f"paused: an arm is in a fault ({fault}); {RECOVERY}")
-
-    def _wait_for(self, missing: str, now: float) -> None:
-        """Without these inputs nothing is decided: the arms hold, and an episode that has begun ends here."""
-        if not self._ticks.begun:
-            self._ports.warn(f"no complete observation: {missing}")
-        else:
-            self.interruption.begin(f"lost {missing}")
-            self._abort(f"lost {missing}")
-            self._ports.warn(
-                f"paused: lost {missing}; the arm holds, every recorded step counts, and the next episode begins with a "
-                "reset once everything is back"
-            )
-        self._hold_still(now)
-
-    def _awaits_label(self, now: float) -> bool:
-        """A person judges the episode at its end (Table 11): the arm holds until the verdict is there."""
-        if not self._judge.waits_for_person(self.agent):
-            return False
-        self._ports.warn(
-            "the episode is over: label it success or failure (buttons, or the service label_episode)"
-        )
-        self._hold_still(now)
-        return True
 
     def waiting_for(self, now: float) -> list[str]:
         """What keeps a running episode from its next tick, or the next episode from its start, for people."""

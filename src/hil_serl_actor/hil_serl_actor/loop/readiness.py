@@ -3,21 +3,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hil_serl_actor.loop.agent import Agent
 from hil_serl_actor.loop.interruption import Interruption
+from hil_serl_actor.loop.judge import Judge
 from hil_serl_actor.loop.ports import LoopConfig, Ports
 from hil_serl_actor.loop.reset_plan import ResetPlan
 from hil_serl_actor.senses.faults import RECOVERY, names_an_arm
 from hil_serl_actor.senses.inputs import Inputs
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """What a running episode's next tick fails on.
+
+    Attributes:
+        fault: Error of an arm, which pauses until a person has looked; empty for none.
+        lost: Reason for which the episode ends; empty: it waits.
+        warning: For people; empty: nothing to say.
+    """
+
+    fault: str = ""
+    lost: str = ""
+    warning: str = ""
+
+
 class Readiness:
-    """Looks at inputs, weights and the cell, and tells people what is awaited."""
+    """Looks at inputs, weights, labels and the cell, and tells people what is awaited."""
 
     def __init__(
-        self, config: LoopConfig, inputs: Inputs, resets: ResetPlan, interruption: Interruption, ports: Ports
+        self,
+        config: LoopConfig,
+        inputs: Inputs,
+        resets: ResetPlan,
+        judge: Judge,
+        interruption: Interruption,
+        ports: Ports,
     ) -> None:
-        self._lockstep, self._inputs, self._resets = config.lockstep, inputs, resets
+        self._lockstep, self._inputs, self._resets, self._judge = config.lockstep, inputs, resets, judge
         self._interruption, self._ports = interruption, ports
 
     def problems(self, agent: Agent, now: float) -> list[str]:
@@ -26,6 +50,33 @@ class Readiness:
         if self._lockstep and not agent.ready:
             found.append("policy_weights (waiting for the learner)")
         return found
+
+    def obstacle(self, agent: Agent, now: float, begun: bool) -> Obstacle | None:
+        """What keeps an agent's running episode from its tick at ``now`` [s]; None: nothing.
+
+        Args:
+            agent: Whose episode it is.
+            now: Time [s].
+            begun: The episode has had a tick; without its inputs nothing more can be decided in it.
+        """
+        missing = "; ".join(self.problems(agent, now))
+        if missing and self._lockstep:  # time stands still until it is there
+            return Obstacle()
+        if missing and not begun:
+            return Obstacle(warning=f"no complete observation: {missing}")
+        if missing:
+            return Obstacle(
+                lost=f"lost {missing}",
+                warning=f"paused: lost {missing}; the arm holds, every recorded step counts, and the next episode begins "
+                "with a reset once everything is back",
+            )
+        if fault := self._inputs.fault():
+            return Obstacle(fault=fault)
+        if self._judge.waits_for_person(agent):  # the arm holds until the verdict is there (Table 11)
+            return Obstacle(
+                warning="the episode is over: label it success or failure (buttons, or the service label_episode)"
+            )
+        return None
 
     def may_begin(self, agent: Agent, now: float) -> bool:
         """Whether the next episode may begin with its reset; in real time nothing is moved blindly."""
