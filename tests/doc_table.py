@@ -127,7 +127,7 @@ STORIES: dict[str, tuple[Run, ...]] = {
     "docs/rewards.md": (
         Run("hil-serl classifier record --task ram_insertion --seed 3 --run-dir runs/clf", more="--episodes 6",
             says="labelled steps: .* of 'failure', .* of 'success'"),
-        Run("hil-serl classifier train runs/clf", says="held-out",
+        Run("hil-serl classifier train runs/clf", more="--iterations 40", says="held-out",
             leaves=("runs/clf/classifier/mistakes.png",)),
         Run("hil-serl train --seed 0 --reward classifier --classifier runs/clf/classifier --minutes 20"
             " --run-dir runs/ram_clf",
@@ -136,7 +136,8 @@ STORIES: dict[str, tuple[Run, ...]] = {
             becomes={"runs/...": "runs/clf", "ANOTHER": "ram_clf"}, says="checked",
             leaves=("runs/clf/classifier/check.png",)),
         Run("hil-serl classifier retrain runs/.../classifier --mistakes-of runs/ANOTHER",
-            becomes={"runs/...": "runs/clf", "ANOTHER": "ram_clf"}, says="steps of runs/ram_clf are misjudged"),
+            becomes={"runs/...": "runs/clf", "ANOTHER": "ram_clf"}, more="--iterations 40",
+            says="steps of runs/ram_clf are misjudged"),
         Run("hil-serl eval runs/ram_clf", more="--episodes 1", says="of 1 "),
         Run("hil-serl eval runs/ram_clf --reward ground_truth", more="--episodes 1", says="of 1 "),
     ),
