@@ -50,7 +50,7 @@ class Terminal:
 
     def fill_in(self, line: str) -> str:
         """The line with a word such as ``runs/task-...`` made the first thing there is of that name."""
-        for name, value in {"here": str(self.folder), **self.names}.items():
+        for name, value in self.names.items():
             line = line.replace(f"{{{name}}}", value)
         for word in [word for word in line.split() if "..." in word]:
             found = sorted(self.folder.glob(word.replace("...", "*")))
@@ -67,9 +67,8 @@ class Terminal:
         line = self.fill_in(run.typed)
         log = self.folder / f"{time.monotonic_ns()}.log"
         print(f"\n$ {line}")
-        at = (
-            ROOT if line.startswith(("make ", "colcon ")) else self.folder
-        )  # of the repository, else of the run
+        of_the_repository = line.startswith(("make ", "colcon "))
+        at = ROOT if of_the_repository else self.folder
         with log.open("wb") as output, _started(line, at, self.variables, output) as (process, keys):
             if run.until or run.beside:
                 self._await(run, process, keys, log)

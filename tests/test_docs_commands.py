@@ -14,6 +14,7 @@ from terminal import Terminal, environment
 from hil_serl_bringup.resources import find_task
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+LISTENING = ("docs/two_machines.md", "docs/operators_guide.md")  # tools that would hear other runs, too
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,7 @@ def prepare(page, folder, variables):
         camera = find_task("ram_insertion", simulated=False).cameras[0]
         pixels = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)
         Image.fromarray(pixels).save(folder / "scene.png")
-    if page in (
-        "docs/two_machines.md",
-        "docs/operators_guide.md",
-    ):  # tools that listen, apart from other runs
+    if page in LISTENING:
         return {**variables, "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", "29")}
     return variables
 
