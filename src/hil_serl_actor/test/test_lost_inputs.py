@@ -146,6 +146,55 @@ def test_an_arm_in_a_fault_is_held_where_it_is_when_that_ends_and_the_other_one_
     assert np.allclose(held["right"].pose, HOME)
 
 
+def without_arm(cell, start, end):
+    """Ticks at 10 Hz with every camera and no arm."""
+    for now in np.arange(start, end, 0.1):
+        for camera in cell.spec.cameras:
+            image = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)
+            cell.loop.inputs.put_image(camera.name, image_from_array(image, seconds_to_ns(now), camera.name))
+        cell.loop.tick(now)
+
+
+@pytest.mark.parametrize("resetting", [False, True])
+def test_an_arm_that_was_silent_for_long_waits_for_a_person(spec, played, resetting):
+    """Who has released its emergency stop may stand beside it: it must not set off by itself."""
+    cell = played(spec)
+    if resetting:
+        cell.feed(1.0)
+        cell.loop.tick(1.0)
+        cell.loop.reset_finished(False, "arm_state is 0.30 s old", 1.3)
+    else:
+        cell.reset(1.0)
+        go_on(cell, 1.0, 1.3)
+    without_arm(cell, 1.4, 3.0)
+    assert cell.loop.phase is Phase.PAUSED
+    told = next(text for text in cell.world.warnings if "silent" in text)
+    for part in ("arm_state", "hil-serl recover", "hil-serl unpause"):
+        assert part in told
+    resets = len(cell.world.resets)
+    go_on(cell, 3.0, 6.0)
+    assert len(cell.world.resets) == resets
+    cell.loop.pause(False)
+    go_on(cell, 6.0, 6.2 + STEADY)
+    assert len(cell.world.resets) == resets + 1
+
+
+def test_an_arm_that_is_not_there_yet_or_silent_while_the_cell_resets_it_is_waited_for(spec, played):
+    cell = played(spec)
+    without_arm(cell, 1.0, 3.0)
+    assert cell.loop.phase is Phase.IDLE
+    cell.reset(3.1)
+    cell.play(3.1, 9)
+    cell.feed(4.5)
+    cell.loop.tick(4.5)
+    assert cell.loop.phase is Phase.RESETTING
+    without_arm(cell, 4.6, 8.0)
+    cell.loop.reset_finished(True, "", 8.0)
+    cell.loop.tick(8.0)
+    assert cell.loop.phase is Phase.RUNNING
+    assert go_on(cell, 8.1, 8.3)
+
+
 def test_an_input_of_a_clock_that_runs_ahead_is_no_fresh_one(spec, played, arm_sample):
     """Its silence would go unnoticed for as long as that clock is ahead."""
     cell = played(spec)

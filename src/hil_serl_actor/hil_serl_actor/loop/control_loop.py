@@ -247,6 +247,8 @@ class ControlLoop:
             True if a record was made.
         """
         self._now = now
+        if self._phase in (Phase.IDLE, Phase.AWAITING_PERSON, Phase.RUNNING):
+            self._heed_silence(now)
         if self._phase is Phase.IDLE:
             self._hold_still(now)
             if self._readiness.may_begin(self.agent, now):
@@ -288,6 +290,14 @@ class ControlLoop:
         if obstacle.warning:
             self._ports.warn(obstacle.warning)
         self._hold_still(now)
+
+    def _heed_silence(self, now: float) -> None:
+        if silent := self._readiness.silent_arms(now):
+            self.pause(True, f"lost {silent}")
+            self._ports.warn(
+                f"paused: {silent} has been silent for a while (an emergency stop, a reflex, or its driver or controller "
+                f"has ended); {RECOVERY}"
+            )
 
     def _pause_for(self, fault: str) -> None:
         """A controller has latched a fault: nothing goes on until a person has looked."""

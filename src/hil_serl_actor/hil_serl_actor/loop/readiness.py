@@ -10,7 +10,7 @@ from hil_serl_actor.loop.interruption import Interruption
 from hil_serl_actor.loop.judge import Judge
 from hil_serl_actor.loop.ports import LoopConfig, Ports
 from hil_serl_actor.loop.reset_plan import ResetPlan
-from hil_serl_actor.senses.faults import RECOVERY, names_an_arm
+from hil_serl_actor.senses.faults import RECOVERY, SILENT_ARM, names_an_arm
 from hil_serl_actor.senses.inputs import Inputs
 
 
@@ -77,6 +77,16 @@ class Readiness:
                 warning="the episode is over: label it success or failure (buttons, or the service label_episode)"
             )
         return None
+
+    def silent_arms(self, now: float) -> str:
+        """Arms that have been silent for so long that only a person may let them go on; empty for none.
+
+        An emergency stop, a reflex or an inactive controller look like this, and who ends them may stand beside the arm.
+        """
+        if self._lockstep:
+            return ""
+        limit = max(SILENT_ARM, self._inputs.timeout)
+        return " and ".join(self._inputs.silent_arms(now, limit))
 
     def may_begin(self, agent: Agent, now: float) -> bool:
         """Whether the next episode may begin with its reset; in real time nothing is moved blindly."""

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from hil_serl_ros.names import ARM_STATE
 
+SILENT_ARM = 1.0
+"""Seconds of silence after which an arm does not go on by itself; shorter ones are the network's."""
+
 RECOVERY = (
     "look what caused it, make the cell safe, then: hil-serl recover (nothing moves yet), and go on with: "
     "hil-serl unpause"

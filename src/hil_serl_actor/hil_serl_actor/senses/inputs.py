@@ -118,6 +118,14 @@ class Inputs:
         self.operators = Operators(spec, switched)
         self.verdict: SceneVerdict | None = None
         self.not_before = -np.inf  # s; older inputs are from before the last reset
+        self._heard: dict[
+            str, float
+        ] = {}  # arm's topic to the stamp of its newest usable state since then [s]
+
+    @property
+    def timeout(self) -> float:
+        """Age from which on an input does not count [s]."""
+        return self._spec.observation_timeout
 
     @property
     def arms(self) -> dict[str, ArmSample] | None:
@@ -137,6 +145,8 @@ class Inputs:
             self.assembler.put_arm(sample, arm)
         except ObservationError as error:
             self._warn(str(error))
+        else:
+            self._heard[f"{arm}/arm_state" if arm else "arm_state"] = sample.stamp
 
     def put_image(self, camera: str, message: CameraMessage, latency: float = np.nan) -> None:
         """Take a camera's message; it is decoded when somebody asks what is missing. ``latency``: see CameraInputs."""
@@ -149,6 +159,7 @@ class Inputs:
     def start_after(self, stamp: float) -> None:
         """Nothing stamped before ``stamp`` counts from now on."""
         self.not_before = stamp
+        self._heard.clear()
         latest = self.assembler.stamp
         if latest is not None and latest < stamp - EXACT:
             self.assembler.clear()
@@ -160,6 +171,10 @@ class Inputs:
                 text = arm.fault_text or f"code {arm.fault}"
                 return f"{name} arm: {text}" if name else text
         return ""
+
+    def silent_arms(self, now: float, limit: float) -> list[str]:
+        """Topics of arms that were heard since the last reset, but not for the last ``limit`` [s]."""
+        return [topic for topic, stamp in self._heard.items() if now - stamp > limit]
 
     def missing(self, now: float) -> list[str]:
         """What keeps a tick at ``now`` [s] from happening."""
