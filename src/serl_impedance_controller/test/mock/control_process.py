@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 import xacro
 import yaml
@@ -17,6 +19,7 @@ from ament_index_python.packages import get_package_prefix
 from controller_manager_msgs.srv import ConfigureController, ListControllers, LoadController, SwitchController
 from geometry_msgs.msg import Pose, PoseStamped
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -35,13 +38,16 @@ def mock_urdf(**arguments: str) -> str:
 
 
 class ControlProcess:
-    """``ros2_control_node`` with a description; states arrive while `spin` runs."""
+    """``ros2_control_node`` of a package, with a description; states arrive while `spin` runs."""
 
-    def __init__(self, urdf: str, parameters: Path, log: Path) -> None:
+    def __init__(self, urdf: str, parameters: Path, log: Path, package: str = "controller_manager") -> None:
         self.states: list[ArmState] = []
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
-        self.node = rclpy.create_node("test", namespace=NAMESPACE, context=self._context)
+        simulated = Parameter("use_sim_time", value=package != "controller_manager")
+        self.node = rclpy.create_node(
+            "test", namespace=NAMESPACE, context=self._context, parameter_overrides=[simulated]
+        )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -50,7 +56,7 @@ class ControlProcess:
         self._target = self.node.create_publisher(PoseStamped, "target_pose", 1)
         self.node.create_subscription(ArmState, "arm_state", self.states.append, qos_profile_sensor_data)
         self.log = log
-        program = Path(get_package_prefix("controller_manager")) / "lib/controller_manager/ros2_control_node"
+        program = Path(get_package_prefix(package)) / "lib" / package / "ros2_control_node"
         with log.open("w") as output:
             self._process = subprocess.Popen(
                 [program, "--ros-args", "-r", f"__ns:=/{NAMESPACE}", "--params-file", parameters],
@@ -151,9 +157,31 @@ def stamp(state: ArmState) -> float:
     return state.header.stamp.sec + 1e-9 * state.header.stamp.nanosec
 
 
-def parameters_file(folder: Path, **changes: Any) -> Path:
+def position(state: ArmState) -> np.ndarray:
+    """Tcp in base [m]."""
+    at = state.tcp_pose.position
+    return np.array([at.x, at.y, at.z])
+
+
+def speed(state: ArmState) -> float:
+    """Of the tcp [m/s]."""
+    v = state.tcp_twist.linear
+    return float(np.linalg.norm([v.x, v.y, v.z]))
+
+
+def moved(pose: Pose, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Pose:
+    """A pose further along the base axes."""
+    result = copy.deepcopy(pose)
+    result.position.x += x
+    result.position.y += y
+    result.position.z += z
+    return result
+
+
+def parameters_file(folder: Path, sim_time: bool = False, **changes: Any) -> Path:
     """The mock's controller file with changed parameters of the cartesian controller."""
     content = yaml.safe_load((PACKAGE / "config" / "mock_controllers.yaml").read_text())
+    content["controller_manager"]["ros__parameters"]["use_sim_time"] = sim_time
     content[CONTROLLER]["ros__parameters"].update(changes)
     path = folder / "controllers.yaml"
     path.write_text(yaml.safe_dump({f"/{NAMESPACE}/{node}": value for node, value in content.items()}))
@@ -161,9 +189,11 @@ def parameters_file(folder: Path, **changes: Any) -> Path:
 
 
 @contextlib.contextmanager
-def control_process(urdf: str, parameters: Path, folder: Path) -> Iterator[ControlProcess]:
+def control_process(
+    urdf: str, parameters: Path, folder: Path, package: str = "controller_manager"
+) -> Iterator[ControlProcess]:
     """A controller manager that ends with the block."""
-    process = ControlProcess(urdf, parameters, folder / "controller_manager.log")
+    process = ControlProcess(urdf, parameters, folder / "controller_manager.log", package)
     try:
         yield process
     finally:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 
 import numpy as np
@@ -13,28 +12,7 @@ pytest.importorskip("controller_manager_msgs", reason="needs ros2_control")
 pytest.importorskip("xacro", reason="needs xacro")
 pytest.importorskip("domain_coordinator")
 
-from control_process import CONTROLLER, control_process, mock_urdf, parameters_file
-
-
-def position(state):
-    """Tcp in base [m]."""
-    at = state.tcp_pose.position
-    return np.array([at.x, at.y, at.z])
-
-
-def speed(state):
-    """Of the tcp [m/s]."""
-    v = state.tcp_twist.linear
-    return float(np.linalg.norm([v.x, v.y, v.z]))
-
-
-def moved(pose, x=0.0, y=0.0, z=0.0):
-    """A pose further along the base axes."""
-    result = copy.deepcopy(pose)
-    result.position.x += x
-    result.position.y += y
-    result.position.z += z
-    return result
+from control_process import CONTROLLER, control_process, mock_urdf, moved, parameters_file, position, speed
 
 
 @pytest.fixture
