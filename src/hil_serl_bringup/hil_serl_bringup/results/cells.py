@@ -48,7 +48,7 @@ class Budget:
         steps: Transitions; None: as many as the paper needed for the task, if it says.
         episodes: Autonomous trials, of each agent.
         demonstrations: None: as the task file says.
-        window: Training stops early after so many episodes in a row that were solved without intervention.
+        window: Training stops early after so many episodes in a row without intervention, all but a few solved.
     """
 
     minutes: float = 15.0

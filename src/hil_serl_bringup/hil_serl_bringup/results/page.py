@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hil_serl_bringup.monitor.statistics import StopRule
 from hil_serl_bringup.monitor.view import NOTHING
 from hil_serl_bringup.results.cells import Budget, same_settings
 from hil_serl_bringup.results.paper import HOURS, REPORTED, Reported
@@ -28,9 +29,9 @@ Every number was measured through the same nodes as on a robot, with the command
 
 The twins are simulated stand-ins with a scripted operator, lower image resolution and shorter episodes; the papers' numbers
 come from real arms and people, over 100 trials. They stand side by side to show whether the methods order alike, not to
-compare the machines. A training ends when its last {window} episodes in a row were solved without intervention, or when its
-budget is spent; `hg_dagger` gets as many episodes as `hil_serl` had. Success is that of the final policy alone, acting
-deterministically from seeded initial states, with its 95 % confidence interval (Wilson).
+compare the machines. A training ends when at least {success:.0%} of its last {window} episodes were solved and none of
+them needed an intervention, or when its budget is spent; `hg_dagger` gets as many episodes as `hil_serl` had. Success is that
+of the final policy alone, acting deterministically from seeded initial states, with its 95 % confidence interval (Wilson).
 """
 
 
@@ -58,7 +59,8 @@ def page(
     by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for cell in cells:
         by_task[cell["task"]].append(cell)
-    parts = [_HEAD.format(command=command, window=Budget.window), _overview(by_task, tasks, methods)]
+    head = _HEAD.format(command=command, window=Budget.window, success=StopRule.success)
+    parts = [head, _overview(by_task, tasks, methods)]
     parts += [_section(task, by_task[task], methods, present.get(task)) for task in tasks if by_task[task]]
     parts.append(_gaps(by_task, tasks, methods))
     return "\n".join(parts)
