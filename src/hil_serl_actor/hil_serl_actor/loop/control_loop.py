@@ -295,8 +295,8 @@ class ControlLoop:
         if silent := self._readiness.silent_arms(now):
             self.pause(True, f"lost {silent}")
             self._ports.warn(
-                f"paused: {silent} has been silent for a while (an emergency stop, a reflex, or its driver or controller "
-                f"has ended); {RECOVERY}"
+                f"paused: no usable {silent} for a while (an emergency stop, a reflex, or its driver or controller has "
+                f"ended); {RECOVERY}"
             )
 
     def _pause_for(self, fault: str) -> None:
