@@ -172,6 +172,13 @@ class TrainingWorker:
                 self._ledger.skip_to(step.actor_id, step.sequence)
             for accepted in self._ledger.offer(step):
                 self._take_recorded(accepted)
+        lost = self.trainer.trained_step - self.trainer.counters.environment_steps
+        if known and lost > 0:  # without any bag, they are on the actor's machine and will be sent again
+            _log.warning(
+                "the checkpoint was trained on %d steps more than the bags hold (cut away, or lost in a power cut); "
+                "as many new ones owe no updates",
+                lost,
+            )
         self._loaded.set()
 
     def _take_recorded(self, step: Step) -> None:

@@ -4,6 +4,8 @@
 import threading
 import time
 
+import pytest
+
 from hil_serl_learner import checkpoint
 from hil_serl_learner.trainer import DivergedError, Trainer
 from hil_serl_learner.worker import TrainingWorker, WorkerConfig
@@ -126,3 +128,31 @@ def test_networks_that_have_diverged_are_neither_sent_nor_saved(toy, spec, tmp_p
     assert "diverged" in str(worker.error)
     assert len(sent) == good
     assert checkpoint.load_latest(Trainer(spec), tmp_path / "checkpoints")[0].name == "step_00000016"
+
+
+@pytest.mark.parametrize(("kept", "warned"), [(45, ""), (40, "trained on 4 steps more"), (0, "")])
+def test_bags_that_end_before_the_checkpoint_are_told_of(toy, spec, tmp_path, caplog, kept, warned):
+    """Of no bags at all nothing is said: they are on the actor's machine."""
+    steps = list(toy.episodes(spec, 5))
+    first = Trainer(spec)
+    for step in toy.episodes(spec, 2, actor_id="demo"):
+        first.add_demonstration(step)
+    first.begin()
+    for step in steps:
+        first.consume(step)
+    checkpoint.save(first, tmp_path / "checkpoints")
+    trainer = Trainer(spec)
+    checkpoint.load_latest(trainer, tmp_path / "checkpoints")
+    worker = TrainingWorker(
+        trainer,
+        WorkerConfig(tmp_path / "checkpoints", tmp_path / "tensorboard", lockstep=True),
+        demonstrations=lambda: toy.episodes(spec, 2, actor_id="demo"),
+        online=lambda: steps[:kept],
+        publish=lambda weights: None,
+    )
+    worker.start()
+    until(lambda: worker.offer(steps[-1]))
+    worker.stop(timeout=300.0)
+    assert worker.error is None
+    assert ("trained on" in caplog.text) == bool(warned)
+    assert warned in caplog.text
