@@ -13,6 +13,7 @@ pytest.importorskip("xacro", reason="needs xacro")
 pytest.importorskip("domain_coordinator")
 
 from control_process import CONTROLLER, control_process, mock_urdf, moved, parameters_file, position, speed
+from geometry_msgs.msg import Vector3, Wrench, WrenchStamped
 
 
 @pytest.fixture
@@ -105,6 +106,25 @@ def test_a_bad_target_latches_a_fault_too(started):
     started.send(moved(start.tcp_pose, float("nan")))
     started.wait_for(lambda: started.states[-1].fault != 0, "the fault of a target that is no number")
     assert np.linalg.norm(position(started.states[-1]) - position(start)) < 2e-3
+
+
+PATIENT_WRENCHES = {"controller": {"mode": "wrench", "wrench_timeout": 5.0, "pose_timeout": 5.0}}
+
+
+@pytest.mark.parametrize("started", [PATIENT_WRENCHES], indirect=True, ids=["wrench"])
+def test_in_wrench_mode_a_pose_brakes_the_arm_and_holds_it(started):
+    push = WrenchStamped(wrench=Wrench(force=Vector3(x=10.0)))
+    push.header.frame_id = "tcp"
+    wrenches = started.node.create_publisher(WrenchStamped, "target_wrench", 1)
+    started.wait_for(wrenches.get_subscription_count, "the controller's ear")
+    while (state := started.spin(0.02)[-1]) and speed(state) < 0.1:
+        assert state.fault == 0, state.fault_text
+        push.header.stamp = started.node.get_clock().now().to_msg()
+        wrenches.publish(push)
+    states = started.spin(2.0, state.tcp_pose)
+    assert speed(states[-1]) < 0.01
+    assert np.linalg.norm(position(states[-1]) - position(state)) < 5e-3
+    assert states[-1].fault == 0
 
 
 def test_a_released_arm_is_braked(started):
