@@ -201,6 +201,14 @@ def test_a_lost_arm_is_grey_and_says_so_while_the_other_goes_on(handover):
     assert markers["left/hand"].header.frame_id == "left_base"
 
 
+def test_two_arms_say_once_where_the_run_is(handover):
+    scene = cell(handover)
+    scene.on_episode(True, "train")
+    scene.on_tick(True, 2, 14, 0.1)
+    texts = {m.ns: m.text for m in scene.draw(Time(), 0.1) if m.ns.endswith("driver")}
+    assert texts == {"left/driver": "operator\nepisode 2, step 14", "right/driver": "operator"}
+
+
 def test_advice_floats_above_the_workspace_and_goes_away(spec):
     scene = cell(spec)
     scene.advice = ["long interventions: " + "let go " * 20]

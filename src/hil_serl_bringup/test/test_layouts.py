@@ -2,6 +2,7 @@
 """Every topic and every field that a layout names exists, with a type that its panel can show."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from hil_serl_bringup.layouts import (
     layouts,
     write_layouts,
 )
+from hil_serl_bringup.layouts.cell import FIELD_OF_VIEW
 from hil_serl_bringup.layouts.foxglove_scripts import camera_script, script_topic
 from hil_serl_bringup.resources import find_task, tasks
 from hil_serl_ros import names
@@ -180,6 +182,21 @@ def test_rviz_shows_the_cameras_on_the_right_of_the_scene(task):
     pictures = [places[camera] for camera in cell.cameras]
     assert all(x >= 750 and height > 200 and width > 200 for x, _, width, height in pictures)
     assert len({(x, y) for x, y, _, _ in pictures}) == len(pictures)
+
+
+def test_the_view_holds_the_workspaces(cell):
+    view = yaml.safe_load(layouts(cell)[RVIZ])["Visualization Manager"]["Views"]["Current"]
+    assert list(view["Focal Point"].values()) == list(cell.centre)
+    half = view["Distance"] * math.sin(math.radians(FIELD_OF_VIEW / 2))
+    assert cell.reach < half < 2 * cell.reach + 0.15, "none is cut off, and none is tiny"
+
+
+def test_two_arms_are_seen_side_by_side():
+    spec = find_task(
+        "object_handover", simulated=True
+    )  # the left arm at y = 0.65 m of the world, the right at -0.65 m
+    facing = Cell.of(spec).facing
+    assert abs(math.cos(facing) + 1) < 1e-3, "from negative x: y is on the left"
 
 
 def test_rviz_is_told_everything_that_it_takes_from_uninitialised_memory(cell):

@@ -88,7 +88,8 @@ class CellScene:
             return "STOPPED\nhil-serl clear-stop"
         if now - self._ticked > QUIET:
             return "between episodes"
-        return f"{driver.word}\n{self._where}"
+        # Once: the texts of two arms that work together cover each other.
+        return f"{driver.word}\n{self._where}" if name == next(iter(self.arms)) else driver.word
 
     def draw(self, stamp: Time, now: float) -> list[Marker]:
         """All markers of the cell."""

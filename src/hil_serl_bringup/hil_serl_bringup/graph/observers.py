@@ -15,6 +15,7 @@ from hil_serl_bringup.graph.robot_model import Robot
 from hil_serl_bringup.layouts import PLOTJUGGLER, RQT, RVIZ, Cell, write_layouts
 from hil_serl_bringup.resources import share
 from hil_serl_core.spec import TaskSpec, load_task
+from hil_serl_ros import names
 
 RECORDINGS = "record"
 """Folder of a run with the recordings of its topics."""
@@ -151,12 +152,12 @@ def topics_of_run(
         simulated: The cell's truth and clock as well.
     """
     root = f"/{namespace.strip('/')}" if namespace.strip("/") else ""
-    names = [f"{arm}/{topic}" if arm else topic for arm in arms for topic in _OF_ARM]
-    names += [*_OF_RUN, *(("sim/truth",) if simulated else ())]
+    wanted = [f"{arm}/{topic}" if arm else topic for arm in arms for topic in _OF_ARM]
+    wanted += [*_OF_RUN, *(("sim/truth",) if simulated else ())]
     if images != "none":
         suffix = "/compressed" if images == "compressed" else ""
-        names += [f"camera/{camera}/image_raw{suffix}" for camera in cameras]
-    topics = [f"{root}/{name}" for name in names]
+        wanted += [f"camera/{camera}/image_raw{suffix}" for camera in cameras]
+    topics = [f"{root}/{name}" for name in wanted]
     return [*topics, *_GLOBAL, *(("/clock",) if simulated else ())]
 
 
@@ -169,8 +170,10 @@ def replay(run_dir: Path, with_rviz: bool) -> list[ProcessSpec]:
         FileNotFoundError: The run recorded nothing.
     """
     recordings = sorted(run_dir.glob(f"{RECORDINGS}/*/metadata.yaml"))
+    topics: list[str] = []
     if recordings and is_installed("ros2bag"):
-        processes = [_bag_player(recordings[-1])]
+        topics = _recorded_topics(recordings[-1])
+        processes = [_bag_player(recordings[-1].parent, topics)]
     elif any(run_dir.glob("bags/**/*.mcap")):
         processes = [
             ProcessSpec(
@@ -189,20 +192,36 @@ def replay(run_dir: Path, with_rviz: bool) -> list[ProcessSpec]:
     if not with_rviz:
         return processes
     layouts = run_dir / REPLAY / LAYOUTS
-    write_layouts(Cell.of(load_task(run_dir / "task.yaml"), REPLAY), layouts)
+    write_layouts(_recorded_cell(load_task(run_dir / "task.yaml"), topics), layouts)
     moved = {topic: f"/{REPLAY}{topic}" for topic in ("/tf", "/tf_static", "/clock")}
     return [rviz(layouts, REPLAY, remappings=moved), *processes]
 
 
-def _bag_player(metadata: Path) -> ProcessSpec:
+def _recorded_topics(metadata: Path) -> list[str]:
     content = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
-    topics = [entry["topic_metadata"]["name"] for entry in content["topics_with_message_count"]]
+    return [entry["topic_metadata"]["name"] for entry in content["topics_with_message_count"]]
+
+
+def _recorded_cell(task: TaskSpec, topics: Sequence[str]) -> Cell:
+    """The cell as it is played: below the namespace that it had, with the pictures that were recorded."""
+    of_run = f"/{names.INTERVENTION}"
+    root = next((topic.removesuffix(of_run) for topic in topics if topic.endswith(of_run)), "")
+    compressed = [
+        camera.name
+        for camera in task.cameras
+        if f"{root}/{names.camera_compressed(camera.name)}" in topics
+        and f"{root}/{names.camera_image(camera.name)}" not in topics
+    ]
+    return Cell.of(task, REPLAY + root, compressed)
+
+
+def _bag_player(bag: Path, topics: Sequence[str]) -> ProcessSpec:
     remaps = [f"{topic}:=/{REPLAY}{topic}" for topic in topics]
     return ProcessSpec(
         "player",
         "ros2bag",
         "ros2",
-        arguments=("bag", "play", str(metadata.parent), *(("--remap", *remaps) if remaps else ())),
+        arguments=("bag", "play", str(bag), *(("--remap", *remaps) if remaps else ())),
         ros=False,
         ends_run=True,
         requires=("ros2bag",),

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from hil_serl_bringup.layouts.cell import Cell
+from hil_serl_bringup.layouts.cell import FIELD_OF_VIEW, Cell
 from hil_serl_bringup.layouts.foxglove_scripts import camera_script, pose_script, script_topic
 from hil_serl_bringup.layouts.plots import Plot, arm_plots, plot, run_plots
 from hil_serl_ros import names
@@ -143,14 +143,14 @@ def _state_plot(cell: Cell, part: str) -> Plot:
 
 def _scene(layout: _Layout, cell: Cell, topics: dict[str, Any]) -> str:
     camera = {
-        "distance": 0.9 if len(cell.arms) == 1 else 2.0,
+        "distance": cell.distance,
         "perspective": True,
         "phi": 65,
         "thetaOffset": 50,
         "targetOffset": list(cell.centre),
         "target": [0, 0, 0],
         "targetOrientation": [0, 0, 0, 1],
-        "fovy": 45,
+        "fovy": FIELD_OF_VIEW,
         "near": 0.01,
         "far": 100,
     }

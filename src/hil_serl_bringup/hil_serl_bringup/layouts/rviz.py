@@ -30,13 +30,13 @@ def layout(cell: Cell) -> str:
         _display("Grid", "Grid", {"Cell Size": 0.1, "Plane Cell Count": 20, "Alpha": 0.3}),
         _display(
             "MarkerArray",
-            "Hand, path, target, reference, forces, workspace, advice",
+            "Markers",
             {"Topic": _topic(_name(cell, names.MARKERS), reliable=True, depth=10)},
         ),
         _display(
             "TF",
             "Frames",
-            {"Marker Scale": 0.2, "Show Names": True, "Show Arrows": False, "Frame Timeout": 15},
+            {"Marker Scale": 0.1, "Show Names": True, "Show Arrows": False, "Frame Timeout": 15},
         ),
         *(_model(cell, arm) for arm in cell.arms),
         *(_image(cell, camera) for camera in cell.cameras),
@@ -134,11 +134,11 @@ def _view(cell: Cell) -> dict[str, Any]:
     return {
         "Class": "rviz_default_plugins/Orbit",
         "Name": "Current View",
-        "Distance": 0.9 if len(cell.arms) == 1 else 2.0,
+        "Distance": cell.distance,
         "Focal Point": {"X": x, "Y": y, "Z": z},
         "Near Clip Distance": 0.01,
         "Pitch": 0.4,
-        "Yaw": 0.8,
+        "Yaw": cell.facing,
         "Target Frame": "<Fixed Frame>",
         "Value": "Orbit (rviz)",
     }
