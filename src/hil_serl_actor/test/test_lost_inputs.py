@@ -127,6 +127,26 @@ def test_an_arm_that_comes_back_elsewhere_is_held_there_and_not_pulled_back(
     assert np.allclose(cell.world.targets[-1][1], ELSEWHERE)
 
 
+def test_of_two_arms_the_one_that_is_there_is_held_on(handover, played, arm_sample):
+    """The silence of the other one must not leave it to its watchdog, in the middle of its way."""
+    cell = played(handover)
+    cell.reset(1.0)
+    go_on(cell, 1.0, 1.2)
+    cell.loop.pause(True)
+    for now in np.arange(1.3, 2.0, 0.1):
+        cell.loop.inputs.put_arm(arm_sample(now, handover.arm("left").base_frame), "left")
+        cell.loop.tick(now)
+    assert list(cell.world.commands[-1]) == ["left"]
+    assert cell.world.targets[-1][0] == pytest.approx(1.9)
+    for name in ("left", "right"):
+        frame = handover.arm(name).base_frame
+        cell.loop.inputs.put_arm(arm_sample(2.0, frame, tcp_pose=ELSEWHERE), name)
+    cell.loop.tick(2.0)
+    held = cell.world.commands[-1]
+    assert np.allclose(held["left"].pose, HOME)
+    assert np.allclose(held["right"].pose, ELSEWHERE)
+
+
 def test_an_arm_in_a_fault_is_held_where_it_is_when_that_ends_and_the_other_one_where_it_was(
     handover, played, arm_sample
 ):

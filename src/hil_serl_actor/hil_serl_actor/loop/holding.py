@@ -16,30 +16,30 @@ class ArmHold:
     A wrench task is held by poses, too: its controller takes one as "stay there" until the next wrench, whereas a wrench
     of zero would let an arm that moves go on.
 
-    A hold ends when an arm falls silent: its controller may be inactive, and a person or another controller may move the
-    arm. What comes back is held where it is then, so that nothing is pulled to where it was. The same holds for an arm in
-    a fault, whose controller ignores targets.
+    The hold of an arm ends when it falls silent: its controller may be inactive, and a person or another controller may
+    move it. It is held where it comes back, so that nothing is pulled to where it was. The same holds for an arm in a
+    fault, whose controller ignores targets. Of two arms the other one is held on.
 
     Attributes:
-        poses: Arm name to its held tcp pose (7,); None: take the measured ones at the next command.
+        poses: Arm name to its held tcp pose (7,); of an arm without one the measured pose is taken at the next command.
     """
 
     def __init__(self, inputs: Inputs, ports: Ports, timeout: float) -> None:
         """``timeout``: age [s] from which on a measured state is not used, nor one as far in the future."""
         self._inputs, self._ports, self._timeout = inputs, ports, timeout
-        self.poses: dict[str, np.ndarray] | None = None
+        self.poses: dict[str, np.ndarray] = {}
 
     def release(self) -> None:
         """Hold anew, from where the arms are by then."""
-        self.poses = None
+        self.poses = {}
 
     def send(self, now: float) -> None:
-        """Command the hold at ``now`` [s], unless nobody knows where the arms are."""
-        stamp = self._inputs.assembler.stamp
-        if stamp is None or abs(now - stamp) > self._timeout:
-            self.poses = None
-            return
-        measured = self._inputs.poses
-        faulted = {name: measured[name] for name, arm in (self._inputs.arms or {}).items() if arm.fault}
-        self.poses = measured if self.poses is None else {**self.poses, **faulted}
-        self._ports.send_commands({arm: ArmCommand(pose=pose) for arm, pose in self.poses.items()}, now)
+        """Command the hold at ``now`` [s] to the arms of which somebody knows where they are."""
+        arms = self._inputs.arms or {}
+        heard = {name: arm for name, arm in arms.items() if abs(now - arm.stamp) <= self._timeout}
+        self.poses = {
+            name: arm.tcp_pose if arm.fault else self.poses.get(name, arm.tcp_pose)
+            for name, arm in heard.items()
+        }
+        if self.poses:
+            self._ports.send_commands({arm: ArmCommand(pose=pose) for arm, pose in self.poses.items()}, now)
