@@ -13,6 +13,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},  # colcon test runs pytest where this is declared
     zip_safe=True,
     maintainer="HIL-SERL ROS maintainers",
     maintainer_email="hil-serl-ros@example.org",

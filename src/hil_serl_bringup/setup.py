@@ -27,6 +27,7 @@ setup(
         ],
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},  # colcon test runs pytest where this is declared
     zip_safe=True,
     maintainer="HIL-SERL ROS maintainers",
     maintainer_email="hil-serl-ros@example.org",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources name the licence by its SPDX identifier (ament_copyright knows only the long header), packages in package.xml."""
+"""What the packages declare: their licence, and that they have tests."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ HEAD_LINES = 6  # an interpreter line or an XML declaration may come before
 
 
 def test_every_source_file_names_its_licence():
+    """By the SPDX identifier; ament_copyright knows only the long header."""
     listing = subprocess.run(
         ["git", "ls-files", *SOURCES], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -38,3 +39,13 @@ def test_every_package_declares_the_licence_that_lies_beside():
     assert declared
     assert set(declared.values()) == {"Apache-2.0"}, declared
     assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
+
+
+def test_colcon_runs_the_tests_of_every_python_package():
+    """It runs none where pytest is no declared dependency of the tests, and calls that a success."""
+    tested = sorted(path for path in ROOT.glob("src/*/setup.py") if (path.parent / "test").is_dir())
+    assert tested
+    without = [
+        path.parent.name for path in tested if 'extras_require={"test": ["pytest"]' not in path.read_text()
+    ]
+    assert not without
