@@ -47,9 +47,8 @@ class Waiting:
 
         future.add_done_callback(finish)
         timer = self._node.create_timer(seconds, finish, callback_group=self.group, clock=self._clock)
-        await (
-            either
-        )  # where the process ends meanwhile, the node has gone with its timers: nothing to clean up
+        await either
+        # Not in a finally: where the process ends meanwhile, the node has gone with its timers.
         timer.cancel()
         self._node.destroy_timer(timer)
         return bool(future.done())

@@ -118,9 +118,7 @@ class Inputs:
         self.operators = Operators(spec, switched)
         self.verdict: SceneVerdict | None = None
         self.not_before = -np.inf  # s; older inputs are from before the last reset
-        self._heard: dict[
-            str, float
-        ] = {}  # arm's topic to the stamp of its newest usable state since then [s]
+        self._heard: dict[str, float] = {}  # arm's topic: stamp of its newest usable state since then [s]
 
     @property
     def timeout(self) -> float:

@@ -90,8 +90,8 @@ def _facts(spec: TaskSpec, twin: Path | None) -> list[tuple[str, str]]:
         action = f"{arms}{spec.continuous_size}-D twist"
     if spec.grasp_choices:
         action += f" and {spec.grasp_choices} gripper commands"
-    judges = spec.reward.kind in ("classifier", "vice") and spec.reward.classifier is not None
-    views = f" on {', '.join(spec.reward.classifier.cameras)}" if judges else ""
+    judge = spec.reward.classifier if spec.reward.kind in ("classifier", "vice") else None
+    views = "" if judge is None else f" on {', '.join(judge.cameras)}"
     facts = [
         ("from", spec.source or "-"),
         ("cameras", ", ".join(f"{camera.name} ({camera.size} px)" for camera in spec.cameras)),
