@@ -259,8 +259,9 @@ ROS_STORIES: dict[str, tuple[Run, ...]] = {
             page="docs/two_machines.md", until="resumed from"),
         Run(f"{_LAUNCH} robot:=fr3 reward:=pose run_dir:=runs/ram learner_only:=true actors:=cell_1,cell_2",
             page="docs/two_machines.md", until="resumed from"),
+        # The learner comes up last; that the controller is active is seen by arm_state.
         Run(f"{_LAUNCH} task:=ram_insertion robot:=mock operator:=none reward:=pose algorithm:=rlpd_scratch",
-            more="run_dir:=runs/mock", until="activated cartesian_controller", beside=(
+            more="run_dir:=runs/mock", within="runs/mock/learner-train.csv", until=r"\n.", beside=(
                 Run("ros2 topic hz", page="docs/new_camera.md", more="/arm_state", until="average rate", code=ROS_CTRL_C),
                 Run("ros2 control list_hardware_interfaces", page="docs/new_robot.md", says=r"effort \[available\]"),
                 Run("ros2 param set /cartesian_controller profile precision", page=_CONTROLLER, says="successful"),
