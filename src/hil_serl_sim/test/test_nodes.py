@@ -82,7 +82,7 @@ class Client:
         self.episodes = self.node.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
         self.resetter = self.node.create_client(ResetEpisode, names.RESET_EPISODE)
 
-    def until(self, condition, timeout=20.0):
+    def until(self, condition, timeout=60.0):
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, "timed out"
