@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
@@ -52,7 +53,7 @@ def run_node(
     """
     node: Node | None = None
     executor: Executor | None = None
-    code, begun = EXIT_OK, False
+    code, begun, interrupt = EXIT_OK, False, _Interrupt()
     try:
         rclpy.init(args=list(args) if args is not None else None)
         begun = True
@@ -67,7 +68,9 @@ def run_node(
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_CRASH
     except Exception as error:
-        if not begun:  # arguments that rcl cannot read
+        if interrupt.heard:
+            _wait_for_signal_thread()
+        elif not begun:  # arguments that rcl cannot read
             code = _report(error, (Exception,))
         # A signal during the start leaves an invalid context, on which the next call into rcl stumbles.
         elif rclpy.ok() or not isinstance(error, _rclpy.RCLError):
@@ -75,6 +78,22 @@ def run_node(
     finally:
         code = _tear_down(node, executor) or code
     return code
+
+
+class _Interrupt:
+    """Remembers that KeyboardInterrupt was raised: C++ code that it meets passes it on as a RuntimeError of its own.
+
+    Seen where rclpy makes a Python object of a message. To be made before ``rclpy.init``, whose handler calls this one.
+    """
+
+    def __init__(self) -> None:
+        self.heard = False
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # otherwise somebody else decides
+            signal.signal(signal.SIGINT, self._raise)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        self.heard = True
+        signal.default_int_handler(number, frame)
 
 
 def _wait_for_signal_thread() -> None:

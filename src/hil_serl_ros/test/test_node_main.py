@@ -10,6 +10,8 @@ import pytest
 
 NODE = textwrap.dedent(
     """
+    import os
+    import signal
     import sys
     import time
     import numpy as np
@@ -39,6 +41,12 @@ NODE = textwrap.dedent(
                 raise SystemExit(5)
             if case == "defect":
                 np.zeros(3) + np.zeros(4)
+            if case == "signal in C++":
+                try:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(1.0)
+                except KeyboardInterrupt:
+                    raise RuntimeError("Unable to convert call argument '0' to Python object") from None
             if case == "disk":
                 raise BagError("disk full; free space")
 
@@ -87,6 +95,7 @@ def test_signal_closes_the_node_and_is_no_error(number: signal.Signals) -> None:
         ("code", 5, None, False),
         ("bad start", 2, "error: parameter 'rate' is 0, expected more", False),
         ("disk", 2, "error: disk full; free space", False),
+        ("signal in C++", 0, None, False),
         ("defect", 1, "error: ValueError: operands could not be broadcast", True),
     ],
 )
