@@ -134,7 +134,12 @@ class LearnerNode(Node):
     def _publish_weights(self, packed: PackedWeights) -> None:
         """Called from the training thread; a publisher may be used from any."""
         message = weights_to_message(packed, self.get_clock().now().nanoseconds)
-        self._actors.publish_weights(message)
+        try:
+            self._actors.publish_weights(message)
+        except RuntimeError:  # rclpy's RCLError
+            if self.context.ok():
+                raise
+            return  # a signal has closed the context; the thread still has its last checkpoint to write
         self._version = packed.version
 
     def _on_step(self, message: StepMessage, cell: str) -> None:
@@ -206,7 +211,7 @@ class LearnerNode(Node):
             self._worker.stop()
             if self._worker.alive:
                 self.get_logger().error("the training thread did not end; the last checkpoint may be missing")
-            elif isinstance(self._worker.error, (OSError, DivergedError)):
+            elif self._worker.error is not None:
                 self.get_logger().error(f"no last checkpoint: {self._worker.error}")
         super().destroy_node()
 
