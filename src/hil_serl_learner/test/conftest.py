@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import hypothesis
@@ -143,3 +144,12 @@ def toy() -> type[Toy]:
 @pytest.fixture(scope="session")
 def spec() -> TaskSpec:
     return Toy.spec()
+
+
+@pytest.fixture
+def caplog(caplog, monkeypatch):
+    """Pytest's, also where the plugin of ROS's launch is: loggers made after its import tell the root nothing."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("hil_serl") and isinstance(logger, logging.Logger):
+            monkeypatch.setattr(logger, "propagate", True)
+    return caplog
