@@ -164,7 +164,7 @@ def test_a_stop_ends_the_joint_reset(make_world):
     world.until(future.done, "its end")
     assert not future.result().success
     assert "stopped" in future.result().message
-    assert trajectory.cancelled
+    world.until(lambda: trajectory.cancelled, "the trajectory to be cancelled")
     assert manager.active == {"cartesian_controller"}
     assert "clear-stop" in world.call(Trigger, names.JOINT_RESET).message
 
