@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from dataclasses import replace
 
@@ -62,14 +63,13 @@ def test_actor_keeps_its_rate_beside_a_busy_learner_and_refuses_bad_weights(trai
 
 def test_a_dead_cell_is_named(training):
     training.kill("sim")
+    # In one line: an earlier one may tell of another silence, e.g. of an operator slow to start on a busy machine.
+    told = re.compile(r"nothing heard for 3 s on .*arm_state.*camera/wrist_2/image_raw")
     deadline = time.monotonic() + 30
-    while "nothing heard for 3 s on" not in training.log("actor"):
+    while not told.search(training.log("actor")):
         training.check()
         assert time.monotonic() < deadline, training.log("actor")
         time.sleep(0.2)
-    said = training.log("actor")
-    assert "arm_state" in said
-    assert "camera/wrist_2/image_raw" in said
 
 
 def test_a_camera_that_was_never_there_is_named_in_lockstep_too(demonstrated, start_run):

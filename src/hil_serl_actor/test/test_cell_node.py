@@ -120,6 +120,13 @@ def test_two_arms_move_together_and_grippers_open(make_world, handover_file):
         assert set(arm.openings) == {1.0}, "the task's initial opening"
 
 
+def check_hold(world, arm):
+    """From now on every target is the same."""
+    held = len(arm.targets)
+    world.until(lambda: len(arm.targets) > held + 5, "the hold")
+    assert all(np.allclose(target, arm.targets[held][1]) for _, target, _ in arm.targets[held:])
+
+
 def test_stop_ends_the_motion_and_holds(make_world, ram_file):
     world = make_world(ram_file, FAR, linear_speed=0.05)
     stopped = world.node.create_publisher(Bool, names.STOPPED, qos.STOPPED)
@@ -130,9 +137,7 @@ def test_stop_ends_the_motion_and_holds(make_world, ram_file):
     world.until(future.done, "its end")
     assert not future.result().success
     assert "stopped" in future.result().message
-    held = len(arm.targets)
-    world.until(lambda: len(arm.targets) > held + 5, "the hold")
-    assert all(np.allclose(target, arm.targets[held][1]) for _, target, _ in arm.targets[held:])
+    check_hold(world, arm)
     refused = world.call(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=7))
     assert not refused.success
     assert "clear-stop" in refused.message
@@ -151,9 +156,7 @@ def test_the_motion_ends_with_the_actor_because_nobody_could_stop_it(make_world,
     world.until(future.done, "its end")
     assert not future.result().success
     assert "the actor has ended" in future.result().message
-    held = len(arm.targets)
-    world.until(lambda: len(arm.targets) > held + 5, "the hold")
-    assert all(np.allclose(target, arm.targets[held][1]) for _, target, _ in arm.targets[held:])
+    check_hold(world, arm)
 
 
 def test_silence_of_the_arm_ends_the_motion(make_world, ram_file):

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import hypothesis
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Source, Step
+from hil_serl_learner.trainer import Trainer
 
 torch.set_num_threads(1)
 # A busy machine is no failure.
@@ -135,6 +135,29 @@ class Toy:
                 reward=float(last),
             )
 
+    @classmethod
+    def prepared(cls, spec: TaskSpec, seed: int = 0, demonstrations: int = 2, **options: object) -> Trainer:
+        """A trainer that has read so many demonstrations."""
+        trainer = Trainer(spec, seed, **options)
+        for step in cls.episodes(spec, demonstrations, actor_id="demo"):
+            trainer.add_demonstration(step)
+        return trainer
+
+    @classmethod
+    def started(cls, spec: TaskSpec, seed: int = 0, demonstrations: int = 2, **options: object) -> Trainer:
+        """The same, ready for online records."""
+        trainer = cls.prepared(spec, seed, demonstrations, **options)
+        trainer.begin()
+        return trainer
+
+    @classmethod
+    def trained(cls, spec: TaskSpec, records: Iterable[Step], **options: object) -> Trainer:
+        """The same, trained on online records in lockstep."""
+        trainer = cls.started(spec, **options)
+        for step in records:
+            trainer.consume(step)
+        return trainer
+
 
 @pytest.fixture(scope="session")
 def toy() -> type[Toy]:
@@ -144,12 +167,3 @@ def toy() -> type[Toy]:
 @pytest.fixture(scope="session")
 def spec() -> TaskSpec:
     return Toy.spec()
-
-
-@pytest.fixture
-def caplog(caplog, monkeypatch):
-    """Pytest's, also where the plugin of ROS's launch is: loggers made after its import tell the root nothing."""
-    for name, logger in logging.root.manager.loggerDict.items():
-        if name.startswith("hil_serl") and isinstance(logger, logging.Logger):
-            monkeypatch.setattr(logger, "propagate", True)
-    return caplog

@@ -10,18 +10,12 @@ import torch
 from hil_serl_learner import checkpoint
 from hil_serl_learner.analysis import AnalysisError, Embedded, TrainedAgent
 from hil_serl_learner.checkpoint import CheckpointError
-from hil_serl_learner.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
 def trained(toy, tmp_path_factory):
     spec = toy.spec(gripper=True)
-    trainer = Trainer(spec)
-    for step in toy.episodes(spec, 2, actor_id="demo"):
-        trainer.add_demonstration(step)
-    trainer.begin()
-    for step in toy.episodes(spec, 3):
-        trainer.consume(step)
+    trainer = toy.trained(spec, toy.episodes(spec, 3))
     return trainer, checkpoint.save(trainer, tmp_path_factory.mktemp("checkpoints"))
 
 
@@ -90,10 +84,7 @@ def test_variance_is_per_step_whatever_the_chunks(trained, steps, monkeypatch):
 
 def test_questions_without_an_answer_say_so(toy, tmp_path, trained):
     spec = toy.spec()
-    trainer = Trainer(spec, algorithm="bc")
-    for step in toy.episodes(spec, 1, actor_id="demo"):
-        trainer.add_demonstration(step)
-    trainer.begin()
+    trainer = toy.started(spec, demonstrations=1, algorithm="bc")
     trainer.update()
     folder = checkpoint.save(trainer, tmp_path)
     agent = TrainedAgent.load(folder, spec)

@@ -17,30 +17,19 @@ from hil_serl_learner.checkpoint import CheckpointError, DamagedCheckpointError
 from hil_serl_learner.trainer import Trainer
 
 
-def prepared(toy, spec, seed=0, algorithm="hil_serl"):
-    trainer = Trainer(spec, seed, algorithm=algorithm)
-    for step in toy.episodes(spec, 2, actor_id="demo"):
-        trainer.add_demonstration(step)
-    return trainer
-
-
-def trained(toy, spec, records=20, algorithm="hil_serl"):
-    trainer = prepared(toy, spec, algorithm=algorithm)
-    trainer.begin()
-    for step in itertools.islice(toy.episodes(spec, 9), records):
-        trainer.consume(step)
-    return trainer
+def trained(toy, spec, records=20, **options):
+    return toy.trained(spec, itertools.islice(toy.episodes(spec, 9), records), **options)
 
 
 @pytest.mark.parametrize("algorithm", ["hil_serl", "hg_dagger"])
 @pytest.mark.parametrize("gripper", [False, True])
 def test_a_resumed_training_continues_bit_for_bit(toy, tmp_path, gripper, algorithm):
     spec = toy.spec(gripper=gripper)
-    whole = trained(toy, spec, 40, algorithm)
-    first = trained(toy, spec, 24, algorithm)
+    whole = trained(toy, spec, 40, algorithm=algorithm)
+    first = trained(toy, spec, 24, algorithm=algorithm)
     first.weights()
     checkpoint.save(first, tmp_path)
-    resumed = prepared(toy, spec, seed=55, algorithm=algorithm)
+    resumed = toy.prepared(spec, seed=55, algorithm=algorithm)
     folder, problems = checkpoint.load_latest(resumed, tmp_path)
     assert problems == []
     assert folder.name == f"step_{first.trained_step:08d}"
@@ -68,10 +57,10 @@ def test_a_checkpoint_between_two_updates_of_a_record_owes_only_the_rest(
     for _ in range(updates):
         first.update()
     checkpoint.save(first, tmp_path)
-    resumed = prepared(toy, spec)
+    resumed = toy.prepared(spec)
     checkpoint.load_latest(resumed, tmp_path)
     checkpoint.save(resumed, tmp_path)  # by a learner that is killed again before it has read the records
-    resumed = prepared(toy, spec)
+    resumed = toy.prepared(spec)
     checkpoint.load_latest(resumed, tmp_path)
     resumed.begin()
     for step in steps:
@@ -84,7 +73,7 @@ def test_records_that_are_read_again_do_not_make_the_training_younger(toy, spec,
     """A learner whose bags are on another machine gets them one by one, and saves meanwhile."""
     first = trained(toy, spec, 30)
     folder = checkpoint.save(first, tmp_path)
-    resumed = prepared(toy, spec)
+    resumed = toy.prepared(spec)
     checkpoint.load_latest(resumed, tmp_path)
     resumed.begin()
     for step in itertools.islice(toy.episodes(spec, 9), 10):
@@ -100,7 +89,7 @@ def test_versions_go_on_after_the_ones_that_records_were_made_with(toy, spec, tm
     first.weights()
     checkpoint.save(first, tmp_path)
     assert [first.weights().version for _ in range(3)] == [1, 2, 3]
-    resumed = prepared(toy, spec)
+    resumed = toy.prepared(spec)
     checkpoint.load_latest(resumed, tmp_path)
     resumed.begin()
     for step in itertools.islice(toy.episodes(spec, 2), 12):
@@ -113,7 +102,7 @@ def test_the_average_for_evaluations_can_be_switched_on_and_off_on_a_resume(toy,
     assert plain.hash == averaged.hash
     first = trained(toy, plain, 20)
     checkpoint.save(first, tmp_path)
-    resumed = prepared(toy, averaged)
+    resumed = toy.prepared(averaged)
     checkpoint.load_latest(resumed, tmp_path)
     assert resumed.peek_weights(evaluated=True).data == first.peek_weights().data
     resumed.begin()
@@ -121,7 +110,7 @@ def test_the_average_for_evaluations_can_be_switched_on_and_off_on_a_resume(toy,
         resumed.consume(step)
     assert resumed.peek_weights(evaluated=True).data != resumed.peek_weights().data
     checkpoint.save(resumed, tmp_path)
-    back = prepared(toy, plain)
+    back = toy.prepared(plain)
     checkpoint.load_latest(back, tmp_path)
     assert back.peek_weights(evaluated=True).data == resumed.peek_weights().data
 
@@ -153,7 +142,7 @@ def test_damage_falls_back_to_the_checkpoint_before(toy, spec, tmp_path, name, d
     else:
         data[len(data) // 3] ^= 0xFF
         (bad / name).write_bytes(data)
-    folder, problems = checkpoint.load_latest(prepared(toy, spec), tmp_path)
+    folder, problems = checkpoint.load_latest(toy.prepared(spec), tmp_path)
     assert folder == good
     assert len(problems) == 1
     assert bad.name in problems[0]
@@ -161,11 +150,11 @@ def test_damage_falls_back_to_the_checkpoint_before(toy, spec, tmp_path, name, d
 
 def test_nothing_usable_is_an_error_that_names_the_folder(toy, spec, tmp_path):
     with pytest.raises(CheckpointError, match=str(tmp_path)):
-        checkpoint.load_latest(prepared(toy, spec), tmp_path)
+        checkpoint.load_latest(toy.prepared(spec), tmp_path)
     folder = checkpoint.save(trained(toy, spec), tmp_path)
     (folder / "state.json").write_text("{")
     with pytest.raises(CheckpointError, match="damaged"):
-        checkpoint.load_latest(prepared(toy, spec), tmp_path)
+        checkpoint.load_latest(toy.prepared(spec), tmp_path)
 
 
 def test_another_task_or_algorithm_is_refused(toy, spec, tmp_path):
@@ -214,7 +203,7 @@ def test_killed_at_any_system_call_the_earlier_checkpoint_stays_usable(
             saved = checkpoint.save(trainer, tmp_path)
         except _Killed:
             saved = None
-    folder, problems = checkpoint.load_latest(prepared(toy, spec), tmp_path)
+    folder, problems = checkpoint.load_latest(toy.prepared(spec), tmp_path)
     assert problems == []
     assert folder in (good, tmp_path / f"step_{trainer.trained_step:08d}")
     assert saved is None or folder == saved
@@ -257,7 +246,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(toy, spec, tmp_path, monkeypa
         patch.setattr(checkpoint.os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             checkpoint.save(trainer, tmp_path)
-    assert checkpoint.load_latest(prepared(toy, spec), tmp_path)[0] == good
+    assert checkpoint.load_latest(toy.prepared(spec), tmp_path)[0] == good
     assert not list(tmp_path.glob(".*.tmp"))
 
 

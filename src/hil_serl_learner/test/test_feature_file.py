@@ -155,9 +155,7 @@ def test_a_killed_process_leaves_everything_it_had_added(tmp_path):
 
 def start(toy, spec, path: Path | None, folder: Path | None = None):
     """A trainer with its demonstrations; of a checkpoint if a folder is given."""
-    trainer = Trainer(spec, feature_file=path)
-    for step in toy.episodes(spec, 2, actor_id="demo"):
-        trainer.add_demonstration(step)
+    trainer = toy.prepared(spec, feature_file=path)
     if folder is not None:
         checkpoint.load_latest(trainer, folder)
     trainer.begin()

@@ -156,10 +156,7 @@ def test_every_method_of_the_table_has_a_class():
 
 def test_interventions_count_as_demonstrations_only_where_the_method_has_an_operator(toy):
     for name in ("hil_serl", "serl", "rlpd_scratch"):
-        trainer = Trainer(toy.spec(), algorithm=name)
-        for step in toy.episodes(trainer.spec, 1, actor_id="demo") if name != "rlpd_scratch" else ():
-            trainer.add_demonstration(step)
-        trainer.begin()
+        trainer = toy.started(toy.spec(), demonstrations=int(name != "rlpd_scratch"), algorithm=name)
         before = len(trainer.replay.demonstrations)
         for step in toy.episodes(trainer.spec, 1, source=Source.HUMAN):
             trainer.add_step(step)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from hil_serl_learner.schedule import LearningRateSchedule
-from hil_serl_learner.trainer import Trainer
 
 DECAY = {"at_success": 0.7, "window": 10, "to": 3e-5}
 
@@ -46,10 +45,7 @@ def test_without_a_decay_nothing_changes(toy, spec):
 
 def test_the_trainer_passes_it_to_every_optimiser(toy):
     spec = toy.spec(gripper=True, learning_rate_decay={**DECAY, "window": 2})
-    trainer = Trainer(spec)
-    for step in toy.episodes(spec, 1, actor_id="demo"):
-        trainer.add_demonstration(step)
-    trainer.begin()
+    trainer = toy.started(spec, demonstrations=1)
     rates = []
     for step in toy.episodes(spec, 3):
         trainer.consume(step)

@@ -15,16 +15,8 @@ from hil_serl_learner.observations import PlainObservations
 from hil_serl_learner.trainer import Trainer
 
 
-def started(toy, spec, seed=0, **options):
-    trainer = Trainer(spec, seed, **options)
-    for step in toy.episodes(spec, 2, actor_id="demo"):
-        trainer.add_demonstration(step)
-    trainer.begin()
-    return trainer
-
-
 def test_lockstep_counts_updates_and_announces_weights(toy, spec):
-    trainer = started(toy, spec)
+    trainer = toy.started(spec)
     due = []
     for step in toy.episodes(spec, 4):
         if trainer.consume(step):
@@ -39,7 +31,7 @@ def test_lockstep_counts_updates_and_announces_weights(toy, spec):
 
 
 def test_free_running_owes_no_more_than_the_limit(toy, spec):
-    trainer = started(toy, spec)
+    trainer = toy.started(spec)
     for step in toy.episodes(spec, 2):
         trainer.add_step(step)
     assert trainer.trained_step == 16 - 11
@@ -54,7 +46,7 @@ def test_free_running_owes_no_more_than_the_limit(toy, spec):
 
 def test_fractional_update_to_data(toy):
     spec = toy.spec(update_to_data=0.5, warmup_steps=0)
-    trainer = started(toy, spec)
+    trainer = toy.started(spec)
     for step in toy.episodes(spec, 2):
         trainer.consume(step)
     assert trainer.counters.updates == 8
@@ -62,7 +54,7 @@ def test_fractional_update_to_data(toy):
 
 def test_same_seed_same_weights_other_seed_other_weights(toy, spec):
     def train(seed):
-        trainer = started(toy, spec, seed)
+        trainer = toy.started(spec, seed)
         for step in toy.episodes(spec, 2):
             trainer.consume(step)
         return trainer.weights().data
@@ -72,7 +64,7 @@ def test_same_seed_same_weights_other_seed_other_weights(toy, spec):
 
 
 def test_weights_load_into_the_actors_policy_and_act_alike(toy, spec):
-    trainer = started(toy, spec)
+    trainer = toy.started(spec)
     for step in toy.episodes(spec, 2):
         trainer.consume(step)
     policy = Policy(spec)
@@ -92,7 +84,7 @@ def test_weights_load_into_the_actors_policy_and_act_alike(toy, spec):
 def test_cached_and_plain_path_agree_without_augmentation(toy):
     features = []
     for cached in (True, False):
-        trainer = started(toy, toy.spec(feature_cache=cached, crop_padding=0))
+        trainer = toy.started(toy.spec(feature_cache=cached, crop_padding=0))
         slots = np.array([0, 3, 9, 3])
         features.append(trainer._observations.features(slots, np.random.default_rng(0)))
     torch.testing.assert_close(features[0], features[1], atol=5e-3, rtol=2e-3)
@@ -100,7 +92,7 @@ def test_cached_and_plain_path_agree_without_augmentation(toy):
 
 def test_plain_path_trains(toy):
     spec = toy.spec(feature_cache=False, batch_size=4, warmup_steps=12)
-    trainer = started(toy, spec)
+    trainer = toy.started(spec)
     assert isinstance(trainer._observations, PlainObservations)
     for step in toy.episodes(spec, 2):
         trainer.consume(step)
@@ -115,7 +107,7 @@ def test_no_demonstrations_is_a_clear_error(spec):
 
 def test_behaviour_cloning_fits_the_demonstrations(toy):
     spec = toy.spec(learning_rate=3e-3)
-    trainer = started(toy, spec, algorithm="bc")
+    trainer = toy.started(spec, algorithm="bc")
     losses = []
     for _ in range(150):
         trainer.update()
@@ -130,7 +122,7 @@ def test_unknown_algorithm_is_named(spec):
 
 def test_learned_pooling_head_trains(toy):
     spec = toy.spec(camera_head="learned_pooling")
-    trainer = started(toy, spec)
+    trainer = toy.started(spec)
     for step in toy.episodes(spec, 2):
         trainer.consume(step)
     assert np.isfinite(trainer.metrics["actor_loss"])
@@ -163,7 +155,7 @@ class _Doubled:
 
 
 def test_a_learnt_reward_replaces_the_recorded_one_and_is_kept_by_checkpoints(toy, spec, tmp_path):
-    trainer = started(toy, spec, relabeller=_Doubled)
+    trainer = toy.started(spec, relabeller=_Doubled)
     for step in toy.episodes(spec, 1):
         trainer.add_step(step)
     rewards = []
@@ -185,7 +177,7 @@ def test_a_learnt_reward_replaces_the_recorded_one_and_is_kept_by_checkpoints(to
 
 
 def test_goals_are_the_ends_of_successful_demonstrations(toy, spec):
-    trainer = started(toy, spec)
+    trainer = toy.started(spec)
     for step in toy.episodes(spec, 2, actor_id="online"):
         trainer.add_step(step)
     trainer.add_demonstration(toy.step(spec, 100, actor_id="late", is_last=True))

@@ -69,13 +69,7 @@ def test_updates_and_a_stop_are_not_put_off_by_a_flood_of_records(toy, spec, tmp
 
 def test_a_stop_while_the_records_are_read_again_leaves_the_checkpoints_alone(toy, spec, tmp_path):
     root = tmp_path / "checkpoints"
-    first = Trainer(spec)
-    for step in toy.episodes(spec, 2, actor_id="demo"):
-        first.add_demonstration(step)
-    first.begin()
-    for step in toy.episodes(spec, 5):
-        first.consume(step)
-    saved = checkpoint.save(first, root)
+    saved = checkpoint.save(toy.trained(spec, toy.episodes(spec, 5)), root)
     before = {file: file.stat().st_mtime_ns for file in saved.iterdir()}
     trainer, sent, reading, go_on = Trainer(spec), [], threading.Event(), threading.Event()
     checkpoint.load_latest(trainer, root)
@@ -134,13 +128,7 @@ def test_networks_that_have_diverged_are_neither_sent_nor_saved(toy, spec, tmp_p
 def test_bags_that_end_before_the_checkpoint_are_told_of(toy, spec, tmp_path, caplog, kept, warned):
     """Of no bags at all nothing is said: they are on the actor's machine."""
     steps = list(toy.episodes(spec, 5))
-    first = Trainer(spec)
-    for step in toy.episodes(spec, 2, actor_id="demo"):
-        first.add_demonstration(step)
-    first.begin()
-    for step in steps:
-        first.consume(step)
-    checkpoint.save(first, tmp_path / "checkpoints")
+    checkpoint.save(toy.trained(spec, steps), tmp_path / "checkpoints")
     trainer = Trainer(spec)
     checkpoint.load_latest(trainer, tmp_path / "checkpoints")
     worker = TrainingWorker(
