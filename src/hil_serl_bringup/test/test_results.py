@@ -13,6 +13,7 @@ from hil_serl_bringup.commands.results import Results, command_line
 from hil_serl_bringup.graph.build import Operator
 from hil_serl_bringup.monitor.statistics import Episode
 from hil_serl_bringup.results import cells as results
+from hil_serl_bringup.results import robustness
 from hil_serl_bringup.results.cells import (
     Budget,
     Cell,
@@ -26,6 +27,7 @@ from hil_serl_bringup.results.cells import (
 from hil_serl_bringup.results.page import draw_task, page
 from hil_serl_bringup.results.paper import HOURS, REPORTED
 from hil_serl_bringup.results.report import wilson
+from hil_serl_bringup.results.robustness import add_robustness
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_core.methods import METHODS
 from hil_serl_core.spec import load_task
@@ -172,6 +174,35 @@ def test_an_interrupted_cell_goes_on_and_one_of_an_older_task_file_begins_anew(p
     run(one)
     assert [name for name, _ in played] == ["record_demos", "train", "eval"]
     assert Path("runs/ram_insertion-hil_serl-seed0.old0").is_dir()
+
+
+def test_a_finished_policy_is_also_evaluated_under_the_disturbances_that_its_twin_can_make(
+    played, monkeypatch
+):
+    one, store = Cell("usb_insertion", "hil_serl", 0), Store(Path("cells"))
+    monkeypatch.setattr(robustness, "session", results.session)
+    assert "no robustness" in add_robustness(one, Setup(), 5, Path("runs"), store)
+    run(one)
+    played.clear()
+    told = add_robustness(one, Setup(), 5, Path("runs"), store)
+    assert "move_target at step 5: 5 of 5, open_gripper at step 5: 5 of 5" in told, "episodes of 10 steps"
+    asked = [(name, request.perturbation, request.perturbation_step) for name, request in played]
+    assert asked == [("eval_move_target", "move_target", 5), ("eval_open_gripper", "open_gripper", 5)]
+    add_robustness(one, Setup(), 5, Path("runs"), store)
+    assert len(played) == 2, "kept"
+    text = page(store.all(), ["usb_insertion"], METHOD_NAMES, "cmd")
+    assert "| hil_serl | 0 |  | grippers forced open at step 5 | 100 % (57 % to 100 %, n = 5) |" in text
+
+
+def test_robustness_of_a_run_folder_with_other_settings_is_refused(played, monkeypatch):
+    one, store = Cell("ram_insertion", "hil_serl", 0), Store(Path("cells"))
+    monkeypatch.setattr(robustness, "session", results.session)
+    stored = run(one)
+    stored["settings"]["learner"]["discount"] = 0.5
+    store.write(one, stored)
+    played.clear()
+    assert "other settings" in add_robustness(one, Setup(), 5, Path("runs"), store)
+    assert not played
 
 
 def test_the_page_has_our_numbers_beside_the_papers_and_says_what_is_missing():

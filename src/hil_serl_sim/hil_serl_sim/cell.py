@@ -31,7 +31,7 @@ class Cell:
         perturbation: one of PERTURBATIONS and the control step of every episode at which it happens, or None.
 
     Raises:
-        ValueError: unknown perturbation.
+        ValueError: unknown perturbation, or one that the task's twin cannot make.
     """
 
     RELEASE_TICKS = (
@@ -40,10 +40,10 @@ class Cell:
     FORCED_OPEN_TICKS = 1000  # a person holds the fingers open that long
 
     def __init__(self, spec: TaskSpec, seed: int | None = None, perturbation: tuple[str, int] | None = None):
-        if perturbation is not None:
-            self._check_perturbation(spec, perturbation[0])
         self.spec = spec
         self.twin = make_twin(spec)
+        if perturbation is not None:
+            self._check_perturbation(perturbation[0])
         self.model = build_model(spec, self.twin, display=False)
         self.data = mujoco.MjData(self.model)
         self.arms = {name: Arm(self.model, self.data, spec, name) for name in spec.arm_names}
@@ -191,7 +191,7 @@ class Cell:
         Raises:
             ValueError: unknown, or the task has no such thing.
         """
-        self._check_perturbation(self.spec, kind)
+        self._check_perturbation(kind)
         if kind == "move_target":
             self.twin.move_target(self.model, self.data, np.random.default_rng((self._seed, 1)))
             mujoco.mj_forward(self.model, self.data)
@@ -200,12 +200,16 @@ class Cell:
             if arm.gripper is not None:
                 arm.gripper.force_open(self.FORCED_OPEN_TICKS)
 
-    @staticmethod
-    def _check_perturbation(spec: TaskSpec, kind: str) -> None:
+    def _check_perturbation(self, kind: str) -> None:
         if kind not in PERTURBATIONS:
             raise ValueError(f"unknown perturbation '{kind}'; known: {list(PERTURBATIONS)}")
-        if kind == "open_gripper" and not spec.grippers:
-            raise ValueError(f"task '{spec.name}' does not move its gripper, so it cannot be forced open")
+        if kind in self.twin.perturbations:
+            return
+        if kind == "open_gripper":
+            raise ValueError(
+                f"task '{self.spec.name}' does not move its gripper, so it cannot be forced open"
+            )
+        raise ValueError(f"the twin of task '{self.spec.name}' has no target that can be moved")
 
     def arm_state(self, arm: str = "") -> ArmReading:
         """What an arm reports now."""

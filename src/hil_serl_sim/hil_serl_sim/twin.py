@@ -192,6 +192,12 @@ class Twin(ABC):
             goal: one of the twin's goals; None: the task file's ``sim.goal``.
         """
 
+    @property
+    def perturbations(self) -> tuple[str, ...]:
+        """How an episode of this twin can be disturbed (Sec. 4.4), of ``move_target`` and ``open_gripper``."""
+        moves = type(self).move_target is not Twin.move_target
+        return ("move_target",) * moves + ("open_gripper",) * (self.spec.grippers > 0)
+
     def move_target(self, model: mujoco.MjModel, data: mujoco.MjData, rng: np.random.Generator) -> None:
         """Move the goal while the episode runs, as in the paper's robustness tests (Sec. 4.4).
 

@@ -30,6 +30,7 @@ from hil_serl_ros.images import to_array
 from hil_serl_ros.stamps import stamp_to_ns
 
 pytestmark = pytest.mark.integration
+FLIP = pathlib.Path(__file__).parents[2] / "hil_serl_bringup/config/tasks/sim/object_flip.yaml"
 DOMAIN = os.environ.get("ROS_DOMAIN_ID", "71")
 
 
@@ -276,6 +277,7 @@ def test_compressed_pictures_are_those_of_the_raw_topic(spec, task_file, client)
         ({"task": "/nowhere.yaml"}, "task"),
         ({"speed": "-1.0"}, "positive"),
         ({"perturbation": "open_gripper"}, "does not move its gripper"),
+        ({"perturbation": "move_target", "task": str(FLIP)}, "no target that can be moved"),
     ],
 )
 def test_wrong_parameters_end_the_simulator_with_one_line(task_file, parameters, says):

@@ -14,6 +14,7 @@ from rich.console import Console
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.results import page as results_page
 from hil_serl_bringup.results.cells import Budget, Cell, Store, finished, run_cell
+from hil_serl_bringup.results.robustness import add_robustness
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolderError
 from hil_serl_bringup.runs.supervisor import ProcessFailure
@@ -54,6 +55,8 @@ class Results:
     """Folder of the run folders."""
     output: Path = Path("docs/results")
     """Folder of the page."""
+    robustness: bool = False
+    """Also evaluate hil_serl's policies disturbed in every episode (Sec. 4.4), where their run folders are there."""
     page_only: bool = False
     """Write the page from what is there; run nothing."""
 
@@ -66,12 +69,16 @@ class Results:
         failed: list[str] = []
         self._write_page(store)
         for cell in [] if self.page_only else self._cells():
-            if finished(store.read(cell), specs[cell.task], budget):
-                console.print(f"{cell.name}: finished before", highlight=False)
-                continue
-            console.print(f"[bold]{cell.name}[/]", highlight=False)
+            setup = Setup(device=self.device)
             try:
-                run_cell(cell, Setup(device=self.device), budget, self.runs, store)
+                if finished(store.read(cell), specs[cell.task], budget):
+                    console.print(f"{cell.name}: finished before", highlight=False)
+                else:
+                    console.print(f"[bold]{cell.name}[/]", highlight=False)
+                    run_cell(cell, setup, budget, self.runs, store)
+                if self.robustness and cell.method == "hil_serl":
+                    told = add_robustness(cell, setup, budget.episodes, self.runs, store)
+                    console.print(told, highlight=False, soft_wrap=True)
             except (
                 MethodError,
                 ProcessFailure,

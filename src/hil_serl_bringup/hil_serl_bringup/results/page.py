@@ -37,6 +37,10 @@ that of the final policy alone, acting deterministically from seeded initial sta
 
 
 _EARLIER = "†"
+_DISTURBANCES = {
+    "move_target": "goal moved at step {step}",
+    "open_gripper": "grippers forced open at step {step}",
+}
 _PAPER_TRIALS = 100  # of each number in Table 1 and in SERL's Fig. 6
 
 
@@ -106,20 +110,25 @@ def _section(
             lines += [_row(task, method, cell, agent, mark) for agent in cell["agents"]]
     if any(line.startswith("|") and _EARLIER in line for line in lines):
         lines += ["", f"{_EARLIER} with earlier settings of this task; the command runs it again."]
-    lines += ["", _demonstrations(cells) + hours + ".", *_remarks(task, cells, methods), ""]
+    lines += [
+        "",
+        _demonstrations(cells) + hours + ".",
+        *_robustness(cells),
+        *_remarks(task, cells, methods),
+        "",
+    ]
     return "\n".join(lines)
 
 
 def _row(task: str, method: str, cell: Mapping[str, Any], agent: Mapping[str, Any], mark: str) -> str:
     train, reported = cell["training"], REPORTED.get(task, {}).get(method)
-    low, high = agent["ci95"]
     intervened = f"{_percent(train['intervention'])} / {_percent(train['intervention_last'])}"
     offline = not train["env_steps"]
     cells = (
         method,
         f"{cell['seed']}{mark}",
         agent["agent"] or "",
-        f"{_percent(agent['success'])} ({_percent(low)} to {_percent(high)}, n = {agent['episodes']})",
+        _success(agent),
         _paper_success(task, method),
         _seconds(agent["cycle_time"]),
         _seconds(reported.cycle_time if reported else None),
@@ -136,6 +145,26 @@ def _demonstrations(cells: Iterable[Mapping[str, Any]]) -> str:
     if shown is None:
         return "No demonstrations"
     return f"{shown['episodes']} demonstrations with a cycle time of {_seconds(shown['cycle_time'])}"
+
+
+def _robustness(cells: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What finished policies do when every episode is disturbed."""
+    rows = [
+        f"| {cell['method']} | {cell['seed']} | {agent['agent']} | {_DISTURBANCES[kind].format(step=entry['step'])} | "
+        f"{_success(agent)} | {_seconds(agent['cycle_time'])} |"
+        for cell in cells
+        for kind, entry in cell.get("disturbed", {}).items()
+        for agent in entry["agents"]
+    ]
+    if not rows:
+        return []
+    head = "| method | seed | agent | disturbed in every episode (Sec. 4.4) | success (95 %) | cycle |"
+    return ["", head, "|---|---:|---|---|---:|---:|", *rows]
+
+
+def _success(agent: Mapping[str, Any]) -> str:
+    low, high = agent["ci95"]
+    return f"{_percent(agent['success'])} ({_percent(low)} to {_percent(high)}, n = {agent['episodes']})"
 
 
 def _remarks(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> list[str]:
