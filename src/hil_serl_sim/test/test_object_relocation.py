@@ -152,6 +152,23 @@ def test_a_lost_block_is_a_failure_and_is_put_back_with_the_arm(cells):
     assert truth.goals == {"forward": True, "backward": False}, "backward begins in the left bin"
 
 
+def test_a_block_that_stays_on_a_wall_is_lost_because_no_hand_gets_it(cells):
+    cell = cells["backward"]
+    p = cell.twin.parameters
+    corner = np.add(cell.twin._centre("backward"), (-p.bin_half_x - p.wall, -p.bin_half_y - p.wall))
+    top = p.floor + p.rim + p.block_height / 2
+    cell.reset(1)
+    lay(cell, *corner, top + 0.05)
+    assert not cell.truth().failure, "it falls"
+    lay(cell, *corner, top)
+    cell.advance({})
+    assert cell.truth().failure
+    assert cell.truth().poses["block"][2] == pytest.approx(top, abs=2e-3), "it does stay there"
+    cell.reset(2, arm_only=True)
+    assert cell.objects_put_back
+    assert not cell.truth().failure
+
+
 def test_starts_are_unsolved_reachable_and_cover_the_ranges(cells, tasks):
     for goal, cell in cells.items():
         twin, p = cell.twin, cell.twin.parameters

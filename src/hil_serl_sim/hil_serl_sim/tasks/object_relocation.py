@@ -46,6 +46,7 @@ class RelocationParameters(Parameters):
     range_yaw: float = 0.3  # +/- 17 deg
     clear: float = 0.004  # released: distance of both pads from the block
     lost: float = 0.02  # failure: the block rests this far outside both bins
+    still: float = 0.02  # a slower block rests [m/s, rad/s]
 
 
 class ObjectRelocation(Twin):
@@ -142,14 +143,24 @@ class ObjectRelocation(Twin):
         data.qvel[speed : speed + 6] = 0.0
 
     def truth(self, model: mujoco.MjModel, data: mujoco.MjData) -> Truth:
-        """A goal is reached when the block lies released in that bin. Failure: it rests outside both."""
+        """A goal is reached when the block lies released in that bin. Failure: it lies outside both, or stays on a wall.
+
+        From a wall no hand gets it, and reset-free it would lie there for ever.
+        """
         p, block = self.parameters, data.body("block")
         poses = {"block": body_pose(data, "block")}
         low = bool(block.xpos[2] < p.floor + 0.75 * p.block_height)
-        free = low and self._released(model, data)
-        goals = {goal: free and self._outside(block.xpos, goal) < 0.0 for goal in _SIDES}
+        free = self._released(model, data)
+        goals = {goal: low and free and self._outside(block.xpos, goal) < 0.0 for goal in _SIDES}
         lost = low and min(self._outside(block.xpos, goal) for goal in _SIDES) > p.lost
-        return Truth(goals[self._goal], lost, poses, goals)
+        stranded = free and not any(goals.values()) and self._rests(model, data)
+        return Truth(goals[self._goal], lost or stranded, poses, goals)
+
+    def _rests(self, model: mujoco.MjModel, data: mujoco.MjData) -> bool:
+        """The block touches something and does not move."""
+        speed, block = model.joint("block").dofadr[0], model.geom("block").id
+        still = bool(np.abs(data.qvel[speed : speed + 6]).max() < self.parameters.still)
+        return still and any(block in (contact.geom1, contact.geom2) for contact in data.contact)
 
     def _outside(self, position: np.ndarray, goal: str) -> float:
         """How far a point lies outside a bin's inner floor, negative inside [m]."""
