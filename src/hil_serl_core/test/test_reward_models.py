@@ -237,6 +237,20 @@ def test_classifier_comes_back_as_it_was_saved(task_dict: dict[str, Any], tmp_pa
     assert reward.threshold == 0.7
 
 
+def test_a_classifier_may_see_all_channels_where_the_policy_has_principal_components(
+    task_dict: dict[str, Any],
+) -> None:
+    task = with_classifier(task_dict, all_channels=True).model_dump(mode="json")
+    task["learner"]["pca_channels"] = 3
+    few = copy.deepcopy(task)
+    few["reward"]["classifier"]["all_channels"] = False
+    seen, components = (SuccessClassifier(task_from_dict(t)).extractor for t in (task, few))
+    assert [shape[2] for shape in seen.cameras.values()] == [seen.backbone.channels]
+    assert [shape[2] for shape in components.cameras.values()] == [3]
+    assert seen.fitted
+    assert task_from_dict(task).hash == task_from_dict(few).hash, "records mean the same"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -244,6 +258,7 @@ def test_classifier_comes_back_as_it_was_saved(task_dict: dict[str, Any], tmp_pa
         ({"cameras": [{"size": 32}]}, "'size' of camera 'wrist_1' was 16, the task file says 32"),
         ({"cameras": [{"crop": [0, 0, 32, 32]}]}, "'crop' of camera 'wrist_1'"),
         ({"learner": {"backbone_stride": 16, "pca_channels": None}}, "learner.backbone_stride 8"),
+        ({"learner": {"pca_channels": 8}}, "on all channels of the backbone, the task file says 8"),
         ({"reward": {"classes": ["nothing", "success", "lost"]}}, "its classes are"),
     ],
 )

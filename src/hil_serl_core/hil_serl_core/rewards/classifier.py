@@ -53,7 +53,8 @@ class SuccessClassifier:
         self.failure_indices = [
             self.description.classes.index(name) for name in spec.reward.classifier.failure_classes
         ]
-        self.extractor = FeatureExtractor(backbone, self.description.sizes, learner.pca_channels).to(device)
+        channels = self.description.pca_channels
+        self.extractor = FeatureExtractor(backbone, self.description.sizes, channels).to(device)
         classes = len(self.description.classes)
         self.network = ClassifierNetwork(self.extractor.cameras, learner.camera_head, classes).to(device)
         self._device = torch.device(device)

@@ -39,7 +39,8 @@ class ClassifierDescription:
         spec_hash: Hash of the task spec at training.
         views: Camera name to its source size, crop and size, in the order of the features.
         classes: Class names, in the order of the outputs.
-        backbone, backbone_stride, pca_channels, camera_head: As in the task's ``learner`` section.
+        backbone, backbone_stride, camera_head: As in the task's ``learner`` section.
+        pca_channels: As there, or None for all channels of the backbone.
         trunk: Digest of the frozen trunk's weights.
         threshold: Least probability of success that counts as success.
         failure_threshold: Least probability of the failure classes that counts as failure.
@@ -80,7 +81,7 @@ class ClassifierDescription:
             classes=classifier.classes,
             backbone=learner.backbone,
             backbone_stride=learner.backbone_stride,
-            pca_channels=learner.pca_channels,
+            pca_channels=None if classifier.all_channels else learner.pca_channels,
             camera_head=learner.camera_head,
             trunk=trunk_digest(backbone),
         )
@@ -106,10 +107,16 @@ class ClassifierDescription:
         reasons += view_differences(self.views, mine.views)
         if self.classes != mine.classes:
             reasons.append(f"its classes are {list(self.classes)}, the task file's are {list(mine.classes)}")
-        for key in ("backbone", "backbone_stride", "pca_channels", "camera_head"):
+        for key in ("backbone", "backbone_stride", "camera_head"):
             had, have = getattr(self, key), getattr(mine, key)
             if had != have:
                 reasons.append(f"it was trained with learner.{key} {had}, the task file says {have}")
+        if self.pca_channels != mine.pca_channels:
+            had, have = self.pca_channels or "all", mine.pca_channels or "all"
+            reasons.append(
+                f"it was trained on {had} channels of the backbone, the task file says {have} (learner.pca_channels, "
+                "reward.classifier.all_channels)"
+            )
         if self.backbone == mine.backbone and self.trunk != mine.trunk:
             reasons.append("it was trained on other weights of the same backbone")
         if reasons:

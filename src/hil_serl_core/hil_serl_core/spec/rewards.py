@@ -76,6 +76,11 @@ class ClassifierSpec(SpecModel):
     confirm_steps: int = Field(
         default=1, ge=1, le=20, description="success after so many positive observations in a row"
     )
+    all_channels: bool = Field(
+        default=False,
+        description="all channels of the backbone instead of learner.pca_channels principal components: twice the time, for "
+        "success that a faint cue shows, such as a colour",
+    )
     form: Literal["binary", "log_probability"] = Field(
         default="binary", description="log_probability: reward of every step is log p(success), as in SERL"
     )
