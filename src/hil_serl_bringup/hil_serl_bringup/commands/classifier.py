@@ -165,13 +165,15 @@ class Retrain(TrainingChoices):
     """The same of success; may be repeated."""
     add: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A further labelled recording; may be repeated."""
+    task: str | None = None
+    """Task by name or path, to train for it after a change of its classifier's section; default: as it was trained."""
 
     def run(self) -> int:
         from hil_serl_learner.classifier import build
         from hil_serl_learner.classifier.samples import parse_source
 
         folder = build.ClassifierFolder.open(self.classifier)
-        spec, console = folder.task(), Console()
+        spec, console = find_task(self.task) if self.task else folder.task(), Console()
         section = spec.reward.classifier
         assert section is not None  # a classifier was trained for it
         negative = next(name for name in section.classes if name != "success")

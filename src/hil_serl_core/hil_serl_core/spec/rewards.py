@@ -78,8 +78,8 @@ class ClassifierSpec(SpecModel):
     )
     all_channels: bool = Field(
         default=False,
-        description="all channels of the backbone instead of learner.pca_channels principal components: twice the time, for "
-        "success that a faint cue shows, such as a colour",
+        description="all channels of the backbone instead of learner.pca_channels principal components: for success that "
+        "only a faint cue shows, such as a colour",
     )
     form: Literal["binary", "log_probability"] = Field(
         default="binary", description="log_probability: reward of every step is log p(success), as in SERL"
