@@ -24,7 +24,9 @@ from hil_serl_bringup.runs.classifier_record import (
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.rewards import RewardError
 from hil_serl_core.rewards.labels import Label, write_labels
-from hil_serl_core.spec import TaskSpec, task_from_dict
+from hil_serl_core.spec import TaskSpec, task_from_dict, task_to_yaml
+from hil_serl_learner.classifier import build
+from hil_serl_learner.classifier.samples import Source
 
 
 def changed(task: TaskSpec, **sections: dict) -> TaskSpec:
@@ -105,3 +107,29 @@ def test_missing_recording_and_missing_classifier_say_what_to_do(
         Retrain(classifier=tmp_path, add_negative=("x:1",)).run()
     assert cli.run(["classifier", "train", str(tmp_path / "nowhere")]) == cli.EXIT_USER_ERROR
     assert "there is no recording" in capsys.readouterr().err
+
+
+def test_retraining_is_for_the_task_it_was_trained_for_or_another_version_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = find_task("ram_insertion")
+    (tmp_path / build.TASK_FILE).write_text(task_to_yaml(task))
+    (tmp_path / build.DATASET_FILE).write_text('{"sources": []}')
+    version = tmp_path / "version.yaml"
+    version.write_text(task_to_yaml(changed(task, reward={"classifier": {"cameras": ["wrist_1"]}})))
+    asked: list[TaskSpec] = []
+
+    def built(spec: TaskSpec, sources: list[Source], *_: object) -> None:
+        assert [source.label for source in sources] == ["failure"]
+        asked.append(spec)
+        raise RewardError("seen")
+
+    monkeypatch.setattr(build, "build", built)
+    for name, cameras in ((None, ("wrist_1", "wrist_2")), (str(version), ("wrist_1",))):
+        with pytest.raises(RewardError, match="seen"):
+            Retrain(classifier=tmp_path, add_negative=("x:1",), task=name).run()
+        assert asked[-1].reward.classifier is not None
+        assert asked[-1].reward.classifier.cameras == cameras
+    version.write_text(task_to_yaml(changed(task, reward={"classifier": None})))
+    with pytest.raises(RewardError, match=r"no section reward\.classifier"):
+        Retrain(classifier=tmp_path, add_negative=("x:1",), task=str(version)).run()

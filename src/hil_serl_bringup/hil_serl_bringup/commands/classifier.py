@@ -175,7 +175,10 @@ class Retrain(TrainingChoices):
         folder = build.ClassifierFolder.open(self.classifier)
         spec, console = find_task(self.task) if self.task else folder.task(), Console()
         section = spec.reward.classifier
-        assert section is not None  # a classifier was trained for it
+        if section is None:
+            raise RewardError(
+                f"task '{spec.name}' has no section reward.classifier, so there is none to train"
+            )
         negative = next(name for name in section.classes if name != "success")
         sources = folder.sources()
         before = len(sources)
