@@ -38,6 +38,19 @@ def test_unfinished_bag_reads_whole(unfinished: tuple[Path, list[int]]) -> None:
     assert problems == []
 
 
+@pytest.mark.parametrize("cut", [0, 5, 40, 1000])
+def test_a_bag_that_grows_while_it_is_read_is_not_damaged(
+    unfinished: tuple[Path, list[int]], cut: int
+) -> None:
+    path, offsets = unfinished
+    whole = path.read_bytes()
+    path.write_bytes(whole[: offsets[1] + cut])
+    steps = read_steps(path, on_problem=lambda problem: None)
+    first = next(steps)  # now the size is known
+    path.write_bytes(whole)
+    assert [first.sequence, *(s.sequence for s in steps)] in ([0], [0, 1])
+
+
 def test_every_possible_cut_is_read_and_recovered(unfinished: tuple[Path, list[int]]) -> None:
     """Wherever it is cut, the whole messages are there, before and after recovery."""
     path, offsets = unfinished

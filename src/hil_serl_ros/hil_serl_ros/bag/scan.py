@@ -159,7 +159,7 @@ class RecordScanner:
     def _judge_rest(self, offset: int, opcode: int | None) -> None:
         """Decide whether the bytes from ``offset`` on are a tail cut short, or damage."""
         self._file.seek(offset)
-        rest = self._file.read()
+        rest = self._file.read(self.size - offset)  # no more: a bag that is being recorded grows meanwhile
         if rest.strip(b"\0") == b"":
             self.dropped_bytes = len(rest)
             return
