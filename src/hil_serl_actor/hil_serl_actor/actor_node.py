@@ -91,6 +91,8 @@ class ActorNode(Node):
         self._diagnostics_pub = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
         self._stopped_pub = self.create_publisher(Bool, names.STOPPED, qos.STOPPED)
         self._stopped_pub.publish(Bool(data=False))
+        self._paused_pub = self.create_publisher(Bool, names.PAUSED, qos.PAUSED)
+        self._paused_pub.publish(Bool(data=False))
 
     def _make_services(self) -> None:
         self._resets = ResetClient(self, self._on_reset)
@@ -153,6 +155,10 @@ class ActorNode(Node):
         """See ``Ports``."""
         self._stopped_pub.publish(Bool(data=self._loop.latch.engaged))
         self._publish_diagnostics()
+
+    def report_pause(self) -> None:
+        """See ``Ports``."""
+        self._paused_pub.publish(Bool(data=self._loop.phase is Phase.PAUSED))
 
     def warn(self, text: str) -> None:
         """See ``Ports``."""

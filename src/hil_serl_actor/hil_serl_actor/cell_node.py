@@ -8,7 +8,8 @@ Services:
     joint_reset (std_srvs/Trigger): takes the arms to a joint pose, before long runs; needs ``joints``.
     recover (std_srvs/Trigger): clears errors of the arms and faults of their controllers, never by itself. Pauses the
         actor first, so that nothing moves when it is done.
-Subscribes: arm_state, stopped, episode; target_pose and target_wrench, to notice who else commands the arms.
+Subscribes: arm_state, stopped, paused (each ends a motion), episode; target_pose and target_wrench, to notice who else
+commands the arms.
 Publishes: target_pose while it moves and until somebody else commands the arms; gripper/command.
 
 Parameters:
@@ -47,9 +48,9 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.node import Node
 from rclpy.task import Future
-from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
+from hil_serl_actor.cell.actor_watch import ActorWatch
 from hil_serl_actor.cell.controllers import Controllers
 from hil_serl_actor.cell.joint_reset import JointReset
 from hil_serl_actor.cell.mover import Mover
@@ -81,7 +82,8 @@ class CellNode(Node):
         self._waiting = Waiting(self)
         commands = CommandPublishers(self, self._spec)
         self._mover = Mover(self._spec, self._options.limits, commands.publish, seconds_to_ns)
-        self._busy, self._episode, self._heeds_actor = "", False, False
+        self._busy, self._episode = "", False
+        self._watch = ActorWatch(self, self._on_actor)
         options, arms = self._options, self._spec.arm_names
         self._controllers = {
             arm: Controllers(self, self._waiting, arm, options.controller, options.controller_manager)
@@ -103,7 +105,6 @@ class CellNode(Node):
             for kind, name in ((PoseStamped, names.TARGET_POSE), (WrenchStamped, names.TARGET_WRENCH)):
                 topic = self.resolve_topic_name(names.for_arm(name, arm))
                 self.create_subscription(kind, topic, partial(self._on_target, topic), qos.TARGET_HEARD)
-        self.create_subscription(Bool, names.STOPPED, self._on_stopped, qos.STOPPED)
         self.create_subscription(EpisodeSummary, names.EPISODE, self._on_episode, qos.EPISODE)
         group = self._waiting.group
         self._pause = self.create_client(SetBool, names.PAUSE, callback_group=group)
@@ -120,12 +121,12 @@ class CellNode(Node):
 
     def _on_timer(self) -> None:
         if self._busy:
-            self._mover.alone = self._heeds_actor and not self._hears_actor()
+            self._mover.halt = self._watch.halt
         self._mover.tick(self._now)
 
-    def _hears_actor(self) -> bool:
-        """Somebody is there who can stop what this node does."""
-        return bool(self.count_publishers(self.resolve_topic_name(names.STOPPED)))
+    def _on_actor(self) -> None:
+        self._mover.halt = self._watch.halt
+        self._mover.tick(self._now)  # at once
 
     def _on_arm(self, arm: str, topic: str, message: ArmState) -> None:
         try:
@@ -136,22 +137,18 @@ class CellNode(Node):
     def _on_target(self, topic: str, message: PoseStamped | WrenchStamped) -> None:
         self._mover.hear_target(topic, stamp_to_ns(message.header.stamp), self._now)
 
-    def _on_stopped(self, message: Bool) -> None:
-        self._mover.stopped = message.data
-        self._mover.tick(self._now)  # at once
-
     def _on_episode(self, message: EpisodeSummary) -> None:
         self._episode = message.started
 
     # ------------------------------------------------------------ one at a time
 
-    def _begin(self, what: str) -> None:
-        """Nothing else may be under way; raises CellError."""
+    def _begin(self, what: str, in_pause: bool = True) -> None:
+        """Nothing else may be under way; raises CellError. ``in_pause``: it is made while the run is paused."""
         if self._busy:
             raise CellError(f"{self._busy} is under way; wait for its end")
         self._busy = what
-        self._heeds_actor, self._mover.alone = self._hears_actor(), False
-        self._mover.reserved = True
+        self._watch.begin(in_pause=in_pause)
+        self._mover.halt, self._mover.reserved = self._watch.halt, True
 
     def _done(self) -> None:
         self._busy = ""
@@ -159,9 +156,7 @@ class CellNode(Node):
 
     def _check_movable(self) -> None:
         """Raises CellError while the arms must not, or cannot, be moved."""
-        if self._mover.stopped:
-            raise CellError("the robot is stopped; make the cell safe, then: hil-serl clear-stop")
-        if reason := self._mover.unusable(self._now):
+        if reason := self._watch.halt or self._mover.unusable(self._now):
             raise CellError(reason)
 
     # ------------------------------------------------------------------ reset
@@ -171,7 +166,7 @@ class CellNode(Node):
     ) -> ResetEpisode.Response:
         seed = request.seed if request.seed >= 0 else int(self._rng.integers(2**31))
         try:
-            self._begin("a reset")
+            self._begin("a reset", in_pause=False)
         except CellError as error:
             response.message = str(error)
             return response
@@ -262,7 +257,7 @@ class CellNode(Node):
         positions = {name: arm.joint_position for name, arm in self._mover.arms.items() if arm is not None}
         return "; ".join(
             [
-                await reset.run(positions[arm], lambda: self._mover.stopped or self._mover.alone)
+                await reset.run(positions[arm], lambda: self._watch.halt)
                 for arm, reset in self._joint_resets.items()
             ]
         )

@@ -48,7 +48,7 @@ class World:
 
     def __init__(self):
         self.events, self.steps, self.targets, self.commands = [], [], [], []
-        self.stops = 0
+        self.stops = self.pauses = 0
         self.results, self.warnings, self.seeds, self.resets, self.labels = [], [], [], [], []
         self.disk_full = False
 
@@ -84,6 +84,9 @@ class World:
 
     def report_stop(self):
         self.stops += 1
+
+    def report_pause(self):
+        self.pauses += 1
 
     def warn(self, text):
         self.warnings.append(text)

@@ -145,6 +145,40 @@ def test_stop_ends_the_motion_and_holds(make_world, ram_file):
     assert world.call(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=7)).success
 
 
+def test_pause_ends_the_actors_reset_and_unpause_begins_it_again_from_there(make_world, ram_file):
+    world = make_world(ram_file, FAR, actor=True, linear_speed=0.03)
+    arm, episodes = world.arms[""], []
+    world.node.create_subscription(EpisodeSummary, names.EPISODE, episodes.append, qos.EPISODE)
+    world.until(lambda: _travelled(arm) > 0.01, "a motion")
+    reply = world.call(SetBool, names.PAUSE, SetBool.Request(data=True))
+    assert "keep clear until it rests" in reply.message
+    world.until(lambda: _rests(arm), "its end")
+    check_hold(world, arm)
+    refused = world.call(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=7))
+    assert not refused.success
+    assert "hil-serl unpause" in refused.message
+    assert not episodes
+    left, paused = arm.pose, len(arm.targets)
+    world.call(SetBool, names.PAUSE, SetBool.Request(data=False))
+    world.until(lambda: not _rests(arm), "the reset's second beginning")
+    assert max(distances(target, left)[0] for _, target, _ in arm.targets[paused : paused + 3]) < 2e-3
+    world.until(lambda: episodes, "the episode")
+    begun, ended = arm.targets[paused][0], stamp_to_seconds(episodes[0].header.stamp)
+    again = [(stamp, target) for stamp, target, _ in arm.targets[paused:] if stamp < ended]
+    assert all(distances(target, left)[0] <= 0.03 * (stamp - begun) + 2e-3 for stamp, target in again)
+
+
+def _travelled(arm):
+    """Way of the targets so far [m]."""
+    return distances(arm.targets[0][1], arm.targets[-1][1])[0] if arm.targets else 0.0
+
+
+def _rests(arm):
+    """The newest targets are one."""
+    newest = [target for _, target, _ in arm.targets[-8:]]
+    return all(np.array_equal(newest[0], target) for target in newest)
+
+
 def test_the_motion_ends_with_the_actor_because_nobody_could_stop_it(make_world, ram_file):
     world = make_world(ram_file, FAR, linear_speed=0.02)
     stopped = world.node.create_publisher(Bool, names.STOPPED, qos.STOPPED)

@@ -169,6 +169,26 @@ def test_a_stop_ends_the_joint_reset(make_world):
     assert "clear-stop" in world.call(Trigger, names.JOINT_RESET).message
 
 
+def test_a_joint_reset_is_made_in_a_pause_and_ended_by_a_second_one(make_world):
+    world = make_world(joints=JOINTS, joint_position=POSE)
+    manager, trajectory = PlayedManager(world.node, ["cartesian_controller"]), PlayedTrajectory(world, None)
+    actor = [
+        world.node.create_publisher(Bool, name, profile)
+        for name, profile in ((names.STOPPED, qos.STOPPED), (names.PAUSED, qos.PAUSED))
+    ]
+    world.until(lambda: all(topic.get_subscription_count() for topic in actor), "the cell's ears")
+    actor[1].publish(Bool(data=True))
+    world.until(lambda: "unpause" in world.call(ResetEpisode, names.RESET_EPISODE).message, "the pause")
+    future = world.start(Trigger, names.JOINT_RESET)
+    world.until(lambda: trajectory.goals, "the trajectory")
+    actor[1].publish(Bool(data=True))
+    world.until(future.done, "its end")
+    assert not future.result().success
+    assert "paused" in future.result().message
+    world.until(lambda: trajectory.cancelled, "the trajectory to be cancelled")
+    assert manager.active == {"cartesian_controller"}
+
+
 def test_joints_in_another_order_than_the_arms_are_refused(make_world):
     world = make_world(joints=JOINTS[::-1], joint_position=POSE)
     manager, trajectory = PlayedManager(world.node, ["cartesian_controller"]), PlayedTrajectory(world)

@@ -170,8 +170,7 @@ def test_a_pause_of_the_process_makes_no_jump(run, arm_sample):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"stopped": True}, "clear-stop"),
-        ({"alone": True}, "the actor has ended"),
+        ({"halt": "stopped by a person"}, "stopped by a person"),
         ({"intruder": "/target_pose"}, "another node publishes /target_pose"),
         ({"age": 1.0}, "arm_state is 1.00 s old"),
         ({"age": -1.0}, "arm_state is stamped 1.00 s in the future"),
@@ -181,7 +180,7 @@ def test_a_pause_of_the_process_makes_no_jump(run, arm_sample):
 )
 def test_what_ends_a_run_at_once(run, arm_sample, changes, reason):
     reset, pose = run()
-    keep = {key: changes.pop(key) for key in ("stopped", "alone", "intruder") if key in changes}
+    keep = {key: changes.pop(key) for key in ("halt", "intruder") if key in changes}
     age, missing = changes.pop("age", 0.0), changes.pop("missing", False)
     arm = None if missing else arm_sample(5.0 - age, tcp_pose=pose, **changes)
     ended = reset.step(5.0, {"": arm}, **keep)

@@ -121,20 +121,39 @@ def test_a_stop_during_a_reset_lets_the_cell_finish_and_then_holds_where_that_en
     assert len(cell.world.resets) == 2
 
 
-def test_a_pause_says_that_the_cell_still_moves_the_arm(spec, played):
+def test_a_pause_says_that_the_arm_moves_until_the_cell_has_ended_its_reset(spec, played):
     """People reach into the cell of a paused robot."""
     cell = played(spec)
     cell.feed(0.9)
     cell.loop.tick(0.9)
     cell.loop.pause(True)
     assert cell.loop.phase is Phase.PAUSED
-    assert "still moves the arm to its start" in cell.loop.words
+    assert "the arm still moves until the cell has ended its reset" in cell.loop.words
     assert "hil-serl stop" in cell.loop.words
     assert "still moves" in reports.loop_status(cell.loop, 0.9).message
     cell.loop.reset_finished(True, "", 1.2)
     assert cell.loop.words == "paused"
     cell.loop.stop("x")
     assert cell.loop.words == cell.loop.latch.text
+
+
+def test_a_pause_is_told_to_the_cell_and_its_reset_begins_again_afterwards(spec, played):
+    cell = played(spec)
+    cell.feed(0.9)
+    cell.loop.tick(0.9)
+    cell.loop.pause(True)
+    cell.loop.pause(True)
+    assert cell.world.pauses == 2, "a second one ends a joint reset that is made in the first"
+    cell.loop.reset_finished(False, "paused", 1.0)
+    cell.feed(1.1)
+    cell.loop.tick(1.1)
+    assert cell.loop.phase is Phase.PAUSED
+    assert np.allclose(cell.world.targets[-1][1], HOME), "the actor has the hold again"
+    cell.loop.pause(False)
+    assert cell.world.pauses == 3
+    cell.feed(1.2)
+    cell.loop.tick(1.2)
+    assert [reset.seed for reset in cell.world.resets] == cell.world.seeds[:1] * 2
 
 
 def test_a_stop_while_a_person_resets_the_scene_asks_for_it_again(spec, played):

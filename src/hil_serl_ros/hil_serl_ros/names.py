@@ -17,6 +17,7 @@ INTERVENTION = "intervention"
 EPISODE = "episode"
 RUN_STATUS = "run_status"
 STOPPED = "stopped"
+PAUSED = "paused"
 MARKERS = "markers"
 TF = "/tf"  # global by ROS convention, as the next two
 TF_STATIC = "/tf_static"

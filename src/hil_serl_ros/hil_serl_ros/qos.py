@@ -42,6 +42,7 @@ EPISODE = _profile(10, reliable=True, latched=True)
 EPISODE_LIVE = _profile(10, reliable=True)  # for who counts episodes: none from before it listened
 RUN_STATUS = _profile(1, reliable=True, latched=True)
 STOPPED = _profile(1, reliable=True, latched=True)
+PAUSED = _profile(1, reliable=True, latched=True)
 MARKERS = _profile(10, reliable=True)
 DIAGNOSTICS = _profile(10, reliable=True)
 TF = _profile(100, reliable=True)

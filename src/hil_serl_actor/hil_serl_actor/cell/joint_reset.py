@@ -19,7 +19,7 @@ from hil_serl_ros import names
 
 _PATIENCE = 5.0  # s
 _EXTRA = 10.0  # s that a trajectory may take longer than planned
-_LOOK = 0.05  # s between two looks whether the robot was stopped
+_LOOK = 0.05  # s between two looks whether the motion may go on
 
 
 class JointReset:
@@ -43,18 +43,18 @@ class JointReset:
         self._client: ActionClient | None = None
         self._arm = f"{arm} arm: " if arm else ""
 
-    async def run(self, position: np.ndarray, stopped: Callable[[], bool]) -> str:
+    async def run(self, position: np.ndarray, halt: Callable[[], str]) -> str:
         """Move the joints; the cartesian controller has the arm again afterwards, whatever happened.
 
         Args:
             position: (n,) measured joint positions [rad].
-            stopped: Whether the robot is stopped; ends the motion.
+            halt: Why nothing may move, empty when it may; ends the motion.
 
         Returns:
             What was done, for people.
 
         Raises:
-            CellError: A package, controller or action is missing, the robot was stopped, or it did not get there.
+            CellError: A package, controller or action is missing, the motion was ended, or it did not get there.
         """
         try:
             path = joint_path(position, np.array(self._goal.position), self._speed, self._acceleration)
@@ -66,7 +66,7 @@ class JointReset:
         await self._check_order()
         await self._controllers.give_to(self._other)
         try:
-            await self._follow(goal, path[-1].time, stopped)
+            await self._follow(goal, path[-1].time, halt)
         except CellError as error:
             await self._controllers.activate(self._other)
             raise CellError(f"{self._arm}{error}") from error
@@ -104,23 +104,20 @@ class JointReset:
             goal.trajectory.points.append(message)
         return goal
 
-    async def _follow(self, goal: Any, duration: float, stopped: Callable[[], bool]) -> None:
+    async def _follow(self, goal: Any, duration: float, halt: Callable[[], str]) -> None:
         assert self._client is not None
         name = self._node.resolve_topic_name(self._action)
         remedy = f"is '{self._other}' a joint trajectory controller of the joints {list(self._goal.joints)}?"
-        if stopped():
-            raise CellError("stopped")
+        if reason := halt():
+            raise CellError(reason)
         handle = await self._waiting.accepted(self._client, name, goal, _PATIENCE, remedy)
         result, left = handle.get_result_async(), duration + _EXTRA
         while not await self._waiting.done(result, _LOOK):
             left -= _LOOK
-            if stopped() or left < 0.0:
+            reason = halt()
+            if reason or left < 0.0:
                 await self._waiting.done(handle.cancel_goal_async(), _PATIENCE)
-                raise CellError(
-                    "stopped; the arm holds where it is"
-                    if stopped()
-                    else f"not there {_EXTRA:.0f} s after it should be"
-                )
+                raise CellError(reason or f"not there {_EXTRA:.0f} s after it should be")
         reply = result.result()
         if reply.status != GoalStatus.STATUS_SUCCEEDED or reply.result.error_code != 0:
             said = reply.result.error_string or f"error code {reply.result.error_code}"

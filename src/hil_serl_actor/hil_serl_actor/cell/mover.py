@@ -22,8 +22,7 @@ class Mover:
 
     Attributes:
         arms: Arm name to its latest state, None before the first.
-        stopped: The robot is stopped; set from outside.
-        alone: Who could stop it when the motion began is gone; set from outside.
+        halt: Why nothing may move, for people; empty when it may; set from outside.
         reserved: The arms are the cell's, so that somebody else's target does not end a hold; set from outside.
     """
 
@@ -38,7 +37,7 @@ class Mover:
         self._spec, self._limits = spec, limits
         self._publish, self._stamp_of = publish, stamp_of
         self.arms: dict[str, ArmSample | None] = dict.fromkeys(spec.arm_names)
-        self.stopped = self.alone = self.reserved = False
+        self.halt, self.reserved = "", False
         self._run: ResetRun | None = None
         self._on_end: Callable[[Ended], None] = lambda ended: None
         self._held: Mapping[str, np.ndarray] | None = None
@@ -111,7 +110,7 @@ class Mover:
             self._command(self._held, now)
 
     def _step(self, run: ResetRun, now: float) -> None:
-        result = run.step(now, self.arms, self.stopped, self._intruder, self.alone)
+        result = run.step(now, self.arms, self.halt, self._intruder)
         if not isinstance(result, Ended):
             self._held = result
             self._command(result, now)

@@ -77,8 +77,8 @@ def unusable(arms: Mapping[str, ArmSample | None], now: float, stale: float) -> 
 class ResetRun:
     """Moves the arms of a task to poses; ``step`` gives the targets of one moment until it says how it ended.
 
-    It ends at once when the robot is stopped or nobody is left who could stop it, when an arm's state is stale or shows a
-    fault, when somebody else commands an arm, and when time is up.
+    It ends at once when the robot is stopped or paused or nobody is left who could stop it, when an arm's state is stale or
+    shows a fault, when somebody else commands an arm, and when time is up.
     """
 
     def __init__(
@@ -110,28 +110,22 @@ class ResetRun:
         self,
         now: float,
         arms: Mapping[str, ArmSample | None],
-        stopped: bool = False,
+        halt: str = "",
         intruder: str = "",
-        alone: bool = False,
     ) -> dict[str, np.ndarray] | Ended:
         """What to command at ``now``.
 
         Args:
             now: Time [s].
             arms: Arm name to its latest state.
-            stopped: The robot is stopped.
+            halt: Why nothing may move, empty when it may.
             intruder: Topic on which somebody else commands an arm, empty for none.
-            alone: Who could stop the robot when the motion began is gone.
 
         Returns:
             Arm name to its (7,) target, or how the reset ended.
         """
-        if stopped:
-            return Ended(False, "stopped: the arms hold where they are, until hil-serl clear-stop")
-        if alone:
-            return Ended(
-                False, "the actor has ended, and nobody could stop this motion; the arms hold where they are"
-            )
+        if halt:
+            return Ended(False, halt)
         if intruder:
             return Ended(
                 False,

@@ -26,9 +26,7 @@ from hil_serl_actor.senses.inputs import EXACT, Inputs
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome
 
-STILL_MOVING = (
-    "the cell still moves the arm to its start, keep clear until it rests; hil-serl stop ends that at once"
-)
+STILL_MOVING = "the arm still moves until the cell has ended its reset: keep clear until it rests; else hil-serl stop"
 
 
 class ControlLoop:
@@ -131,7 +129,10 @@ class ControlLoop:
         return True
 
     def pause(self, paused: bool, reason: str = "paused by the operator") -> None:
-        """Stop after aborting the running episode, or go on with a reset; while stopped, it holds for afterwards."""
+        """Stop after aborting the running episode, or go on with a reset; while stopped, it holds for afterwards.
+
+        A cell that is resetting has to watch the topic ``paused``, as with `stop`; going on begins the reset again.
+        """
         if self.latch.engaged:
             self.latch.paused = paused
         elif paused:
@@ -345,5 +346,11 @@ class ControlLoop:
         self._rotation.finished(result, self._resets.scene_is_lost)
 
     def _enter(self, phase: Phase) -> None:
+        pause = Phase.PAUSED in (
+            phase,
+            self._phase,
+        )  # a second one is told too: it ends what is made in a pause
         self._phase = phase
         self._hold.release()
+        if pause:
+            self._ports.report_pause()

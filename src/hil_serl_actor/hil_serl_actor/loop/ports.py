@@ -48,6 +48,9 @@ class Ports(Protocol):
     def report_stop(self) -> None:
         """Publish that a stop was latched or cleared."""
 
+    def report_pause(self) -> None:
+        """Publish that the loop was paused, once more perhaps, or goes on."""
+
     def warn(self, text: str) -> None:
         """Tell the operator; repeated texts may be throttled."""
 

@@ -34,7 +34,7 @@ _OF_ARM = (
     "joy",
     "joint_states",
 )
-_OF_RUN = ("intervention", "episode", "stopped", "learner_status", "run_status", "markers")
+_OF_RUN = ("intervention", "episode", "stopped", "paused", "learner_status", "run_status", "markers")
 _GLOBAL = ("/diagnostics", "/tf", "/tf_static", "/rosout")
 
 
