@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cell node that is told to end while it moves an arm."""
+"""Ends while an arm is moved: of the cell node itself, and of the actor, whose death it has to notice."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import rclpy
 from cell_world import World, displaced
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
 
+from hil_serl_actor.cell_node import CellNode
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names
@@ -53,3 +58,101 @@ def test_it_ends_in_the_middle_of_a_reset_without_a_trace(ram_file, tmp_path, nu
 def _on_set(request, reply):
     reply.results = [SetParametersResult(successful=True)] * len(request.parameters)
     return reply
+
+
+TASK = """
+extends: {base}
+observation_timeout: 1000.0    # a busy machine is not what is tested here
+reset: {{method: scripted}}
+reward: {{kind: operator}}
+"""
+ACTOR = """
+import sys
+from hil_serl_actor.actor_node import main
+sys.argv += ["--ros-args", "-p", "task:={task}", "-p", "run_dir:={run}", "-p", "mode:=record_demos"]
+main()
+"""
+BUSY = """
+import rclpy
+from std_msgs.msg import Bool
+from hil_serl_ros import names, qos
+rclpy.init()
+node = rclpy.create_node("actor")
+stopped = node.create_publisher(Bool, names.STOPPED, qos.STOPPED)
+paused = node.create_publisher(Bool, names.PAUSED, qos.PAUSED)
+while True:
+    sum(range(10**8))  # one call into C: no other Python thread runs for seconds
+"""
+SOON = (
+    5.0  # s; a fraction of what DDS itself takes to miss a process, and far above the lease on a busy machine
+)
+
+
+@pytest.fixture
+def motion(ram_file, tmp_path):
+    """``motion(code of the actor's process)``: world and process, with a slow cell node in this one."""
+
+    @contextmanager
+    def make(code):
+        task = tmp_path / "task.yaml"
+        task.write_text(TASK.format(base=ram_file))
+        rclpy.init(args=["--ros-args", "-p", f"cell:task:={task}", "-p", "cell:linear_speed:=0.005"])
+        spec = load_task(task)
+        world = World(spec, {"": displaced(spec, by=(0.1, 0.0, 0.0))}, CellNode)
+        filled = code.format(task=task, run=tmp_path / "run")
+        with (tmp_path / "log").open("w") as log:
+            actor = subprocess.Popen([sys.executable, "-c", filled], stdout=log, stderr=log)
+            try:
+                yield world, actor
+            finally:
+                actor.kill()
+                actor.wait()
+                world.close()
+                rclpy.try_shutdown()
+
+    return make
+
+
+def test_a_killed_actor_is_missed_long_before_dds_misses_its_process(motion):
+    with motion(ACTOR) as (world, actor):
+        arm = world.arms[""]
+        world.until(lambda: arm.targets, "the reset that the actor asks for", seconds=240.0)
+        world.until(lambda: len(arm.targets) > 200, "some leases")
+        assert _missed(world, arm, actor) < SOON
+        held = len(arm.targets)
+        world.until(lambda: len(arm.targets) > held + 5, "the hold")
+        assert np.allclose(arm.targets[-1][1], arm.targets[held][1])
+
+
+def test_a_busy_actor_is_not_missed_and_a_killed_busy_one_is(motion):
+    """On a machine with more to do than cores, too."""
+    with motion(BUSY) as (world, actor):
+        arm = world.arms[""]
+        world.until(lambda: world.node.count_publishers(names.PAUSED), "the actor")
+        load = [
+            subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            for _ in range(2 * (os.cpu_count() or 1))
+        ]
+        try:
+            future = world.start(ResetEpisode, names.RESET_EPISODE)
+            end = time.monotonic() + 6.0
+            world.until(lambda: time.monotonic() > end, "some leases")
+            assert not future.done(), future.result().message
+        finally:
+            for process in load:
+                process.kill()
+                process.wait()
+        assert _missed(world, arm, actor) < SOON
+        world.until(future.done, "its end")
+        assert "the actor has ended" in future.result().message
+
+
+def _missed(world, arm, actor):
+    """Seconds from the actor's death to the last moving target."""
+    actor.send_signal(signal.SIGKILL)
+    begin = time.monotonic()
+    world.until(
+        lambda: all(np.array_equal(arm.targets[-1][1], target) for _, target, _ in arm.targets[-8:]),
+        "the end",
+    )
+    return time.monotonic() - begin

@@ -4,23 +4,35 @@
 Sensor data and operator input: only the newest sample counts, so best effort with depth 1; readers judge
 staleness by the stamp. Commands: reliable, newest only. Steps: reliable with a window, on top of which the
 actor re-sends by sequence number. Latched values (weights, who drives, episodes, the stop): transient local, so that a late
-joiner gets the last one.
+joiner gets the last one. The pause carries a lease besides: it is the actor's sign of life.
 """
 
 from __future__ import annotations
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 STEP_DEPTH = 200
 
 
-def _profile(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile:
-    return QoSProfile(
+ACTOR_LEASE = 1.0  # s
+"""After this time without a sign of the actor's process it counts as ended.
+
+The middleware gives the sign, from a thread of its own which needs no Python: a busy actor is not taken for a dead one.
+"""
+
+
+def _profile(depth: int, *, reliable: bool, latched: bool = False, lease: float | None = None) -> QoSProfile:
+    profile = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
+    if lease is not None:
+        profile.liveliness = LivelinessPolicy.AUTOMATIC
+        profile.liveliness_lease_duration = Duration(seconds=lease)
+    return profile
 
 
 ARM_STATE = _profile(1, reliable=False)
@@ -42,7 +54,7 @@ EPISODE = _profile(10, reliable=True, latched=True)
 EPISODE_LIVE = _profile(10, reliable=True)  # for who counts episodes: none from before it listened
 RUN_STATUS = _profile(1, reliable=True, latched=True)
 STOPPED = _profile(1, reliable=True, latched=True)
-PAUSED = _profile(1, reliable=True, latched=True)
+PAUSED = _profile(1, reliable=True, latched=True, lease=ACTOR_LEASE)
 MARKERS = _profile(10, reliable=True)
 DIAGNOSTICS = _profile(10, reliable=True)
 TF = _profile(100, reliable=True)

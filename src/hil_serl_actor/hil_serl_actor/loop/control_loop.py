@@ -26,7 +26,9 @@ from hil_serl_actor.senses.inputs import EXACT, Inputs
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome
 
-STILL_MOVING = "the arm still moves until the cell has ended its reset: keep clear until it rests; else hil-serl stop"
+STILL_MOVING = (
+    "the arm still moves until the cell has ended its reset: keep clear until it rests; else hil-serl stop"
+)
 
 
 class ControlLoop:
