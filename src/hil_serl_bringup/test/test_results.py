@@ -194,6 +194,16 @@ def test_a_finished_policy_is_also_evaluated_under_the_disturbances_that_its_twi
     assert "| hil_serl | 0 |  | grippers forced open at step 5 | 100 % (57 % to 100 %, n = 5) |" in text
 
 
+def test_a_twin_that_nothing_disturbs_is_named(played, monkeypatch):
+    one, store = Cell("object_flip", "hil_serl", 0), Store(Path("cells"))
+    monkeypatch.setattr(robustness, "session", results.session)
+    run(one)
+    played.clear()
+    assert "nothing that its twin could disturb" in add_robustness(one, Setup(), 5, Path("runs"), store)
+    assert not played
+    assert "Sec. 4.4" not in page(store.all(), ["object_flip"], METHOD_NAMES, "cmd")
+
+
 def test_robustness_of_a_run_folder_with_other_settings_is_refused(played, monkeypatch):
     one, store = Cell("ram_insertion", "hil_serl", 0), Store(Path("cells"))
     monkeypatch.setattr(robustness, "session", results.session)

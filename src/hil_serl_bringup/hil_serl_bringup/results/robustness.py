@@ -45,9 +45,9 @@ def add_robustness(cell: Cell, setup: Setup, episodes: int, root: Path, store: S
     folder = RunFolder.open(root / cell.name)
     if not same_settings(result, folder.task()):
         return f"{cell.name}: no robustness, {folder.path} is of a run with other settings than its result"
-    step = _halfway(result)
+    step, kept = _halfway(result), result.setdefault("disturbed", {})
     for kind in make_twin(folder.task()).perturbations:
-        done = result.setdefault("disturbed", {}).get(kind)
+        done = kept.get(kind)
         if done is not None and all(agent["episodes"] >= episodes for agent in done["agents"]):
             continue
         disturbed = replace(setup, operator=Operator.NONE, perturbation=kind, perturbation_step=step)
@@ -61,12 +61,12 @@ def add_robustness(cell: Cell, setup: Setup, episodes: int, root: Path, store: S
                 words=f"Evaluation with {kind}",
             )
             agents = evaluation.of_agents(folder, log, running.log.of("train"))
-        result["disturbed"][kind] = {"step": step, "agents": [asdict(agent) for agent in agents]}
+        kept[kind] = {"step": step, "agents": [asdict(agent) for agent in agents]}
         store.write(cell, result)
     told = ", ".join(
         f"{kind} at step {entry['step']}: {sum(a['successes'] for a in entry['agents'])} of "
         f"{sum(a['episodes'] for a in entry['agents'])}"
-        for kind, entry in result["disturbed"].items()
+        for kind, entry in kept.items()
     )
     return f"{cell.name}: {told or 'nothing that its twin could disturb'}"
 
