@@ -207,6 +207,13 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("docs/new_robot.md", "hil-serl recover"): _STOP,
     ("docs/new_robot.md", "hil-serl unpause"): _STOP,
     ("docs/rewards.md", "hil-serl classifier record --task ram_insertion"): _LABELS,
+    (
+        "docs/rewards.md",
+        "hil-serl classifier retrain runs/flip_clf --task object_flip --mistakes-of runs/flip_2",
+    ): (
+        "src/hil_serl_bringup/test/test_classifier_commands.py::"
+        "test_retraining_is_for_the_task_it_was_trained_for_or_another_version_of_it"
+    ),
     ("docs/rewards.md", "hil-serl classifier train runs/ram_insertion-..."): _REWARD,
     (
         "docs/rewards.md",
