@@ -143,6 +143,8 @@ def test_the_hand_opens_across_y_and_a_fault_colours_it():
     assert len(markers["hand"].points) == 2, "no gripper, no fingers"
     assert rgb(markers["hand"].color) == Driver.STOPPED.color[:3]
     assert "target is stale" in markers["driver"].text
+    scene.arm = view(fault="no fresh target within the configured age; check that its sender runs")
+    assert max(map(len, drawn(scene)["driver"].text.splitlines())) <= 40, "else it leaves the picture"
 
 
 # ---------------------------------------------------------------------- the whole cell
@@ -209,14 +211,25 @@ def test_two_arms_say_once_where_the_run_is(handover):
     assert texts == {"left/driver": "operator\nepisode 2, step 14", "right/driver": "operator"}
 
 
-def test_advice_floats_above_the_workspace_and_goes_away(spec):
+def test_texts_say_how_wide_a_space_is(spec):
+    """RViz 2 takes scale.x for it, and with 0 it puts a word on each side of the room."""
+    scene = cell(spec)
+    scene.advice = ["let go earlier"]
+    scene.on_episode(True, "train")
+    scene.on_tick(False, 0, 0, 0.1)
+    texts = [m for m in scene.draw(Time(), 0.1) if m.type == Marker.TEXT_VIEW_FACING and m.text]
+    assert len(texts) == 2
+    assert all(0 < text.scale.x < text.scale.z for text in texts)
+
+
+def test_advice_floats_below_the_workspace_and_goes_away(spec):
     scene = cell(spec)
     scene.advice = ["long interventions: " + "let go " * 20]
     (text,) = [m for m in scene.draw(Time(), 0.0) if m.ns == "advice"]
     assert text.action == Marker.ADD
     assert max(map(len, text.text.splitlines())) <= 60
-    top = max(p.z for m in scene.draw(Time(), 0.0) if m.ns == "workspace" for p in m.points)
-    assert text.pose.position.z > top
+    bottom = min(p.z for m in scene.draw(Time(), 0.0) if m.ns == "workspace" for p in m.points)
+    assert text.pose.position.z < bottom, "above are the hand's text and the arm"
     scene.advice = []
     (text,) = [m for m in scene.draw(Time(), 0.0) if m.ns == "advice"]
     assert text.action == Marker.DELETE

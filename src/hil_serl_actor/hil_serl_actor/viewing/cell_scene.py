@@ -36,7 +36,8 @@ class CellScene:
         first = spec.arm(spec.arm_names[0])
         lower, upper = workspace_box(first)
         self._advice_frame = first.base_frame
-        self._advice_at = np.array([*(lower + upper)[:2] / 2, upper[2] + 0.12])
+        # Below: above are the hand, its text, and the arm where a robot model is shown.
+        self._advice_at = np.array([*(lower + upper)[:2] / 2, lower[2] - 0.08])
         self.stopped = False
         self.advice: Sequence[str] = ()
         self._policy_drives = True

@@ -38,8 +38,11 @@ def clear(marker: Marker) -> Marker:
 
 
 def sized(marker: Marker, height: float) -> Marker:
-    """A text with letters so high [m]."""
-    marker.scale.x, marker.scale.z = 0.0, height
+    """A text with letters so high [m].
+
+    RViz 2 takes a text's scale.x for the width of a space, and where that is 0 one for letters of a metre.
+    """
+    marker.scale.x, marker.scale.z = 0.5 * height, height
     return marker
 
 

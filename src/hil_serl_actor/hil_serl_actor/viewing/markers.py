@@ -32,6 +32,9 @@ LEAST_FORCE = 1.0
 LEAST_GAP = 5e-4
 """Distance between target and reference from which the line between them is drawn [m]."""
 
+_LETTERS = 40
+"""In a line of the text above a hand, about: a fault's reason is long, and viewers do not wrap."""
+
 _TARGET_COLOR = (1.0, 1.0, 1.0, 0.9)
 _GAP_COLOR = (0.85, 0.37, 0.85, 1.0)
 _MEASURED_FORCE = (0.85, 0.75, 0.10, 1.0)
@@ -203,7 +206,7 @@ class MarkerScene:
         marker = self._marker(stamp, "driver", Marker.TEXT_VIEW_FACING)
         above = arm.tcp_pose[:3] + np.array([0.0, 0.0, 0.16])
         marker.pose = Pose(position=point(above), orientation=marker.pose.orientation)
-        marker.text = f"{text}\nfault: {arm.fault}" if arm.fault else text
+        marker.text = _wrapped(f"{text}\nfault: {arm.fault}" if arm.fault else text, _LETTERS)
         marker.color = color_message((Driver.STOPPED if arm.fault else driver).color)
         return sized(marker, 0.02)
 
@@ -211,7 +214,7 @@ class MarkerScene:
 def advice_marker(
     stamp: Time, frame: str, corner: np.ndarray, advice: list[str], wrapped: int = 60
 ) -> Marker:
-    """Advice to the operator as text above the workspace.
+    """Advice to the operator as text below the workspace.
 
     Args:
         stamp: Of the marker.
@@ -226,6 +229,10 @@ def advice_marker(
     if not advice:
         return clear(marker)
     marker.pose.position = point(corner)
-    marker.text = "\n".join(line for text in advice for line in textwrap.wrap(text, wrapped))
+    marker.text = _wrapped("\n".join(advice), wrapped)
     marker.color = color_message((0.95, 0.85, 0.20, 1.0))
     return sized(marker, 0.016)
+
+
+def _wrapped(text: str, letters: int) -> str:
+    return "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, letters))
