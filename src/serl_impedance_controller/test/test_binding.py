@@ -262,6 +262,20 @@ def test_wrench_mode(arm):
     assert not controller.state().holding
 
 
+def test_wrench_mode_has_a_speed_limit(arm):
+    controller = law.Controller()
+    assert (controller.config.wrench_linear_speed, controller.config.wrench_angular_speed) == (2.0, 8.0)
+    controller.mode = law.Mode.WRENCH
+    controller.set_target_wrench(np.zeros(6), 0.0)
+    speed = np.linalg.norm(arm["jacobian"][:3] @ arm["dq"])
+    for limit, fault in ((speed, law.FaultCode.NONE), (speed / 1.3, law.FaultCode.TOO_FAST)):
+        controller.set(wrench_linear_speed=limit, wrench_angular_speed=20.0)
+        controller.update(**arm, time=0.001)
+        assert controller.fault.code == fault
+    with pytest.raises(ValueError, match=r"wrench_linear_speed.*0\.2"):
+        controller.set(wrench_linear_speed=0.0)
+
+
 def test_force_bound_is_the_papers(arm):
     controller = law.Controller()
     controller.set(stiffness=[2000] * 3 + [150] * 3, damping=[89] * 3 + [7] * 3, clip_pos=0.01, clip_neg=0.01)

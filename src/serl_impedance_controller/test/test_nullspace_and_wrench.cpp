@@ -112,6 +112,82 @@ TEST(WrenchLaw, DampsInTheToolFrame)
   EXPECT_NEAR(wrench[1], 0.0, 1e-9);
 }
 
+TEST(WrenchLaw, APushFadesOutAlongTheMotionBelowTheSpeedLimit)
+{
+  law::Config<7> config;
+  config.wrench_linear_speed = 1.0;
+  config.wrench_angular_speed = 2.0;
+  law::Pose pose;
+  pose.orientation = Eigen::AngleAxisd(M_PI_2, law::Vector3::UnitZ());  // tool x along base y, tool y along base -x
+  law::Vector6 target, twist, expected;
+  target << 10.0, 5.0, 0.0, 2.0, 0.0, 1.0;    // in base: (-5, 10, 0), (0, 2, 1)
+  twist << 0.57, 0.76, 0.0, 0.0, 1.8, 0.0;    // 0.95 m/s along (0.6, 0.8, 0); 1.8 rad/s: the band begins
+  // Along the motion -5 * 0.6 + 10 * 0.8 = 5 N, of which half is left at 0.95: 2.5 N * (0.6, 0.8) less.
+  expected << -6.5, 8.0, 0.0, 0.0, 2.0, 1.0;
+  EXPECT_TRUE(law::wrench_law(config, pose, twist, target).isApprox(expected, 1e-12));
+  twist << 0.6, 0.8, 0.0, 0.0, 3.0, 0.0;      // at the limit and beyond, nothing is left along the motion
+  expected << -8.0, 6.0, 0.0, 0.0, 0.0, 1.0;
+  EXPECT_TRUE(law::wrench_law(config, pose, twist, target).isApprox(expected, 1e-12));
+  expected << -5.0, 10.0, 0.0, 0.0, 2.0, 1.0;
+  twist << 0.9, -1.2, 0.0, 0.0, -5.0, 0.0;    // a push that brakes is whole at any speed
+  EXPECT_TRUE(law::wrench_law(config, pose, twist, target).isApprox(expected, 1e-12));
+  twist << 0.54, 0.71, 0.0, 0.0, 1.7, 0.0;    // and any push below the band
+  EXPECT_TRUE(law::wrench_law(config, pose, twist, target).isApprox(expected, 1e-12));
+}
+
+TEST(WrenchMode, APushInFreeSpaceReachesTheSpeedLimitAndNotTheFault)
+{
+  for (const double limit : {0.5, 2.0, 8.0}) {
+    const bool turns = limit > 5.0;  // [rad/s]
+    plants::Gantry arm;
+    law::Controller<6> controller;
+    law::Config<6> config = plants::stiff_config<6>();
+    (turns ? config.wrench_angular_speed : config.wrench_linear_speed) = limit;
+    ASSERT_FALSE(controller.configure(config));
+    controller.set_mode(law::Mode::kWrench);
+    law::Vector6 push = law::Vector6::Zero();
+    push[turns ? 4 : 0] = 20.0;  // a torque is limited to 5 Nm
+    double fastest = 0.0;
+    for (int tick = 0; tick < 3000; ++tick) {
+      controller.set_target_wrench(push, 1e-3 * tick);
+      arm.step(controller.update(arm.measure(1e-3 * tick)));
+      fastest = std::max(fastest, arm.velocity.norm());
+    }
+    EXPECT_FALSE(controller.fault()) << law::fault_text(controller.fault().code);
+    EXPECT_GT(fastest, 0.9 * limit);
+    EXPECT_LT(fastest, 1.1 * limit);  // the torque takes some ticks to go
+  }
+}
+
+TEST(WrenchMode, WhatIsDrivenBeyondTheSpeedLimitIsBrakedAndHeld)
+{
+  plants::Gantry arm;
+  law::Controller<6> controller;
+  const law::Config<6> config = plants::stiff_config<6>();
+  ASSERT_FALSE(controller.configure(config));
+  controller.set_mode(law::Mode::kWrench);
+  double time = 0.0;
+  const auto run = [&](int ticks) {
+      for (int tick = 0; tick < ticks; ++tick, time += 1e-3) {
+        controller.set_target_wrench(law::Vector6::Zero(), time);
+        arm.step(controller.update(arm.measure(time)));
+      }
+    };
+  run(10);
+  arm.velocity[1] = 1.2 * config.wrench_linear_speed;  // somebody pushes
+  run(10);
+  EXPECT_FALSE(controller.fault());
+  arm.velocity[1] = 1.3 * config.wrench_linear_speed;
+  run(10);
+  EXPECT_EQ(controller.fault().code, law::FaultCode::kTooFast);
+  EXPECT_STREQ(controller.fault().input, "linear speed");
+  EXPECT_NEAR(controller.fault().value, 2.6, 1e-3);
+  EXPECT_TRUE(controller.state().holding);
+  run(4000);
+  EXPECT_LT(arm.velocity.norm(), 1e-3);
+  EXPECT_LT((arm.position - controller.state().commanded.position).norm(), 1e-3);
+}
+
 TEST(WrenchLaw, OutsideTheBoxNothingPushesFurtherOut)
 {
   law::Config<7> config;

@@ -34,6 +34,11 @@ constexpr double kMaxTranslationalDamping = 2000.0;     // [Ns/m]
 constexpr double kMaxRotationalDamping = 200.0;         // [Nms/rad]
 constexpr double kMaxTranslationalClip = 0.5;           // [m]
 constexpr double kMaxRotationalClip = 3.14;             // [rad]
+constexpr double kMaxLinearSpeed = 5.0;                 // [m/s]
+constexpr double kMaxAngularSpeed = 20.0;               // [rad/s]
+
+constexpr double kSpeedBand = 0.1;     ///< share of a speed limit over which the wrench mode's push fades out below it
+constexpr double kSpeedExcess = 0.25;  ///< share of it by which exceeding it faults; the torque rate limit needs some
 
 inline Vector6 six(double linear, double angular)
 {
@@ -75,6 +80,9 @@ struct TaskConfig
   Vector6 wrench_limit = six(20.0, 5.0);        ///< |target wrench| in the tool frame [N, Nm]
   Vector6 wrench_damping = Vector6::Zero();     ///< viscous term of the wrench mode, tool frame [Ns/m, Nms/rad]
   Vector6 wrench_stiffness = Vector6::Zero();   ///< pull to where the wrench mode began, its axes [N/m, Nm/rad]
+
+  double wrench_linear_speed = 2.0;             ///< of the tcp, which the wrench mode does not push beyond [m/s]
+  double wrench_angular_speed = 8.0;            ///< the same for its turning [rad/s]
 
   Vector3 workspace_low = Vector3::Constant(-std::numeric_limits<double>::infinity());   ///< box in base [m]
   Vector3 workspace_high = Vector3::Constant(std::numeric_limits<double>::infinity());
@@ -158,6 +166,8 @@ std::optional<ConfigError> validate(const Config<N> & c)
   check.twist("wrench_limit", c.wrench_limit, 0.0, 200.0, 50.0);
   check.twist("wrench_damping", c.wrench_damping, 0.0, kMaxTranslationalDamping, kMaxRotationalDamping);
   check.twist("wrench_stiffness", c.wrench_stiffness, 0.0, kMaxTranslationalStiffness, kMaxRotationalStiffness);
+  check.scalar("wrench_linear_speed", c.wrench_linear_speed, 0.2, kMaxLinearSpeed);
+  check.scalar("wrench_angular_speed", c.wrench_angular_speed, 0.5, kMaxAngularSpeed);
   for (int i = 0; i < 3; ++i) {
     check.scalar("workspace_low", c.workspace_low[i], -inf, inf, i);
     check.scalar("workspace_high", c.workspace_high[i], c.workspace_low[i], inf, i);

@@ -189,10 +189,11 @@ public:
     if (!inertia_ok) {
       latch_.raise(FaultCode::kBadInertia, "mass matrix", m.time);
     }
+    const Vector6 twist = m.jacobian.lazyProduct(m.dq);
     check_targets(m.time);
+    check_wrench_mode(twist, m.time);
     take_reference(m);
 
-    const Vector6 twist = m.jacobian.lazyProduct(m.dq);
     const Vector6 wrench = wanted_wrench(twist);
     JointVector<N> torque = m.jacobian.transpose().lazyProduct(wrench);
     torque += dynamics_.project(m.jacobian, posture_torque(m));
@@ -255,12 +256,27 @@ private:
   {
     check_age("target pose", has_pose_target_, pose_stamp_, config_.pose_timeout, time);
     check_age("target wrench", has_wrench_target_, wrench_stamp_, config_.wrench_timeout, time);
-    if (state_.mode == Mode::kWrench && has_wrench_target_) {
-      const double depth =
-        outside_workspace(config_, state_.measured.position).template lpNorm<Eigen::Infinity>();
-      if (depth > config_.workspace_margin) {
-        latch_.raise(FaultCode::kOutsideWorkspace, "measured pose", time, depth);
-      }
+  }
+
+  /// While a wrench rules, nothing draws the arm back from far outside the box or brakes it.
+  void check_wrench_mode(const Vector6 & twist, double time)
+  {
+    if (state_.mode != Mode::kWrench || !has_wrench_target_) {
+      return;
+    }
+    const double depth =
+      outside_workspace(config_, state_.measured.position).template lpNorm<Eigen::Infinity>();
+    if (depth > config_.workspace_margin) {
+      latch_.raise(FaultCode::kOutsideWorkspace, "measured pose", time, depth);
+    }
+    check_speed("linear speed", twist.template head<3>().norm(), config_.wrench_linear_speed, time);
+    check_speed("angular speed", twist.template tail<3>().norm(), config_.wrench_angular_speed, time);
+  }
+
+  void check_speed(const char * input, double speed, double limit, double time)
+  {
+    if (speed > (1.0 + kSpeedExcess) * limit) {
+      latch_.raise(FaultCode::kTooFast, input, time, speed);
     }
   }
 

@@ -20,7 +20,8 @@ enum class FaultCode : std::uint8_t
   kBadFrame = 3,        ///< a target in another frame than the configured one
   kBadQuaternion = 4,   ///< an orientation whose norm is not 1 within 1e-3
   kBadInertia = 5,      ///< a mass matrix that is not positive definite
-  kOutsideWorkspace = 6   ///< tcp left the box by more than the margin in wrench mode
+  kOutsideWorkspace = 6,  ///< tcp left the box by more than the margin in wrench mode
+  kTooFast = 7            ///< tcp faster than the speed limit of the wrench mode, by a quarter
 };
 
 /// What each code means and what to do, for people.
@@ -41,6 +42,8 @@ inline const char * fault_text(FaultCode code)
       return "mass matrix is not symmetric positive definite; check the arm's model";
     case FaultCode::kOutsideWorkspace:
       return "tcp left the workspace box by more than the margin; move the arm back, then reset";
+    case FaultCode::kTooFast:
+      return "tcp faster than the speed limit of the wrench mode; look what drives it (is its load set?), then reset";
   }
   return "unknown fault";
 }
@@ -51,7 +54,7 @@ struct Fault
   FaultCode code = FaultCode::kNone;
   const char * input = "";   ///< which input raised it
   double time = 0.0;         ///< controller time of the tick that acted on it [s]; the stamp if raised by a target
-  double value = 0.0;        ///< age [s], quaternion norm or depth [m], by code
+  double value = 0.0;        ///< age [s], quaternion norm, depth [m] or speed [m/s, rad/s], by code
 
   explicit operator bool() const {return code != FaultCode::kNone;}
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Feed-forward wrench in the tool frame (HIL-SERL App. D.2, dynamic tasks), limited, inside a workspace box.
+/// Feed-forward wrench in the tool frame (HIL-SERL App. D.2, dynamic tasks), limited in size and in the speed that it
+/// gives, inside a workspace box.
 #ifndef SERL_IMPEDANCE_CONTROLLER__WRENCH_LAW_HPP_
 #define SERL_IMPEDANCE_CONTROLLER__WRENCH_LAW_HPP_
 
@@ -18,6 +19,24 @@ template <int N>
 Vector6 limit_wrench(const Config<N> & config, const Vector6 & wrench)
 {
   return wrench.cwiseMin(config.wrench_limit).cwiseMax(-config.wrench_limit);
+}
+
+/// What is left of a push at a speed: its part along the motion fades out over the last tenth (kSpeedBand) below the limit
+/// and is gone at the limit and beyond. What is across the motion or brakes it stays, and below the tenth all of it does.
+///
+/// \param push      force or torque [N or Nm]
+/// \param velocity  of the tcp, or its turning, in the same axes [m/s or rad/s]
+/// \param limit     of its norm
+inline Vector3 limit_speed(const Vector3 & push, const Vector3 & velocity, double limit)
+{
+  const double speed = velocity.norm();
+  const double band = kSpeedBand * limit;
+  if (speed <= limit - band) {
+    return push;
+  }
+  const Vector3 ahead = velocity / speed;
+  const double share = std::max(0.0, limit - speed) / band;
+  return push - (1.0 - share) * std::max(0.0, push.dot(ahead)) * ahead;
 }
 
 /// How far a point lies outside the workspace box, per axis, signed outwards [m]; zero inside.
@@ -41,7 +60,7 @@ Vector6 centring_wrench(const Config<N> & config, const Pose & measured, const P
   return rotate(axes, limit_wrench(config, -config.wrench_stiffness.cwiseProduct(error)));
 }
 
-/// One tick: w = R clamp(w_target) - R D_w R^T v, and where the tcp is outside the box, no component of the force
+/// One tick: w = R s(clamp(w_target)) - R D_w R^T v with s the limit of the speed (limit_speed()), and where the tcp is outside the box, no component of the force
 /// points further out and a spring and a damper pull back in. The spring's stretch is bounded by
 /// `workspace_margin`, beyond which the controller faults.
 ///
@@ -53,8 +72,11 @@ Vector6 wrench_law(const Config<N> & config, const Pose & measured, const Vector
 {
   const Matrix3 axes = measured.orientation.toRotationMatrix();
   const Matrix3 to_tool = axes.transpose();
-  const Vector6 damped = config.wrench_damping.cwiseProduct(rotate(to_tool, twist));
-  Vector6 wrench = rotate(axes, limit_wrench(config, target) - damped);
+  const Vector6 velocity = rotate(to_tool, twist);
+  Vector6 pushed = limit_wrench(config, target);
+  pushed.head<3>() = limit_speed(pushed.head<3>(), velocity.head<3>(), config.wrench_linear_speed);
+  pushed.tail<3>() = limit_speed(pushed.tail<3>(), velocity.tail<3>(), config.wrench_angular_speed);
+  Vector6 wrench = rotate(axes, pushed - config.wrench_damping.cwiseProduct(velocity));
 
   const Vector3 depth = outside_workspace(config, measured.position);
   for (int i = 0; i < 3; ++i) {

@@ -27,6 +27,7 @@ std::string text_of(const Fault & fault)
     case FaultCode::kStaleTarget: value = " (age %.3g s)"; break;
     case FaultCode::kBadQuaternion: value = " (norm %.3g)"; break;
     case FaultCode::kOutsideWorkspace: value = " (%.3g m outside)"; break;
+    case FaultCode::kTooFast: value = " (%.3g m/s or rad/s)"; break;
     default: break;
   }
   if (value != nullptr) {

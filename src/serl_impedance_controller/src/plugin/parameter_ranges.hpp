@@ -38,6 +38,8 @@ inline const std::map<std::string, LawField> & law_fields()
     {"smoothing", {&C::smoothing, nullptr, nullptr}},
     {"pose_timeout", {&C::pose_timeout, nullptr, nullptr}},
     {"wrench_timeout", {&C::wrench_timeout, nullptr, nullptr}},
+    {"wrench_linear_speed", {&C::wrench_linear_speed, nullptr, nullptr}},
+    {"wrench_angular_speed", {&C::wrench_angular_speed, nullptr, nullptr}},
     {"workspace_stiffness", {&C::workspace_stiffness, nullptr, nullptr}},
     {"workspace_damping", {&C::workspace_damping, nullptr, nullptr}},
     {"workspace_margin", {&C::workspace_margin, nullptr, nullptr}},

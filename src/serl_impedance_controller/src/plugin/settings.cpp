@@ -114,6 +114,8 @@ Settings make_settings(const Params & params, const ArmLimits & limits)
   settings.task.wrench_limit = six_of(params.wrench_limit);
   settings.task.wrench_damping = six_of(params.wrench_damping);
   settings.task.wrench_stiffness = six_of(params.wrench_stiffness);
+  settings.task.wrench_linear_speed = params.wrench_linear_speed;
+  settings.task.wrench_angular_speed = params.wrench_angular_speed;
   settings.torque_limit = torque_limits(params, params.torque_limit, limits);
   const double ms_per_tick = kMilliseconds / limits.frequency;
   settings.torque_rate = (per_joint("torque_rate", params.torque_rate, joints) * ms_per_tick).cwiseMin(1000.0);

@@ -69,6 +69,9 @@ py::class_<Config<N>> bind_config(py::module_ & module, const char * name)
     "Viscous term of the wrench mode, tool frame (6,) [Ns/m, Nms/rad].");
   vector_property(cls, "wrench_stiffness", &C::wrench_stiffness,
     "Pull to the pose where the wrench mode began, that pose's axes (6,) [N/m, Nm/rad].");
+  cls.def_readwrite("wrench_linear_speed", &C::wrench_linear_speed,
+    "Speed of the tcp that the wrench mode does not push beyond; a quarter faster faults [m/s].");
+  cls.def_readwrite("wrench_angular_speed", &C::wrench_angular_speed, "The same for its turning [rad/s].");
   vector_property(cls, "workspace_low", &C::workspace_low, "Lower corner of the box, base (3,) [m].");
   vector_property(cls, "workspace_high", &C::workspace_high, "Upper corner of the box, base (3,) [m].");
   cls.def_readwrite("workspace_stiffness", &C::workspace_stiffness, "Pull back into the box, wrench mode [N/m].");

@@ -30,7 +30,8 @@ void bind_enums(py::module_ & module)
   .value("BAD_FRAME", law::FaultCode::kBadFrame)
   .value("BAD_QUATERNION", law::FaultCode::kBadQuaternion)
   .value("BAD_INERTIA", law::FaultCode::kBadInertia)
-  .value("OUTSIDE_WORKSPACE", law::FaultCode::kOutsideWorkspace);
+  .value("OUTSIDE_WORKSPACE", law::FaultCode::kOutsideWorkspace)
+  .value("TOO_FAST", law::FaultCode::kTooFast);
 }
 
 void bind_fault(py::module_ & module)
