@@ -158,6 +158,22 @@ def test_an_evaluation_may_have_another_judge_than_training_had(tmp_path, monkey
     assert results == ["classifier", "ground_truth"]
 
 
+def test_a_resumed_demo_wants_as_many_demonstrations_as_when_it_began(tmp_path, monkeypatch):
+    sessions = []
+
+    @contextlib.contextmanager
+    def session(opened, *_):
+        sessions.append(PlayedSession(opened, interrupt_in="" if sessions else "record_demos", after=1))
+        yield sessions[-1]
+
+    monkeypatch.setattr(commands, "session", session)
+    monkeypatch.setattr(demo, "show_report", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        commands.Demo(run_dir=tmp_path / "run", demos=3, episodes=2, film_episodes=0).run()
+    commands.Demo(resume=tmp_path / "run", episodes=2, film_episodes=0).run()
+    assert [played.requests[0][1].episodes for played in sessions] == [3, 2]
+
+
 def test_a_resumed_training_wants_as_many_demonstrations_as_when_it_began(tmp_path, monkeypatch):
     sessions = []
 

@@ -74,9 +74,9 @@ def open_folder(
     return RunFolder.create(spec, seed, command, Path("runs"), run_dir, partner, **facts)
 
 
-def demonstrations_of(folder: RunFolder, asked: int | None) -> int:
-    """How many demonstrations to record: as asked now, or when the run began, else what the task file says."""
-    asked = folder.state().get("demonstrations") if asked is None else asked
+def demonstrations_of(folder: RunFolder, asked: int | None, usual: int | None = None) -> int:
+    """How many to record: as asked now, or when the run began, else the command's usual, else what the task file says."""
+    asked = folder.state().get("demonstrations", usual) if asked is None else asked
     if asked is not None:
         return int(asked)
     task = folder.task()

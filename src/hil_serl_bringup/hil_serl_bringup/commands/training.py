@@ -30,6 +30,8 @@ from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 from hil_serl_core.methods import method_named
 from hil_serl_core.spec import RewardKind
 
+_DEMOS = 20  # demonstrations of a 'hil-serl demo'
+
 
 @dataclass
 class Demo(LearnerOptions, CellOptions):
@@ -39,8 +41,8 @@ class Demo(LearnerOptions, CellOptions):
     folder. The last line printed is the path of summary.json. About 10 to 15 minutes on two cores.
     """
 
-    demos: int = 20
-    """Demonstrations to record."""
+    demos: int | None = None
+    """Demonstrations to record; default: as many as when the run began, 20 for a new one."""
     episodes: int = 50
     """Autonomous evaluation episodes, of the policy and of behaviour cloning on the same demonstrations."""
     film_episodes: int = 3
@@ -51,7 +53,9 @@ class Demo(LearnerOptions, CellOptions):
     def run(self) -> int:
         setup = self.setup(self.device, self.learner_threads)
         folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume, setup.robot.has_twin)
-        plan = demo.DemoPlan(self.demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
+        demos = demonstrations_of(folder, self.demos, usual=_DEMOS)
+        folder.remember(demonstrations=demos)
+        plan = demo.DemoPlan(demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
         with session(folder, self.namespace, "hil-serl demo") as running:
             summary = demo.run_demo(running, setup, plan)
         demo.show_report(Console(), running, summary)
