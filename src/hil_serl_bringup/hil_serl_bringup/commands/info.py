@@ -31,7 +31,7 @@ class Replay:
     episode: tuple[int, ...] = ()
     """Only these episodes."""
     publish: bool = False
-    """Publish /replay/step, /replay/tcp_poses and the camera images."""
+    """Publish steps, states of the arms, who drove and the camera images under /replay, for markers_node and RViz."""
     rate: float = 10.0
     """Records a second when publishing and in the video."""
     video: Path | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -194,6 +195,8 @@ def replay(run_dir: Path, with_rviz: bool) -> list[ProcessSpec]:
     layouts = run_dir / REPLAY / LAYOUTS
     write_layouts(_recorded_cell(load_task(run_dir / "task.yaml"), topics), layouts)
     moved = {topic: f"/{REPLAY}{topic}" for topic in ("/tf", "/tf_static", "/clock")}
+    if not topics:  # recorded steps hold no markers
+        processes.append(replace(markers(str(run_dir / "task.yaml"), REPLAY), remappings=moved))
     return [rviz(layouts, REPLAY, remappings=moved), *processes]
 
 

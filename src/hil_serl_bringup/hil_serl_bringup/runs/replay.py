@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -15,9 +14,6 @@ from rich.table import Table
 from hil_serl_bringup.monitor.statistics import Episode
 from hil_serl_bringup.results.video import compose, write_video
 from hil_serl_core.step import Source, Step
-
-if TYPE_CHECKING:  # ROS is imported only when something is published
-    from geometry_msgs.msg import PoseArray
 
 REPLAY_NAMESPACE = "replay"
 
@@ -57,47 +53,20 @@ def publish_steps(steps: Iterable[Step], rate: float, console: Console) -> int:
 
     Under names of their own they cannot be taken for a running cell's, by neither actor nor learner.
     """
-    from geometry_msgs.msg import PoseArray
-    from sensor_msgs.msg import Image
-
-    from hil_serl_msgs.msg import Step as StepMessage
-    from hil_serl_ros import names, qos
-    from hil_serl_ros.conversions import step_to_message
-    from hil_serl_ros.images import image_from_array
+    # ROS is imported only when something is published.
+    from hil_serl_bringup.runs.replayed_cell import TOPICS, ReplayedCell
     from hil_serl_ros.tool_node import ToolNode
 
     tool = ToolNode("replay", REPLAY_NAMESPACE)
-    node = tool.node
-    records = node.create_publisher(StepMessage, names.STEP, qos.STEP)
-    poses = node.create_publisher(PoseArray, "tcp_poses", qos.TARGET)
-    images: dict[str, object] = {}
-    console.print(f"Publishing /{REPLAY_NAMESPACE}/step, tcp_poses and camera images; Ctrl-C ends it.")
+    cell = ReplayedCell(tool.node)
+    console.print(f"Publishing {', '.join(TOPICS)} under /{REPLAY_NAMESPACE}; Ctrl-C ends it.")
     count = 0
     try:
         for step in steps:
             began = time.monotonic()
-            stamp = round(step.stamp * 1e9)
-            records.publish(step_to_message(step))
-            poses.publish(_pose_array(step, stamp))
-            for camera, frame in step.frames.items():
-                if camera not in images:
-                    images[camera] = node.create_publisher(Image, names.camera_image(camera), qos.CAMERA)
-                images[camera].publish(image_from_array(frame, stamp, camera))  # type: ignore[attr-defined]
+            cell.show(step)
             count += 1
             time.sleep(max(0.0, 1.0 / rate - (time.monotonic() - began)))
     finally:
         tool.close()
     return count
-
-
-def _pose_array(step: Step, stamp_ns: int) -> PoseArray:
-    """Poses of the arms of one record, in the frame `base` of a player that knows no cell."""
-    from geometry_msgs.msg import PoseArray
-
-    from hil_serl_ros.geometry_messages import pose_from_array
-    from hil_serl_ros.stamps import stamp_from_ns
-
-    message = PoseArray(poses=[pose_from_array(pose) for pose in step.tcp_poses])
-    message.header.stamp = stamp_from_ns(stamp_ns)
-    message.header.frame_id = "base"
-    return message
