@@ -35,6 +35,8 @@ elseif(missing)
 endif()
 message(STATUS "ros2_control plugins: built")
 
+# It copies the validators when CMake runs, not when they change.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS src/plugin/parameter_ranges.hpp)
 generate_parameter_library(cartesian_controller_parameters
   src/plugin/cartesian_controller_parameters.yaml
   src/plugin/parameter_ranges.hpp)
