@@ -69,6 +69,7 @@ class Peer:
         assert condition(), self.shown.keys()
 
     def close(self) -> None:
+        self._executor.shutdown()
         self.node.destroy_node()
         self._context.try_shutdown()
 

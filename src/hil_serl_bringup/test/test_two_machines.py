@@ -72,10 +72,10 @@ class Site:
     def close(self):
         if self.process is not None and self.process.poll() is None:
             self.kill()
+        self.executor.shutdown()  # first: it must not wait for what is destroyed
         for robot in self.robots:
             robot.link.close()
             robot.destroy_node()
-        self.executor.shutdown()
         rclpy.try_shutdown()
 
 
