@@ -160,6 +160,7 @@ _GROUPS = (
     "src/hil_serl_bringup/test/test_diagnostics_groups.py::"
     "test_every_line_is_in_its_group_and_a_group_is_as_bad_as_its_worst_line"
 )
+_REPLAYED = "src/hil_serl_bringup/test/test_replay.py::test_markers_show_the_recorded_arm_and_who_drove"
 _TWO_HOSTS = "src/hil_serl_bringup/test/test_two_machines_network.py::"
 
 #: (page, command) -> the test that runs it, as file::function. Those of a page that needs what is not everywhere (linters,
@@ -201,6 +202,11 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         "docs/monitoring.md",
         "ros2 run hil_serl_actor markers_node --ros-args -p task:=$PWD/runs/my_run/task.yaml",
     ): "src/hil_serl_actor/test/test_markers_node.py::test_what_the_topics_say_is_shown",
+    ("docs/monitoring.md", "hil-serl replay runs/my_run --publish"): _REPLAYED,
+    (
+        "docs/monitoring.md",
+        "ros2 run hil_serl_actor markers_node --ros-args -r __ns:=/replay -p task:=$PWD/runs/my_run/task.yaml",
+    ): _REPLAYED,
     ("docs/new_camera.md", "ros2 bag record"): _ROSBAG2
     + "test_we_read_what_ros2_bag_record_heard_of_the_topic_step",
     ("docs/new_robot.md", "hil-serl joint-reset"): _STOP,
