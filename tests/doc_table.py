@@ -156,7 +156,6 @@ _STOP = (
 _LINTED = "tests/test_docker.py::test_linted"
 _SCHEMA = "src/hil_serl_bringup/test/test_schema.py::test_the_committed_reference_is_that_of_the_models"
 _ROSBAG2 = "src/hil_serl_ros/test/test_rosbag2.py::"
-_REPLAYED = "src/hil_serl_bringup/test/test_replay.py::test_markers_show_the_recorded_arm_and_who_drove"
 _GROUPS = (
     "src/hil_serl_bringup/test/test_diagnostics_groups.py::"
     "test_every_line_is_in_its_group_and_a_group_is_as_bad_as_its_worst_line"
