@@ -158,15 +158,26 @@ def test_an_evaluation_may_have_another_judge_than_training_had(tmp_path, monkey
     assert results == ["classifier", "ground_truth"]
 
 
-def test_a_resumed_demo_wants_as_many_demonstrations_as_when_it_began(tmp_path, monkeypatch):
-    sessions = []
+@pytest.fixture
+def interrupted_in(monkeypatch):
+    """``interrupted_in(phase)``: sessions of commands, the first of which is interrupted in this phase."""
 
-    @contextlib.contextmanager
-    def session(opened, *_):
-        sessions.append(PlayedSession(opened, interrupt_in="" if sessions else "record_demos", after=1))
-        yield sessions[-1]
+    def make(phase):
+        sessions = []
 
-    monkeypatch.setattr(commands, "session", session)
+        @contextlib.contextmanager
+        def session(opened, *_):
+            sessions.append(PlayedSession(opened, interrupt_in="" if sessions else phase, after=1))
+            yield sessions[-1]
+
+        monkeypatch.setattr(commands, "session", session)
+        return sessions
+
+    return make
+
+
+def test_a_resumed_demo_wants_as_many_demonstrations_as_when_it_began(tmp_path, monkeypatch, interrupted_in):
+    sessions = interrupted_in("record_demos")
     monkeypatch.setattr(demo, "show_report", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         commands.Demo(run_dir=tmp_path / "run", demos=3, episodes=2, film_episodes=0).run()
@@ -174,15 +185,8 @@ def test_a_resumed_demo_wants_as_many_demonstrations_as_when_it_began(tmp_path, 
     assert [played.requests[0][1].episodes for played in sessions] == [3, 2]
 
 
-def test_a_resumed_training_wants_as_many_demonstrations_as_when_it_began(tmp_path, monkeypatch):
-    sessions = []
-
-    @contextlib.contextmanager
-    def session(opened, *_):
-        sessions.append(PlayedSession(opened, interrupt_in="" if sessions else "train", after=1))
-        yield sessions[-1]
-
-    monkeypatch.setattr(commands, "session", session)
+def test_a_resumed_training_wants_as_many_demonstrations_as_when_it_began(tmp_path, interrupted_in):
+    sessions = interrupted_in("train")
     with pytest.raises(KeyboardInterrupt):
         commands.Train(run_dir=tmp_path / "run", demonstrations=2).run()
     commands.Train(resume=tmp_path / "run").run()

@@ -60,9 +60,9 @@ Vector6 centring_wrench(const Config<N> & config, const Pose & measured, const P
   return rotate(axes, limit_wrench(config, -config.wrench_stiffness.cwiseProduct(error)));
 }
 
-/// One tick: w = R s(clamp(w_target)) - R D_w R^T v with s the limit of the speed (limit_speed()), and where the tcp is outside the box, no component of the force
-/// points further out and a spring and a damper pull back in. The spring's stretch is bounded by
-/// `workspace_margin`, beyond which the controller faults.
+/// One tick: w = R s(clamp(w_target)) - R D_w R^T v with s the limit of the speed (limit_speed()), and where the tcp is
+/// outside the box, no component of the force points further out and a spring and a damper pull back in. The spring's
+/// stretch is bounded by `workspace_margin`, beyond which the controller faults.
 ///
 /// \param twist   measured tcp velocity, base axes [m/s, rad/s]
 /// \param target  wrench at the tcp, tool frame [N, Nm]
