@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,21 +16,24 @@ _DOCSTRINGS = ["--convention", "google", "--add-ignore", *(f"D10{n}" for n in ra
 
 
 @pytest.fixture
-def lint(capfd: pytest.CaptureFixture[str]) -> Callable[[str, Path], None]:
+def lint() -> Callable[[str, Path], None]:
     """Runs one of ROS's linters on a package's folder, and fails with what it says."""
 
     def check(linter: str, package: Path) -> None:
-        main = pytest.importorskip(f"ament_{linter}.main").main
+        pytest.importorskip(f"ament_{linter}.main")
         options = {
             "flake8": ["--config", str(Path(__file__).parent / ".flake8")],
             "pep257": _DOCSTRINGS,
         }
+        # A process of its own: flake8 forks, and a fork of a process that holds ROS nodes and torch's threads may die.
         # The folder comes first: --add-ignore takes everything behind it.
-        code = main(argv=[str(package), *options.get(linter, [])])
-        said = "".join(capfd.readouterr())
+        command = f"import sys; from ament_{linter}.main import main; sys.exit(main())"
+        arguments = [str(package), *options.get(linter, [])]
+        ended = subprocess.run([sys.executable, "-c", command, *arguments], capture_output=True, text=True)
+        said = ended.stdout + ended.stderr
         if "failed to load external entity" in said:
             pytest.skip("the schema of package.xml comes from the network, which is not there")
-        assert code == 0, said
+        assert ended.returncode == 0, said
 
     return check
 
