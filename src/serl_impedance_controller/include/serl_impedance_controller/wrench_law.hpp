@@ -21,8 +21,9 @@ Vector6 limit_wrench(const Config<N> & config, const Vector6 & wrench)
   return wrench.cwiseMin(config.wrench_limit).cwiseMax(-config.wrench_limit);
 }
 
-/// What is left of a push at a speed: its part along the motion fades out over the last tenth (kSpeedBand) below the limit
-/// and is gone at the limit and beyond. What is across the motion or brakes it stays, and below the tenth all of it does.
+/// What is left of a push at a speed: its part along the motion fades out over the last tenth
+/// (kSpeedBand) below the limit and is gone at the limit and beyond. What is across the motion or
+/// brakes it stays, and below the tenth all of it does.
 ///
 /// \param push      force or torque [N or Nm]
 /// \param velocity  of the tcp, or its turning, in the same axes [m/s or rad/s]
