@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+# A shell's background jobs ignore Ctrl-C, and so would all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # As ROS's own choice, a docstring is not demanded (D10x); a summary may begin with a formula or a name (D402, D403).
 _DOCSTRINGS = ["--convention", "google", "--add-ignore", *(f"D10{n}" for n in range(8)), "D402", "D403"]
