@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from hil_serl_bringup.graph.arm_processes import with_frames
+from hil_serl_bringup.graph.description import with_frames
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.graph.robot_processes import cell_of
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot
@@ -221,7 +221,7 @@ def test_the_mock_cell_fits_the_tasks(tmp_path, monkeypatch, robot, task):
     pytest.importorskip("xacro")
     source = Path(__file__).parents[2] / "serl_impedance_controller"
     shares = {"serl_impedance_controller": source, "xacro": tmp_path}
-    monkeypatch.setattr("hil_serl_bringup.graph.arm_processes.package_share", shares.__getitem__)
+    monkeypatch.setattr("hil_serl_bringup.graph.description.package_share", shares.__getitem__)
     nodes = nodes_of(find_robot(robot), task, tmp_path)
     for arm in task.arm_names:
         prefix = f"{arm}_" if arm else ""
