@@ -11,7 +11,7 @@ from hil_serl_bringup.layouts.plots import Plot, arm_plots, run_plots
 
 COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e")
 BUFFER = 300
-"""Seconds of streamed data that are kept."""
+"""Seconds of streamed data that are kept. PlotJuggler 3.17 takes it when the layout is opened from its window only."""
 _STREAMER = "ROS2 Topic Subscriber"
 
 
@@ -37,16 +37,15 @@ def layout(cell: Cell) -> str:
 
 
 def _tab(window: Xml.Element, name: str, plots: Sequence[Plot]) -> None:
-    """Plots in two columns."""
+    """Plots above each other.
+
+    PlotJuggler before 3.17 looks for curves below one splitter only, and drops others that have no data yet.
+    """
     container = Xml.SubElement(Xml.SubElement(window, "Tab", tab_name=name, containers="1"), "Container")
-    columns = [plots[0::2], plots[1::2]]
-    outer = Xml.SubElement(container, "DockSplitter", orientation="|", count="2", sizes="0.5;0.5")
-    for column in columns:
-        size = 1.0 / len(column)
-        sizes = ";".join(f"{size:g}" for _ in column)
-        inner = Xml.SubElement(outer, "DockSplitter", orientation="-", count=str(len(column)), sizes=sizes)
-        for plot in column:
-            _plot(Xml.SubElement(inner, "DockArea", name=plot.title), plot)
+    sizes = ";".join(f"{1.0 / len(plots):g}" for _ in plots)
+    rows = Xml.SubElement(container, "DockSplitter", orientation="-", count=str(len(plots)), sizes=sizes)
+    for plot in plots:
+        _plot(Xml.SubElement(rows, "DockArea", name=plot.title), plot)
 
 
 def _plot(area: Xml.Element, plot: Plot) -> None:
