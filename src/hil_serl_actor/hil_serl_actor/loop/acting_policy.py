@@ -36,7 +36,10 @@ class ActingPolicy:
         schedule = WeightSchedule(lag, learner.publish_every)
         self.source = PolicySource(self._network, schedule, options.deterministic, options.seed)
         if agent.checkpoint:
-            self._take(read_file(Path(agent.checkpoint)))
+            packed = read_file(Path(agent.checkpoint))
+            # An evaluation may be judged by another than the training was; its rewards train nobody.
+            same = options.mode is Mode.EVAL and packed.spec_hash in agent.spec.policy_hashes
+            self._take(packed, packed.spec_hash if same else agent.spec.hash)
         elif options.mode is Mode.EVAL:
             parameter = "partner_checkpoint" if agent.name == BACKWARD else "checkpoint"
             raise ValueError(
@@ -49,8 +52,8 @@ class ActingPolicy:
         Raises:
             WeightsError, ValueError: They are refused; the present policy goes on.
         """
-        self._take(weights_from_message(message))
+        self._take(weights_from_message(message), self._spec.hash)
 
-    def _take(self, packed: PackedWeights) -> None:
-        tensors = unpack(packed, self._spec.hash, self._network.shapes)
+    def _take(self, packed: PackedWeights, spec_hash: str) -> None:
+        tensors = unpack(packed, spec_hash, self._network.shapes)
         self.source.put(VersionedWeights(packed.version, packed.trained_step, tensors))

@@ -214,11 +214,19 @@ class TaskSpec(SpecModel):
     @property
     def hash(self) -> str:
         """16 hex digits over what observations, actions, rewards and networks depend on."""
+        return self._hash(self.reward.dense)
+
+    @property
+    def policy_hashes(self) -> tuple[str, str]:
+        """Hashes of this task under a sparse and a dense reward: a policy trained under either acts in it."""
+        return self._hash(False), self._hash(True)
+
+    def _hash(self, dense: bool) -> str:
         identity = self.model_dump(mode="json", include=_IDENTITY)
         # Who puts the scene back, or judges success, changes no record's meaning; the kind of number does.
         identity["reset"].pop("partner")
         identity["reset"].pop("lift")  # nor does the way to the start
-        identity["reward"] = {"success_reward": self.reward.success_reward, "dense": self.reward.dense}
+        identity["reward"] = {"success_reward": self.reward.success_reward, "dense": dense}
         identity["networks"] = self.learner.model_dump(mode="json", include=_IDENTITY_OF_NETWORKS)
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
