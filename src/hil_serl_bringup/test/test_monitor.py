@@ -2,6 +2,7 @@
 """The monitor against messages as the nodes send them."""
 
 import csv
+import math
 from types import SimpleNamespace
 
 from hil_serl_bringup.monitor.state import RunMonitor, intervention_free
@@ -107,6 +108,22 @@ def test_learner_counters_are_kept_once_a_second(tmp_path):
     assert [int(row["updates"]) for row in rows] == [0, 8, 16]
     assert monitor.learner.updates == 16
     assert monitor.env_steps == 40
+
+
+def test_two_agents_have_their_own_counters(tmp_path):
+    monitor = RunMonitor(
+        EpisodeLog(tmp_path / "e.csv"), "train", tmp_path / "learner.csv", agents=("forward", "backward")
+    )
+    monitor.on_learner_status(status(updates=3), "forward")
+    assert math.isnan(monitor.learner_silent("backward"))
+    monitor.on_learner_status(status(updates=5), "backward")
+    monitor.on_learner_status(status(updates=9))  # another run's
+    for agent, updates in (("forward", 3), ("backward", 5)):
+        with (tmp_path / agent / "learner.csv").open() as file:
+            assert [int(row["updates"]) for row in csv.DictReader(file)] == [updates]
+    assert monitor.learner.updates == 8
+    assert monitor.env_steps == 80
+    assert monitor.learner.q_mean == 0.5
 
 
 def test_who_drives(tmp_path):

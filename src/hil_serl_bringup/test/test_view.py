@@ -24,16 +24,17 @@ STATE = ViewState(
     success_history=[0.0, 0.5, 1.0],
     intervention_history=[1.0, 0.0],
     driving=Driving(True, 89, 12, 0.4),
-    has_learner=True,
     lines=[("actor", "[INFO] [bold]episode 88")],
-    learner=LearnerSample(
-        phase="training",
-        updates=9360,
-        updates_per_second=22.1,
-        demo_size=1204,
-        rl_size=3120,
-        policy_version=62,
-    ),
+    learners={
+        "": LearnerSample(
+            phase="training",
+            updates=9360,
+            updates_per_second=22.1,
+            demo_size=1204,
+            rl_size=3120,
+            policy_version=62,
+        )
+    },
 )
 
 
@@ -65,6 +66,18 @@ def test_everything_asked_for_is_on_the_screen(width):
     ):
         assert expected in text, expected
     assert all(len(line) <= width for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_two_learners_stand_side_by_side(width):
+    one = STATE.learners[""]
+    state = replace(STATE, learners={"forward": one, "backward": replace(one, updates=9180)})
+    text = draw(state, width)
+    for expected in ("learner forward", "learner backward", "9,360", "9,180"):
+        assert expected in text, expected
+    assert "updates 18540 (44.2/s) | buffers 2408+6240" in plain_line(state)
+    starting = replace(state, learners={"forward": one, "backward": LearnerSample()})
+    assert "learner: forward: training; backward: starting" in plain_line(starting)
 
 
 def test_a_new_run_shows_dashes_not_zeros():

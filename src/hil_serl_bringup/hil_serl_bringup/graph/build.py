@@ -27,7 +27,16 @@ from hil_serl_bringup.graph.request import (
 from hil_serl_bringup.graph.robot_model import OperatorDevice
 from hil_serl_core.episode import Mode
 
-__all__ = ["BACKWARD", "FORWARD", "GraphError", "GraphRequest", "Operator", "Part", "build_graph"]
+__all__ = [
+    "BACKWARD",
+    "FORWARD",
+    "GraphError",
+    "GraphRequest",
+    "Operator",
+    "Part",
+    "build_graph",
+    "learning_agents",
+]
 
 
 def build_graph(request: GraphRequest, parts: Sequence[Part] = tuple(Part)) -> list[ProcessSpec]:
@@ -66,10 +75,15 @@ def build_graph(request: GraphRequest, parts: Sequence[Part] = tuple(Part)) -> l
     return processes
 
 
-def _learners(request: GraphRequest) -> list[ProcessSpec]:
+def learning_agents(request: GraphRequest) -> tuple[str, ...]:
+    """Agents that a run has a learner for: one without a name, forward and backward, or none."""
     if not request.learner or request.mode is not Mode.TRAIN:
-        return []
-    return [_learner(request, agent) for agent in ((FORWARD, BACKWARD) if request.partner else ("",))]
+        return ()
+    return (FORWARD, BACKWARD) if request.partner else ("",)
+
+
+def _learners(request: GraphRequest) -> list[ProcessSpec]:
+    return [_learner(request, agent) for agent in learning_agents(request)]
 
 
 def _observers(request: GraphRequest) -> list[ProcessSpec]:
@@ -82,6 +96,7 @@ def _observers(request: GraphRequest) -> list[ProcessSpec]:
             "algorithm": request.algorithm,
             "person": request.operator not in (Operator.SCRIPTED, Operator.NONE),
             "run_dir": str(request.run_dir),
+            "agents": ",".join((FORWARD, BACKWARD) if request.partner else ()),
         }
         processes.append(observers.run_monitor(parameters, request.namespace))
     if request.rviz:

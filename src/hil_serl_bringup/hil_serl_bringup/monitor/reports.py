@@ -46,9 +46,9 @@ def advice_status(advice: Sequence[Advice]) -> DiagnosticStatus:
     return diagnostic_status("monitor/advice", Level.WARN if advice else Level.OK, text)
 
 
-def learner_status(monitor: RunMonitor) -> DiagnosticStatus:
-    """The learner's line in /diagnostics, seen from outside: a learner that is gone cannot say so."""
-    learner, silent = monitor.learner, monitor.learner_silent
+def learner_status(monitor: RunMonitor, agent: str = "") -> DiagnosticStatus:
+    """An agent's learner's line in /diagnostics, seen from outside: a learner that is gone cannot say so."""
+    learner, silent = monitor.learners[agent], monitor.learner_silent(agent)
     level, text = Level.OK, learner.phase
     if math.isnan(silent):
         level, text = Level.WARN, "not heard yet: has it been started, in this ROS domain and namespace?"
@@ -57,7 +57,7 @@ def learner_status(monitor: RunMonitor) -> DiagnosticStatus:
     elif learner.message not in ("", learner.phase):
         level, text = Level.WARN, learner.message
     return diagnostic_status(
-        "learner/training",
+        f"learner/{agent}/training" if agent else "learner/training",
         level,
         text,
         updates=learner.updates,

@@ -16,6 +16,7 @@ Parameters:
     algorithm: learning method, for the advice.
     person: a person can intervene; a script takes no advice.
     run_dir: run folder that gets episodes.csv and learner-train.csv as with `hil-serl train`; empty: nothing is kept.
+    agents: agents that learn, such as "forward,backward"; empty: one without a name.
 
 Do not give it simulated time: rates are of wall-clock time, and rqt_plot draws by the stamps.
 """
@@ -60,6 +61,7 @@ class RunMonitorNode(Node):
             EpisodeLog(run_dir / "episodes.csv" if run_dir else None),
             mode,
             run_dir / "learner-train.csv" if run_dir and training else None,
+            agents=[agent for agent in parameters.string("agents", "").split(",") if agent] or [""],
         )
         self._advisor = Advisor(spec, method_named(algorithm), person) if training else None
         self._announcer = Announcer()

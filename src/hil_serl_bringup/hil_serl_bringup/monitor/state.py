@@ -7,7 +7,7 @@ import csv
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from hil_serl_bringup.monitor.statistics import (
     counted,
     rates,
     rolling,
+    together,
 )
 
 RATE_SPAN = 5.0
@@ -44,7 +45,9 @@ class RunMonitor:
         log: Episodes of the whole run; those of `phase` from earlier parts of a resumed run count as its
             past.
         phase: Name of the phase the coming episodes belong to.
-        learner_csv: Where to keep the learner's counters, one row per `sample_period`, None for nowhere.
+        learner_csv: Where to keep the learner's counters, one row per `sample_period`, None for nowhere. Of two
+            agents each has its own, in a folder of its name beside it.
+        agents: Agents that learn; ("",) for a single one.
         target: Counted episodes that complete the phase, 0 for none. Episodes beyond it (finished before
             the actor was stopped) are not taken.
         only_solved: Only successful episodes count towards the target.
@@ -59,6 +62,7 @@ class RunMonitor:
         phase: str,
         learner_csv: Path | None = None,
         *,
+        agents: Sequence[str] = ("",),
         target: int = 0,
         only_solved: bool = False,
         now: Callable[[], float] = time.monotonic,
@@ -69,14 +73,14 @@ class RunMonitor:
         self._offset = max((e.wall for e in past), default=0.0)
         self._started = now()
         self._steps = sum(e.steps for e in past)
-        self._last_sample = -math.inf
-        self.learner = LearnerSample()
+        self.learners = {agent: LearnerSample() for agent in agents}
+        self._sampled = dict.fromkeys(agents, -math.inf)
+        self._heard = dict.fromkeys(agents, math.inf)
         self.driving = Driving()
         self.stopped = False  # somebody has stopped the robot, and nobody has cleared that yet
         self.started_episodes = 0
         self.returns: deque[float] = deque(maxlen=WINDOW)  # of the newest counted episodes that were heard of
         self._ticks: deque[float] = deque()
-        self._learner_heard = math.inf
 
     @property
     def elapsed(self) -> float:
@@ -112,9 +116,14 @@ class RunMonitor:
         return len(self._ticks) / RATE_SPAN
 
     @property
-    def learner_silent(self) -> float:
-        """Seconds since the learner was heard; NaN before the first time."""
-        return self._now() - self._learner_heard if math.isfinite(self._learner_heard) else math.nan
+    def learner(self) -> LearnerSample:
+        """The learner's counters; those of two agents together."""
+        return together(self.learners)
+
+    def learner_silent(self, agent: str = "") -> float:
+        """Seconds since an agent's learner was heard; NaN before the first time."""
+        heard = self._heard[agent]
+        return self._now() - heard if math.isfinite(heard) else math.nan
 
     def recent(self) -> Rates:
         """Rates over the last 20 counted episodes."""
@@ -151,13 +160,15 @@ class RunMonitor:
             self.returns.append(float(message.episode_return))
         return episode
 
-    def on_learner_status(self, message: Any) -> None:
-        """Take a LearnerStatus."""
-        self._learner_heard = self._now()
-        self.learner = LearnerSample.from_message(message, round(self.elapsed, 3))
-        if self._csv is not None and self._now() - self._last_sample >= self.sample_period:
-            self._last_sample = self._now()
-            _append_row(self._csv, self.learner)
+    def on_learner_status(self, message: Any, agent: str = "") -> None:
+        """Take a LearnerStatus of an agent; one that does not learn in this run is not looked at."""
+        if agent not in self.learners:
+            return
+        now = self._heard[agent] = self._now()
+        self.learners[agent] = LearnerSample.from_message(message, round(self.elapsed, 3))
+        if self._csv is not None and now - self._sampled[agent] >= self.sample_period:
+            self._sampled[agent] = now
+            _append_row(self._csv.parent / agent / self._csv.name, self.learners[agent])
 
     def on_intervention(self, message: Any) -> None:
         """Take an InterventionState."""
@@ -172,6 +183,7 @@ class RunMonitor:
 
 
 def _append_row(path: Path, sample: LearnerSample) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(LearnerSample)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -255,3 +255,36 @@ class LearnerSample:
     def from_message(cls, message: object, wall: float) -> Self:
         """Sample of a LearnerStatus message received `wall` seconds into the phase."""
         return cls(wall=wall, **{f.name: getattr(message, f.name) for f in fields(cls) if f.name != "wall"})
+
+
+def together(learners: Mapping[str, LearnerSample]) -> LearnerSample:
+    """The learners of a run as one: counters added, the oldest policy, the largest of what should stay small.
+
+    Args:
+        learners: By the name of their agents; at least one.
+    """
+    if len(learners) == 1:
+        return next(iter(learners.values()))
+    samples = learners.values()
+
+    def largest(name: str) -> float:
+        return max((v for s in samples if math.isfinite(v := getattr(s, name))), default=math.nan)
+
+    phases = {s.phase for s in samples}
+    return LearnerSample(
+        wall=max(s.wall for s in samples),
+        phase=" / ".join(sorted(phases)),
+        environment_steps=sum(s.environment_steps for s in samples),
+        trained_step=sum(s.trained_step for s in samples),
+        updates=sum(s.updates for s in samples),
+        policy_version=min(s.policy_version for s in samples),
+        demo_size=sum(s.demo_size for s in samples),
+        rl_size=sum(s.rl_size for s in samples),
+        updates_per_second=sum(s.updates_per_second for s in samples),
+        critic_loss=largest("critic_loss"),
+        actor_loss=largest("actor_loss"),
+        temperature=largest("temperature"),
+        entropy=largest("entropy"),
+        q_mean=largest("q_mean"),
+        message="; ".join(f"{agent}: {s.message or s.phase or 'starting'}" for agent, s in learners.items()),
+    )

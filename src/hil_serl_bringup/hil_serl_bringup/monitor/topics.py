@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
-from hil_serl_bringup.graph.build import FORWARD
+from hil_serl_bringup.graph.build import BACKWARD, FORWARD
 from hil_serl_bringup.monitor.advice import Advice
 from hil_serl_bringup.monitor.reports import advice_status, learner_status, run_status
 from hil_serl_bringup.monitor.state import RunMonitor
@@ -34,19 +34,21 @@ class MonitorTopics:
         self._node = node
         for kind, name, profile, handler in (
             (EpisodeSummary, names.EPISODE, qos.EPISODE_LIVE, "on_episode"),
-            (LearnerStatus, names.LEARNER_STATUS, qos.LEARNER_STATUS, "on_learner_status"),
-            (LearnerStatus, f"{FORWARD}/{names.LEARNER_STATUS}", qos.LEARNER_STATUS, "on_learner_status"),
             (InterventionState, names.INTERVENTION, qos.INTERVENTION, "on_intervention"),
             (Bool, names.STOPPED, qos.STOPPED, "on_stopped"),
         ):
             node.create_subscription(kind, name, self._forward(handler), profile)
+        for agent in ("", FORWARD, BACKWARD):
+            name = f"{agent}/{names.LEARNER_STATUS}" if agent else names.LEARNER_STATUS
+            handle = self._forward("on_learner_status", agent)
+            node.create_subscription(LearnerStatus, name, handle, qos.LEARNER_STATUS)
         self._status = node.create_publisher(RunStatus, names.RUN_STATUS, qos.RUN_STATUS)
         self._diagnostics = node.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
 
-    def _forward(self, handler: str) -> Callable[[Any], None]:
+    def _forward(self, handler: str, *details: str) -> Callable[[Any], None]:
         def callback(message: Any) -> None:
             if self.monitor is not None:
-                getattr(self.monitor, handler)(message)
+                getattr(self.monitor, handler)(message, *details)
 
         return callback
 
@@ -57,5 +59,6 @@ class MonitorTopics:
         now = self._node.get_clock().now()
         self._status.publish(run_status(self.monitor, task, advice, now.to_msg()))
         if self.monitor.phase == str(Mode.TRAIN):
-            statuses = [advice_status(advice), learner_status(self.monitor)]
+            learners = [learner_status(self.monitor, agent) for agent in self.monitor.learners]
+            statuses = [advice_status(advice), *learners]
             self._diagnostics.publish(diagnostic_array(now.nanoseconds, statuses))

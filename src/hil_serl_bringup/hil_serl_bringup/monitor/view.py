@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from hil_serl_bringup.monitor.advice import Advice
 from hil_serl_bringup.monitor.state import Driving
-from hil_serl_bringup.monitor.statistics import LearnerSample, Rates, rates
+from hil_serl_bringup.monitor.statistics import LearnerSample, Rates, rates, together
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOTHING = "–"
@@ -43,8 +43,7 @@ class ViewState:
         intervention_history: Rolling intervention rates.
         driving: Who drives now.
         stopped: The robot is stopped until somebody clears it.
-        learner: The learner's counters.
-        has_learner: Whether this phase has a learner.
+        learners: Counters of this phase's learners, by agent; none where nothing learns.
         autonomous: Who drives while the operator does not.
         lines: (process, newest log line) pairs.
         note: One line that matters now.
@@ -65,8 +64,7 @@ class ViewState:
     intervention_history: Sequence[float] = ()
     driving: Driving = field(default_factory=Driving)
     stopped: bool = False
-    learner: LearnerSample = field(default_factory=LearnerSample)
-    has_learner: bool = False
+    learners: Mapping[str, LearnerSample] = field(default_factory=dict)
     autonomous: str = "policy"
     lines: Sequence[tuple[str, str]] = ()
     note: str = ""
@@ -139,11 +137,10 @@ def _number(value: float, digits: int = 3) -> str:
     return NOTHING if not math.isfinite(value) else f"{value:.{digits}g}"
 
 
-def _learner(state: ViewState) -> Table:
-    learner = state.learner
+def _learner(agent: str, learner: LearnerSample) -> Table:
     return _pairs(
         [
-            ("learner", learner.message or learner.phase or "starting"),
+            (f"learner {agent}".strip(), learner.message or learner.phase or "starting"),
             ("updates", f"{learner.updates:,}  ({learner.updates_per_second:.1f} /s)"),
             ("buffers", f"{learner.demo_size:,} demonstration, {learner.rl_size:,} online"),
             ("policy version", f"{learner.policy_version}" if learner.policy_version >= 0 else NOTHING),
@@ -191,7 +188,9 @@ def render(state: ViewState, width: int = 120) -> RenderableType:
     number, count = state.number
     heading = f"[bold]{state.phase}[/]" + (f" [dim]({number} of {count})[/]" if count > 1 else "")
     blocks: list[RenderableType] = [_progress(state), Text()]
-    tables = [_policy(state), _learner(state)] if state.has_learner else [_policy(state)]
+    tables: list[RenderableType] = [_policy(state)]
+    if state.learners:
+        tables.append(Group(*(_learner(agent, sample) for agent, sample in state.learners.items())))
     if width >= WIDE:
         columns = Table.grid(padding=(0, 4))
         columns.add_row(*tables)
@@ -231,13 +230,13 @@ def plain_line(state: ViewState) -> str:
         f"intervened {percent(state.recent.intervention)}",
         f"cycle {seconds(state.recent.cycle_time)}",
     ]
-    if state.has_learner:
-        learner = state.learner
+    if state.learners:
+        learner = together(state.learners)
         parts += [
             f"updates {learner.updates} ({learner.updates_per_second:.1f}/s)",
             f"buffers {learner.demo_size}+{learner.rl_size}",
         ]
-        if not learner.updates or learner.phase == "loading":
+        if any(not one.updates or one.phase == "loading" for one in state.learners.values()):
             parts.append(f"learner: {learner.message or learner.phase or 'starting'}")
     parts += [f"'{what}' {have}/{wanted}" for what, have, wanted in state.tally]
     parts += [f"advice: {one.kind}" for one in state.advice]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hil_serl_actor.loop.stop_latch import REMEDY
 from hil_serl_actor.teleop.keyboard import HELP
-from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph
+from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph, learning_agents
 from hil_serl_bringup.monitor.advice import Advice, Advisor, Announcer
 from hil_serl_bringup.monitor.node import MonitorNode
 from hil_serl_bringup.monitor.state import RunMonitor
@@ -97,11 +97,18 @@ class Session:
         bags = request.run_dir / "bags" / str(request.mode)
         # Evaluations of one run share a folder; those before this one are not part of it.
         before = {_key(e) for e in recorded_episodes(bags, "")} if request.mode is Mode.EVAL else set()
-        has_learner = any(process.name == "learner" for process in processes)
-        csv = self.folder.path / f"learner-{phase.name}.csv" if has_learner else None
-        monitor = RunMonitor(self.log, phase.name, csv, target=phase.episodes, only_solved=phase.only_solved)
+        learning = learning_agents(request)
+        csv = self.folder.path / f"learner-{phase.name}.csv" if learning else None
+        monitor = RunMonitor(
+            self.log,
+            phase.name,
+            csv,
+            agents=learning or ("",),
+            target=phase.episodes,
+            only_solved=phase.only_solved,
+        )
         self.node.monitor = monitor
-        watch = _Watch(monitor, phase, self.title, has_learner)
+        watch = _Watch(monitor, phase, self.title, bool(learning))
         counsel = _Counsel(self, monitor, request)
         if request.operator is Operator.KEYBOARD:
             self.view.say(f"Keyboard: {HELP}")
@@ -219,8 +226,7 @@ class _Watch:
             intervention_history=self._rolling[2],
             driving=monitor.driving,
             stopped=monitor.stopped,
-            learner=monitor.learner,
-            has_learner=self._has_learner,
+            learners=monitor.learners if self._has_learner else {},
             autonomous="nobody, the hand is off" if phase.only_solved else "policy",
             lines=self._lines[1],
             note=note,
