@@ -79,6 +79,9 @@ def test_a_killed_learner_ends_the_run_and_resume_goes_on_with_both(demonstratio
     output = end(process, 120)
     assert process.returncode == 1, output
     assert "learner_backward was ended by SIGKILL" in output
+    counted = {agent: (run / agent / "learner-train.csv").read_text().splitlines() for agent in AGENTS}
+    assert all(len(rows) > 2 for rows in counted.values()), counted
+    assert "updates" in output  # the view's, of both
     wait_for(lambda: not processes_of(run), 30)
     before = {agent: trained(agent) for agent in AGENTS}
 

@@ -168,6 +168,11 @@ def test_an_interrupted_cell_goes_on_and_one_of_an_older_task_file_begins_anew(p
     played.clear()
     run(one)  # as if interrupted before its result was written
     assert not played
+    unused = TASK.reward.classifier.model_copy(update={"confirm_steps": 2})  # the simulator's truth judges
+    reward = TASK.reward.model_copy(update={"classifier": unused})
+    monkeypatch.setattr(results, "find_task", lambda name: TASK.model_copy(update={"reward": reward}))
+    run(one)
+    assert not played
     learner = TASK.learner.model_copy(update={"learning_rate": 1e-3})
     changed = TASK.model_copy(update={"learner": learner})
     monkeypatch.setattr(results, "find_task", lambda name: changed)

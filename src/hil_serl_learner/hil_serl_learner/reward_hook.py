@@ -21,7 +21,8 @@ class RewardRelabeller(Protocol):
     """Replaces the recorded reward of each sampled transition.
 
     The trainer calls :meth:`update` once before every gradient update (a relabeller that learns more rarely
-    counts for itself) and :meth:`reward` once for the batch. Checkpoints keep its state under ``reward.``.
+    counts for itself) and :meth:`reward` once for the batch, in which no state is terminal then: a demonstration
+    that ends at success goes on there as the policy's episodes do. Checkpoints keep its state under ``reward.``.
     """
 
     def reward(self, next_features: Tensor, stored_reward: Tensor) -> Tensor:

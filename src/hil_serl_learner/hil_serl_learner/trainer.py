@@ -170,7 +170,9 @@ class Trainer:
         )
         batch = gather(self.replay, self._observations, sample, self._rng, self._device)
         if self.relabeller is not None:
-            batch = replace(batch, reward=self.relabeller.reward(batch.next_features, batch.reward))
+            reward = self.relabeller.reward(batch.next_features, batch.reward)
+            # Paid at every step, so an end that counts as worth 0 would be sought (log p < 0) or shunned (1).
+            batch = replace(batch, reward=reward, mask=torch.ones_like(batch.mask))
         self._metrics |= self.algorithm.update(batch)
         self.counters.updates += 1
         self.counters.credit = max(0.0, self.counters.credit - 1.0)

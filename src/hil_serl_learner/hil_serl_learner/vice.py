@@ -5,6 +5,9 @@ Positives are the final pictures of the demonstrations, negatives the states tha
 which merely fools the classifier becomes a negative as soon as the policy goes there. The reward is
 r(s) = log p(e | s). The paper gives no more than this; mixup, label smoothing and gradient penalty are those of SERL's
 release, which also has the reward 1 where p >= 0.5 (``form: binary``).
+
+Twenty goals are learnt by heart within 300 updates: each is told from every other picture of success, and success pays
+nothing. Noise on the features (instance noise, Sonderby et al. 2017) leaves only what all goals share.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ BATCH = 128
 LABEL_SMOOTHING = 0.2
 GRADIENT_PENALTY = 10.0
 LEARNING_RATE = 3e-4
+NOISE = 4.0
+"""Noise on every feature of both halves, in standard deviations of that feature over the batch (our choice)."""
 
 
 class Vice:
@@ -74,6 +79,7 @@ class Vice:
         labels = torch.zeros(BATCH, device=features.device)
         labels[: BATCH // 2] = 1.0
         generator = torch.Generator(features.device).manual_seed(int(rng.integers(2**62)))
+        features = noisy(features, generator)
         share = float(rng.beta(1.0, 1.0))
         loss, accuracy = vice_loss(self._network, features, labels, share, generator)
         gradients = torch.autograd.grad(loss, self._flat.parameters)
@@ -92,6 +98,12 @@ class Vice:
         """See :class:`RewardRelabeller`."""
         self._calls = int(tensors["calls"])
         self._adam.load_state({name: tensor for name, tensor in tensors.items() if name != "calls"})
+
+
+def noisy(features: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, F) x + NOISE std(x) n with n ~ N(0, 1) and the standard deviation of each feature over the batch."""
+    normal = torch.randn(features.shape, generator=generator, device=features.device)
+    return features + NOISE * features.std(dim=0) * normal
 
 
 def vice_loss(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hil_serl_core.spec import TaskSpec, task_from_dict
 from hil_serl_core.step import Source
 from hil_serl_learner.reward_hook import relabeller_for
 from hil_serl_learner.trainer import Trainer
-from hil_serl_learner.vice import UPDATE_PERIOD, Vice, gradient_penalty, vice_loss
+from hil_serl_learner.vice import NOISE, UPDATE_PERIOD, Vice, gradient_penalty, noisy, vice_loss
 
 
 def vice_spec(toy: Any, **section: Any) -> TaskSpec:
@@ -106,6 +107,50 @@ def test_goals_are_told_from_visited_states(trained: Trainer) -> None:
     elsewhere = vice.reward(visited, torch.zeros(len(visited)))
     assert float(at_goals.min()) > math.log(0.6)
     assert float(elsewhere.max()) < math.log(0.4)
+
+
+def test_few_goals_are_not_learnt_by_heart(toy: Any) -> None:
+    """Success that the policy reaches pays, although each of ten goals could be told from it by its noise."""
+    spec = vice_spec(toy, form="log_probability")
+    shape, rng = (4, 4, 16), np.random.default_rng(0)
+    features = torch.from_numpy(rng.normal(size=(500, math.prod(shape))).astype(np.float32))
+    success = np.r_[np.arange(10), np.arange(450, 500)]  # goals, and a tenth of what is visited
+    features[success] += torch.from_numpy(np.sign(rng.normal(size=math.prod(shape))).astype(np.float32))
+    vice = Vice(
+        SimpleNamespace(  # type: ignore[arg-type]
+            spec=spec,
+            extractor=SimpleNamespace(cameras={"right_eye": shape}),
+            replay=SimpleNamespace(
+                goals=lambda: np.arange(10),
+                online=range(490),
+                sample=lambda rng, size, share: SimpleNamespace(end=rng.integers(10, 500, size)),
+            ),
+            observations=SimpleNamespace(features=lambda slots, rng: features[slots]),
+            seed=0,
+            device=torch.device("cpu"),
+        )
+    )
+    for _ in range(600 * UPDATE_PERIOD):
+        vice.update(rng)
+    reward = vice.reward(features, torch.zeros(500)).exp()
+    assert float((reward[450:] > 0.5).float().mean()) > 0.9
+    assert float((reward[10:450] < 0.5).float().mean()) > 0.95
+
+
+def test_noise_is_in_standard_deviations_of_each_feature() -> None:
+    features = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.1, 5.0])
+    added = noisy(features, torch.Generator().manual_seed(1)) - features
+    torch.testing.assert_close(added.std(0) / features.std(0), torch.full((2,), NOISE), rtol=0.05, atol=0.0)
+
+
+def test_no_state_is_terminal(trained: Trainer) -> None:
+    seen = []
+    trained.algorithm.update = lambda batch: seen.append(batch) or {}  # type: ignore[method-assign, func-returns-value]
+    for _ in range(20):
+        trained.update()
+    assert trained.replay.stop[trained.replay.goals()].all()  # as recorded
+    assert all(bool((batch.mask == 1.0).all()) for batch in seen)
+    assert len(seen) == 20
 
 
 def test_reward_is_log_probability_or_indicator(trained: Trainer, toy: Any) -> None:

@@ -174,7 +174,7 @@ def _folder(path: Path, task: TaskSpec, cell: Cell, method: str) -> RunFolder:
     """The run folder of a cell; one of another task file is put aside."""
     if (path / "run.json").exists():
         folder = RunFolder.open(path)
-        if folder.task() == task:
+        if _simulated(folder.task()) == _simulated(task):
             return folder
         number = sum(1 for _ in path.parent.glob(f"{path.name}.old*"))
         path.rename(path.with_name(f"{path.name}.old{number}"))

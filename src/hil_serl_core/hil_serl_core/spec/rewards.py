@@ -81,8 +81,10 @@ class ClassifierSpec(SpecModel):
         description="all channels of the backbone instead of learner.pca_channels principal components: for success that "
         "only a faint cue shows, such as a colour",
     )
-    form: Literal["binary", "log_probability"] = Field(
-        default="binary", description="log_probability: reward of every step is log p(success), as in SERL"
+    form: Literal["binary", "log_probability"] | None = Field(
+        default=None,
+        description="log_probability: reward of every step is log p(success), as in SERL; binary: only success brings one "
+        "(vice: every step at which p reaches the threshold); null: binary for kind classifier, log_probability for vice",
     )
     least_log_probability: float = Field(
         default=-7.0,
