@@ -199,6 +199,16 @@ def test_a_finished_policy_is_also_evaluated_under_the_disturbances_that_its_twi
     assert "| hil_serl | 0 |  | grippers forced open at step 5 | 100 % (57 % to 100 %, n = 5) |" in text
 
 
+def test_time_limits_that_differ_are_told():
+    rows = [
+        cell("hil_serl", 50) | {"budget": {"minutes": 70.0}},
+        cell("serl", 9) | {"budget": {"minutes": 20.0}},
+    ]
+    told = "(time limits of these were 20 to 70 minutes)"
+    assert told in page(rows, ["ram_insertion"], METHOD_NAMES, "cmd")
+    assert "time limits" not in page(rows[:1], ["ram_insertion"], METHOD_NAMES, "cmd")
+
+
 def test_a_twin_that_nothing_disturbs_is_named(played, monkeypatch):
     one, store = Cell("object_flip", "hil_serl", 0), Store(Path("cells"))
     monkeypatch.setattr(robustness, "session", results.session)

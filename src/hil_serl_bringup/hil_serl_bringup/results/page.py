@@ -30,9 +30,9 @@ Every number was measured through the same nodes as on a robot, with the command
 The twins are simulated stand-ins with a scripted operator, lower image resolution and shorter episodes; the papers' numbers
 come from real arms and people, over 100 trials. They stand side by side to show whether the methods order alike, not to
 compare the machines. A training ends when at least {success:.0%} of its last {window} episodes were solved and none of
-them needed an intervention, or when its budget is spent; `hg_dagger` gets as many episodes as `hil_serl` had. Success is
-that of the final policy alone, acting deterministically from seeded initial states, with its 95 % confidence interval
-(Wilson).
+them needed an intervention, or when its budget of transitions or time is spent{limits}; `hg_dagger` gets no more episodes than
+`hil_serl` had. Success is that of the final policy alone, acting deterministically from seeded initial states, with its 95 %
+confidence interval (Wilson).
 """
 
 
@@ -64,11 +64,21 @@ def page(
     by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for cell in cells:
         by_task[cell["task"]].append(cell)
-    head = _HEAD.format(command=command, window=Budget.window, success=StopRule.success)
+    head = _HEAD.format(
+        command=command, window=Budget.window, success=StopRule.success, limits=_time_limits(cells)
+    )
     parts = [head, _overview(by_task, tasks, methods)]
     parts += [_section(task, by_task[task], methods, present.get(task)) for task in tasks if by_task[task]]
     parts.append(_gaps(by_task, tasks, methods))
     return "\n".join(parts)
+
+
+def _time_limits(cells: Sequence[Mapping[str, Any]]) -> str:
+    """The time that trainings were given, if not all the same: a cell keeps what it was measured with."""
+    minutes = [c["budget"]["minutes"] for c in cells if c["training"]["env_steps"] and "budget" in c]
+    if not minutes or min(minutes) == max(minutes):
+        return ""
+    return f" (time limits of these were {min(minutes):g} to {max(minutes):g} minutes)"
 
 
 def _overview(
