@@ -30,9 +30,9 @@ Every number was measured through the same nodes as on a robot, with the command
 The twins are simulated stand-ins with a scripted operator, lower image resolution and shorter episodes; the papers' numbers
 come from real arms and people, over 100 trials. They stand side by side to show whether the methods order alike, not to
 compare the machines. A training ends when at least {success:.0%} of its last {window} episodes were solved and none of
-them needed an intervention, or when its budget of transitions or time is spent{limits}; `hg_dagger` gets no more episodes than
-`hil_serl` had. Success is that of the final policy alone, acting deterministically from seeded initial states, with its 95 %
-confidence interval (Wilson).
+them needed an intervention, or when its budget of transitions or time is spent{limits};
+`hg_dagger` gets no more episodes than `hil_serl` had. Success is that of the final policy alone, acting deterministically
+from seeded initial states, with its 95 % confidence interval (Wilson).
 """
 
 
