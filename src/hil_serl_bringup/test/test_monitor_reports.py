@@ -100,6 +100,16 @@ def test_a_learner_that_is_gone_is_noticed_from_outside():
     assert level(learner_status(subject)) == "error"
 
 
+def test_each_of_two_learners_has_a_line(tmp_path):
+    subject = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train", agents=("forward", "backward"))
+    subject.on_learner_status(LearnerStatus(phase="training", message="training"), "forward")
+    lines = [learner_status(subject, agent) for agent in subject.learners]
+    assert [(line.name, level(line)) for line in lines] == [
+        ("learner/forward/training", "ok"),
+        ("learner/backward/training", "warn"),
+    ]
+
+
 def test_advice_warns():
     assert level(advice_status([])) == "ok"
     status = advice_status([Advice("kind", "reason", "remedy")])

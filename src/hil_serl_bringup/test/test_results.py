@@ -65,6 +65,7 @@ def cell(method: str, successes: int, offline: bool = False, task: str = "ram_in
         "seed": 0,
         "settings": settings(TASK),
         "trials": trials,
+        "budget": {"minutes": 70.0, "steps": None},
         "agents": [
             {
                 "agent": "",
@@ -201,7 +202,7 @@ def test_a_finished_policy_is_also_evaluated_under_the_disturbances_that_its_twi
 
 def test_time_limits_that_differ_are_told():
     rows = [
-        cell("hil_serl", 50) | {"budget": {"minutes": 70.0}},
+        cell("hil_serl", 50),
         cell("serl", 9) | {"budget": {"minutes": 20.0}},
     ]
     told = "(time limits of these were 20 to 70 minutes)"

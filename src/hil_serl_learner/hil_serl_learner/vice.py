@@ -6,8 +6,8 @@ which merely fools the classifier becomes a negative as soon as the policy goes 
 r(s) = log p(e | s). The paper gives no more than this; mixup, label smoothing and gradient penalty are those of SERL's
 release, which also has the reward 1 where p >= 0.5 (``form: binary``).
 
-Twenty goals are learnt by heart within 300 updates: each is told from every other picture of success, and success pays
-nothing. Noise on the features (instance noise, Sonderby et al. 2017) leaves only what all goals share.
+Twenty goals are learnt by heart within a thousand updates: each is told from every other picture of success, and
+success pays nothing. Noise on the features (instance noise, Sonderby et al. 2017) leaves only what all goals share.
 """
 
 from __future__ import annotations

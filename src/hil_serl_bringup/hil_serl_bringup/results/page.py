@@ -75,7 +75,7 @@ def page(
 
 def _time_limits(cells: Sequence[Mapping[str, Any]]) -> str:
     """The time that trainings were given, if not all the same: a cell keeps what it was measured with."""
-    minutes = [c["budget"]["minutes"] for c in cells if c["training"]["env_steps"] and "budget" in c]
+    minutes = [c["budget"]["minutes"] for c in cells if c["training"]["env_steps"]]
     if not minutes or min(minutes) == max(minutes):
         return ""
     return f" (time limits of these were {min(minutes):g} to {max(minutes):g} minutes)"
