@@ -46,6 +46,7 @@ class Vice:
             )
         self._context = context
         self._section = section
+        self._form = context.spec.reward.form
         self._success_reward = context.spec.reward.success_reward
         self._columns = _columns(context.extractor.cameras, section.cameras).to(context.device)
         shapes = {name: s for name, s in context.extractor.cameras.items() if name in section.cameras}
@@ -60,7 +61,7 @@ class Vice:
     def reward(self, next_features: Tensor, stored_reward: Tensor) -> Tensor:
         """(B,) log p(e | s) of the arrival states, or 1 where p reaches the threshold."""
         logits = self._network(next_features[:, self._columns])[:, 0]
-        if self._section.form == "binary":
+        if self._form == "binary":
             threshold = self._section.threshold or 0.5
             return (torch.sigmoid(logits) >= threshold).to(stored_reward.dtype) * self._success_reward
         return functional.logsigmoid(logits).clamp_min(self._section.least_log_probability)

@@ -144,6 +144,7 @@ class ClassifierReward:
         section = spec.reward.classifier
         assert section is not None  # checked when the classifier was made
         self._section = section
+        self._form = spec.reward.form
         self._classifier = classifier
         description = classifier.description
         self._threshold = section.threshold if section.threshold is not None else description.threshold
@@ -173,7 +174,7 @@ class ClassifierReward:
         failure = (
             not success and bool(self._failure) and lost >= self._classifier.description.failure_threshold
         )
-        if self._section.form == "binary" or success:
+        if self._form == "binary" or success:
             return Outcome(success=success, failure=failure)
         return Outcome(
             success=success, failure=failure, reward=log_probability(p, self._section.least_log_probability)

@@ -11,6 +11,8 @@ from hil_serl_core.spec.common import Name, NonNegative, Positive, SpecModel, Ve
 
 RewardKind = Literal["ground_truth", "classifier", "pose", "operator", "vice"]
 """Who judges success."""
+RewardForm = Literal["binary", "log_probability"]
+"""binary: success alone brings a reward; log_probability: every step brings log p(success), as in SERL, Sec. 4.2."""
 
 
 class PoseRewardSpec(SpecModel):
@@ -81,7 +83,7 @@ class ClassifierSpec(SpecModel):
         description="all channels of the backbone instead of learner.pca_channels principal components: for success that "
         "only a faint cue shows, such as a colour",
     )
-    form: Literal["binary", "log_probability"] | None = Field(
+    form: RewardForm | None = Field(
         default=None,
         description="log_probability: reward of every step is log p(success), as in SERL; binary: only success brings one "
         "(vice: every step at which p reaches the threshold); null: binary for kind classifier, log_probability for vice",
@@ -119,10 +121,23 @@ class RewardSpec(SpecModel):
     )
 
     @property
+    def form(self) -> RewardForm:
+        """What number a step brings, with the default of ``classifier.form`` resolved.
+
+        The judge, VICE and :attr:`dense` all read this and nothing reads ``classifier.form``, whose null means something
+        else for each kind.
+        """
+        if self.kind not in ("classifier", "vice"):
+            return "binary"
+        assert self.classifier is not None  # checked below
+        if self.classifier.form is not None:
+            return self.classifier.form
+        return "log_probability" if self.kind == "vice" else "binary"
+
+    @property
     def dense(self) -> bool:
-        """Every step has a reward of its own; else only success brings one."""
-        log_probability = self.classifier is not None and self.classifier.form == "log_probability"
-        return self.kind == "vice" or (self.kind == "classifier" and log_probability)
+        """Every step has a reward of its own; else only success brings one. VICE pays its indicator at every step too."""
+        return self.kind == "vice" or self.form == "log_probability"
 
     @model_validator(mode="after")
     def _complete(self) -> RewardSpec:
