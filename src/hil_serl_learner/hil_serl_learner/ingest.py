@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hil_serl_core.rewards import reward_defect
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 
@@ -38,13 +39,15 @@ class _Account:
 class Ledger:
     """Accepts each (actor_id, sequence) once and releases every actor's records in sequence.
 
-    A record that can never be used (NaN, wrong image size) is acknowledged, so that it is not sent for ever,
+    A record that can never be used (NaN, wrong image size, a reward that the task cannot pay) is acknowledged, so that it is not sent for ever,
     but not handed on; it breaks the transitions on both of its sides. A record of another task spec is not
     acknowledged: it stays with its actor until a learner of that task asks for it. An actor_id belongs to
     the cell that used it first: records of another cell under the same name are not acknowledged either.
 
     Attributes:
         last_refusal: One line about the latest refused record, empty if there was none.
+        wrong_rewards, last_wrong_reward: How many were refused because the task cannot have paid their reward, and the
+            line about the latest of these.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -52,6 +55,8 @@ class Ledger:
         self._accounts: dict[str, _Account] = {}
         self._strangers: dict[tuple[str, str], int] = {}
         self.last_refusal = ""
+        self.wrong_rewards = 0
+        self.last_wrong_reward = ""
 
     def offer(self, step: Step, cell: str | None = None) -> list[Step]:
         """Takes a record; returns those that are now next in order, this one among them or not.
@@ -87,12 +92,16 @@ class Ledger:
         while (step := account.held.pop(account.acknowledged + 1, None)) is not None:
             account.acknowledged += 1
             reason = defect(step, self._spec)
-            if reason is None:
+            wrong_reward = reward_defect(self._spec.reward, step) if reason is None else None
+            if reason is None and wrong_reward is None:
                 account.records += 1
                 released.append(step)
-            else:
-                account.rejected += 1
-                self._refuse(step, reason)
+                continue
+            account.rejected += 1
+            self._refuse(step, reason or wrong_reward or "")
+            if wrong_reward is not None:
+                self.wrong_rewards += 1
+                self.last_wrong_reward = self.last_refusal
         return released
 
     def skip_to(self, actor_id: str, sequence: int) -> None:
@@ -138,7 +147,7 @@ class Ledger:
 
 
 def defect(step: Step, spec: TaskSpec) -> str | None:
-    """Why a record cannot be used, or None."""
+    """Why a record cannot be used whatever its reward, or None; :func:`reward_defect` judges that."""
     for camera in spec.cameras:
         frame = step.frames.get(camera.name)
         if frame is None:

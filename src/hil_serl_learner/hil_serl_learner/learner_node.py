@@ -26,7 +26,7 @@ from hil_serl_learner.feature_file import FEATURE_FILE
 from hil_serl_learner.replay import ReplayFullError
 from hil_serl_learner.reward_hook import relabeller_for
 from hil_serl_learner.trainer import DivergedError, Trainer
-from hil_serl_learner.worker import TrainingWorker, WorkerConfig
+from hil_serl_learner.worker import RecordedRewardError, TrainingWorker, WorkerConfig
 from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_msgs.srv import SaveCheckpoint
@@ -170,7 +170,9 @@ class LearnerNode(Node):
             self._warn(ledger.last_refusal)
         if not self._worker.alive:
             error = self._worker.error
-            if isinstance(error, (DivergedError, ReplayFullError)):  # a person can cure these
+            if isinstance(
+                error, (DivergedError, ReplayFullError, RecordedRewardError)
+            ):  # a person can cure these
                 print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
                 raise SystemExit(EXIT_USER_ERROR) from error
             if error is not None:

@@ -27,6 +27,10 @@ _IDLE = 0.1  # s; how often a waiting thread looks whether it should stop
 _AT_ONCE = 10  # records taken between two updates
 
 
+class RecordedRewardError(ValueError):
+    """The run's bags hold rewards that its task cannot pay."""
+
+
 class TrainingWorker:
     """Owns the trainer from :meth:`start` on.
 
@@ -159,6 +163,7 @@ class TrainingWorker:
                 demo_ledger.rejected,
                 demo_ledger.last_refusal,
             )
+        _refuse_wrong_rewards(demo_ledger, "demonstrations")
         self.trainer.begin()
 
     def _load_online(self) -> None:
@@ -179,6 +184,7 @@ class TrainingWorker:
                 "as many new ones owe no updates",
                 lost,
             )
+        _refuse_wrong_rewards(self._ledger, "earlier records of this run")
         self._loaded.set()
 
     def _take_recorded(self, step: Step) -> None:
@@ -233,3 +239,15 @@ class TrainingWorker:
             self.trainer.update()
             self._outputs.note_update(pretraining)
             self._outputs.serve_saves()
+
+
+def _refuse_wrong_rewards(ledger: Ledger, what: str) -> None:
+    """A recording whose rewards the task cannot pay is a mistake of its making; training on its rest would hide it.
+
+    Raises:
+        RecordedRewardError: Says why, and what mends it.
+    """
+    if ledger.wrong_rewards:
+        raise RecordedRewardError(
+            f"{ledger.wrong_rewards} of the {what} cannot be used; {ledger.last_wrong_reward}"
+        )

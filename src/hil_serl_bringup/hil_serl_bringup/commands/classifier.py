@@ -106,7 +106,7 @@ class Train(TrainingChoices):
         console = Console()
         with console.status("training") as status:
             result = build.build(spec, sources, output, self.options(), status.update)
-        show_result(console, result.classifier.description.metrics, result.classifier.description.threshold)
+        show_result(console, result.classifier.description.metrics, result.classifier.threshold)
         say_next(console, output.absolute(), result.metrics.accuracy)
         return 0
 
@@ -129,9 +129,9 @@ class Check:
 
         folder = build.ClassifierFolder.open(self.classifier)
         checked = build.check(folder, [parse_source(text) for text in self.recordings])
-        description = folder.classifier().description
+        classifier = folder.classifier()
         console = Console()
-        show_result(console, {"checked": checked.metrics.as_dict()}, description.threshold)
+        show_result(console, {"checked": checked.metrics.as_dict()}, classifier.threshold)
         picture = self.picture or folder.path / "check.png"
         unseen = np.ones(len(checked.samples), bool)
         draw_mistakes(
@@ -139,8 +139,8 @@ class Check:
             checked.samples,
             checked.probabilities,
             unseen,
-            description.classes,
-            description.threshold,
+            classifier.description.classes,
+            classifier.threshold,
         )
         console.print(f"Worst mistakes: {picture}", highlight=False, soft_wrap=True)
         return 0
@@ -195,7 +195,7 @@ class Retrain(TrainingChoices):
             return 0
         with console.status("training") as status:
             result = build.build(spec, sources, folder.path, self.options(), status.update)
-        show_result(console, result.classifier.description.metrics, result.classifier.description.threshold)
+        show_result(console, result.classifier.description.metrics, result.classifier.threshold)
         say_next(console, folder.path, result.metrics.accuracy)
         return 0
 

@@ -168,6 +168,9 @@ class Relabel(_Edits):
     """Episodes that ended because the task could no longer be solved: terminal, without reward."""
     time_limit: tuple[str, ...] = ()
     """Episodes that were only cut off: not terminal, without reward."""
+    mend_rewards: bool = False
+    """In all episodes: 0 for every step but success, where a classifier's log-probability was paid although the task's
+    reward is sparse. 'dataset check' tells such recordings."""
 
     def run(self) -> int:
         verdicts = (
@@ -175,7 +178,11 @@ class Relabel(_Edits):
             (edit.Verdict.FAILURE, self.failure),
             (edit.Verdict.TIME_LIMIT, self.time_limit),
         )
-        edits = edit.plan_relabel(self._episodes(find_recordings([self.path], self.mode or "")), verdicts)
+        edits = edit.plan_relabel(
+            self._episodes(find_recordings([self.path], self.mode or "")),
+            verdicts,
+            mend_rewards=self.mend_rewards,
+        )
         return self._write(edits, "relabel")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hil_serl_bringup.dataset.recordings import Recording, task_of
+from hil_serl_core.rewards import reward_defect
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 from hil_serl_ros.bag import STEP_TYPE, BagDamagedError, BagError, BagFileReader, step_of
@@ -205,6 +206,8 @@ class _Checker:
             spec = whose or spec  # the differences to the expected task say what is wrong
         if spec is not None and (reason := defect(step, spec)) is not None:
             report.add(reason, f"{where}: {reason}")
+        elif spec is not None and (reason := reward_defect(spec.reward, step)) is not None:
+            report.add("reward", f"{where}: {reason}")
         if step.action is not None and np.abs(step.action).max(initial=0.0) > 1.0 + _ROUNDING:
             report.add("range", f"{where}: the action reaches {np.abs(step.action).max():.3g}, beyond 1")
         norms = np.linalg.norm(step.tcp_poses[:, 3:], axis=1)

@@ -16,7 +16,7 @@ from hil_serl_bringup.dataset.output import ActorOutput, Result, create_run, new
 from hil_serl_bringup.dataset.recordings import Recording
 from hil_serl_bringup.dataset.tasks import common_tasks
 from hil_serl_core.episode import Outcome
-from hil_serl_core.rewards.labels import label_of, read_labels
+from hil_serl_core.rewards import label_of, mended_reward, read_labels
 from hil_serl_core.step import Source
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros.bag import BagDamagedError
@@ -42,6 +42,7 @@ class Edit:
         skip_first, skip_last: Records left out at its begin and its end.
         close: Give it an end if it has none.
         verdict: New judgement, None: as recorded.
+        mend_rewards: Replace rewards that were paid for every step by the sparse ones of the task.
     """
 
     source: RecordedEpisode
@@ -49,6 +50,7 @@ class Edit:
     skip_last: int = 0
     close: bool = False
     verdict: Verdict | None = None
+    mend_rewards: bool = False
 
     @property
     def records(self) -> int:
@@ -104,9 +106,17 @@ def plan_trim(
 
 
 def plan_relabel(
-    episodes: Sequence[RecordedEpisode], verdicts: Iterable[tuple[Verdict, Sequence[str]]]
+    episodes: Sequence[RecordedEpisode],
+    verdicts: Iterable[tuple[Verdict, Sequence[str]]],
+    *,
+    mend_rewards: bool = False,
 ) -> list[Edit]:
     """New judgements of the named episodes; all others stay as they are.
+
+    Args:
+        episodes: Of all recordings.
+        verdicts: Names of the episodes that get each.
+        mend_rewards: In all episodes, rewards that were paid for every step become the sparse ones of the task.
 
     Raises:
         DatasetError: A name is wrong or given two verdicts, an episode has no end, the reward is dense, or nothing
@@ -117,15 +127,17 @@ def plan_relabel(
         for index in select(names, episodes):
             if judged.setdefault(index, verdict) != verdict:
                 raise DatasetError(f"{episodes[index]} is named both as {judged[index]} and as {verdict}")
-    if not judged:
-        raise DatasetError("no episode is named; use --success, --failure or --time-limit")
-    for index in judged:
-        episode = episodes[index]
-        if episode.episode.aborted:
+    if not judged and not mend_rewards:
+        raise DatasetError("no episode is named; use --success, --failure, --time-limit or --mend-rewards")
+    for index, episode in enumerate(episodes):
+        if index in judged and episode.episode.aborted:
             raise DatasetError(f"{episode} has no end to be judged; give it one with: hil-serl dataset trim")
-        if episode.task is not None and episode.task.reward.dense:
+        if (index in judged or mend_rewards) and episode.task is not None and episode.task.reward.dense:
             raise DatasetError(f"{episode} has a dense reward, of which success or failure says nothing")
-    return [Edit(episode, verdict=judged.get(index)) for index, episode in enumerate(episodes)]
+    return [
+        Edit(episode, verdict=judged.get(index), mend_rewards=mend_rewards)
+        for index, episode in enumerate(episodes)
+    ]
 
 
 def write_edits(
@@ -171,7 +183,9 @@ def write_edits(
 
 def _digest(edits: Sequence[Edit]) -> str:
     """8 hex digits over what the new records are made of: the same command twice gives the same names."""
-    parts = [(e.source.checksum, e.skip_first, e.skip_last, e.close, e.verdict) for e in edits]
+    parts = [
+        (e.source.checksum, e.skip_first, e.skip_last, e.close, e.verdict, e.mend_rewards) for e in edits
+    ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
@@ -208,6 +222,10 @@ def _copy(recording: Recording, edits: Sequence[Edit], output: ActorOutput, keep
 def apply(edit: Edit, records: list[StepMessage]) -> list[StepMessage]:
     """The records with what their new places and verdict ask for; they are changed in place."""
     first, last = records[0], records[-1]
+    if edit.mend_rewards:
+        assert edit.source.task is not None  # common_tasks refuses unknown ones
+        for record in records:
+            record.reward = mended_reward(edit.source.task.reward, record.reward, is_last=record.is_last)
     if edit.skip_first:
         first.reward = 0.0  # what was received on arrival belongs to a transition that is gone
         first.grasp_penalty = 0.0

@@ -5,6 +5,7 @@ from hil_serl_core.rewards.errors import RewardError
 from hil_serl_core.rewards.labels import LABELS_FILE, Label, LabelError, LabelWriter, label_of, read_labels
 from hil_serl_core.rewards.model import RewardModel, make_reward
 from hil_serl_core.rewards.pose import PoseReward, PoseTest
+from hil_serl_core.rewards.recorded import mended_reward, reward_defect
 
 __all__ = [
     "LABELS_FILE",
@@ -17,5 +18,7 @@ __all__ = [
     "RewardModel",
     "label_of",
     "make_reward",
+    "mended_reward",
     "read_labels",
+    "reward_defect",
 ]

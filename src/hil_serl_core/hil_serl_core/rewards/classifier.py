@@ -37,6 +37,7 @@ class SuccessClassifier:
         failure_indices: Classes that end an episode as failed.
         extractor: Frozen features of the classifier's cameras.
         network: What is trained.
+        fixed_threshold: Threshold that the task file states; None: the one chosen at training.
     """
 
     def __init__(self, spec: TaskSpec, device: str = "cpu") -> None:
@@ -50,6 +51,7 @@ class SuccessClassifier:
         backbone = create_backbone(learner.backbone, learner.backbone_stride, learner.backbone_weights)
         self.description = ClassifierDescription.for_task(spec, backbone)
         assert spec.reward.classifier is not None
+        self.fixed_threshold = spec.reward.classifier.threshold
         self.failure_indices = [
             self.description.classes.index(name) for name in spec.reward.classifier.failure_classes
         ]
@@ -81,6 +83,11 @@ class SuccessClassifier:
                 target.copy_(tensors[name])
         classifier.description = description
         return classifier
+
+    @property
+    def threshold(self) -> float:
+        """Least p(success) that counts as success: the task file's, or else the one chosen at training."""
+        return self.description.threshold if self.fixed_threshold is None else self.fixed_threshold
 
     def save(self, path: Path) -> Path:
         """Writes ``classifier.safetensors`` into a folder, or the named file; returns the file."""
@@ -147,7 +154,6 @@ class ClassifierReward:
         self._form = spec.reward.form
         self._classifier = classifier
         description = classifier.description
-        self._threshold = section.threshold if section.threshold is not None else description.threshold
         self._success = description.classes.index("success")
         self._failure = classifier.failure_indices
         self._test = PoseTest(spec.reward.pose) if spec.reward.pose is not None else None
@@ -157,7 +163,7 @@ class ClassifierReward:
     @property
     def threshold(self) -> float:
         """Least probability that counts as success."""
-        return self._threshold
+        return self._classifier.threshold
 
     def begin_episode(self) -> None:
         """Forget the observations before a reset."""
@@ -167,7 +173,7 @@ class ClassifierReward:
         """Verdict on one observation."""
         self.probabilities = self._classifier.probabilities(observation.frames)
         p = float(self.probabilities[self._success])
-        positive = p >= self._threshold and (self._test is None or self._test.holds(observation))
+        positive = p >= self._classifier.threshold and (self._test is None or self._test.holds(observation))
         self._positives = self._positives + 1 if positive else 0
         success = self._positives >= self._section.confirm_steps
         lost = float(self.probabilities[self._failure].sum()) if self._failure else 0.0

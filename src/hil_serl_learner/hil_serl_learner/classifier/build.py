@@ -107,7 +107,7 @@ def build(
         result.probabilities,
         result.held,
         description.classes,
-        description.threshold,
+        result.classifier.threshold,
     )
     (folder / TASK_FILE).write_text(task_to_yaml(spec), encoding="utf-8")
     content = {"options": asdict(options or TrainingOptions()), "sources": [s.as_dict() for s in sources]}
@@ -154,11 +154,8 @@ def check(folder: ClassifierFolder, sources: Sequence[Source]) -> Check:
     probabilities = judge(classifier, samples)
     success = classifier.description.classes.index("success")
     truth = np.array([sample.label == success for sample in samples])
-    section = spec.reward.classifier
-    assert section is not None  # the classifier was loaded for it
-    threshold = section.threshold if section.threshold is not None else classifier.description.threshold
-    verdict = probabilities[:, success] >= threshold
-    metrics = measure(probabilities[:, success], truth, threshold)
+    verdict = probabilities[:, success] >= classifier.threshold
+    metrics = measure(probabilities[:, success], truth, classifier.threshold)
     return Check(samples, probabilities, verdict != truth, metrics)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,13 +54,13 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
 
 
-def measure(probability: np.ndarray, positive: np.ndarray, threshold: float) -> BinaryMetrics:
+def measure(probability: np.ndarray, positive: np.ndarray, threshold: float | np.ndarray) -> BinaryMetrics:
     """Counts at a threshold.
 
     Args:
         probability: (N,) probability of the class.
         positive: (N,) bool, labelled as the class.
-        threshold: Least probability of a positive verdict.
+        threshold: Least probability of a positive verdict, of all samples or (N,) of each.
     """
     verdict = probability >= threshold
     return BinaryMetrics(
@@ -96,6 +97,32 @@ def choose_threshold(probability: np.ndarray, positive: np.ndarray) -> float:
     cost = FALSE_POSITIVE_COST * false_positives + false_negatives
     widths = np.where(cost == cost.min(), edges[1:] - edges[:-1], -1.0)
     return float(1.0 / (1.0 + np.exp(-middles[int(np.argmax(widths))])))
+
+
+def thresholds_of_others(
+    probability: np.ndarray, positive: np.ndarray, episodes: Sequence[str]
+) -> np.ndarray:
+    """For each sample, the threshold that all *other* episodes would have chosen.
+
+    A threshold looks best on the samples that it was chosen on. Judging every episode by the threshold of the others
+    (leave-one-out, on top of a network that has seen none of them) measures what a new episode will meet, and needs no
+    third part of a recording that has ten episodes in all.
+
+    Args:
+        probability: (N,) held-out probabilities of the class.
+        positive: (N,) bool labels.
+        episodes: (N,) name of each sample's episode.
+
+    Returns:
+        (N,) thresholds; ``LEAST_THRESHOLD`` where the others show one label only and can choose none.
+    """
+    names = np.asarray(episodes)
+    thresholds = np.full(len(names), LEAST_THRESHOLD)
+    for name in np.unique(names):
+        own = names == name
+        if 0 < positive[~own].sum() < (~own).sum():
+            thresholds[own] = choose_threshold(probability[~own], positive[~own])
+    return thresholds
 
 
 def confusion(labels: np.ndarray, verdicts: np.ndarray, classes: int) -> list[list[int]]:

@@ -16,7 +16,13 @@ from hil_serl_core.rewards.classifier import SuccessClassifier
 from hil_serl_core.rewards.network import class_probabilities, classification_loss
 from hil_serl_core.spec import TaskSpec
 from hil_serl_learner.augmentation import shift, view_offsets
-from hil_serl_learner.classifier.metrics import BinaryMetrics, choose_threshold, confusion, measure
+from hil_serl_learner.classifier.metrics import (
+    BinaryMetrics,
+    choose_threshold,
+    confusion,
+    measure,
+    thresholds_of_others,
+)
 from hil_serl_learner.classifier.samples import DataError, LabelledStep
 from hil_serl_learner.classifier.split import check_enough, held_out
 
@@ -178,17 +184,28 @@ def _conclude(
     held: np.ndarray,
     samples: Sequence[LabelledStep],
 ) -> BinaryMetrics:
-    """Chooses the thresholds and writes the results into the classifier's description."""
+    """Chooses the thresholds and writes the results into the classifier's description.
+
+    A threshold that the task file states is taken and not chosen. The held-out figures never judge a sample by a
+    threshold that was chosen on it, see :func:`thresholds_of_others`.
+    """
     classes = classifier.description.classes
     success = classes.index("success")
-    threshold = choose_threshold(probabilities[held, success], labels[held] == success)
-    metrics = measure(probabilities[held, success], labels[held] == success, threshold)
-    trained = measure(probabilities[~held, success], labels[~held] == success, threshold)
+    episodes = [sample.episode_key for sample, out in zip(samples, held, strict=True) if out]
+    positive, p = labels == success, probabilities[:, success]
+    threshold = classifier.fixed_threshold
+    unseen: float | np.ndarray
+    if threshold is None:
+        threshold = choose_threshold(p[held], positive[held])
+        unseen = thresholds_of_others(p[held], positive[held], episodes)
+    else:
+        unseen = threshold
+    metrics = measure(p[held], positive[held], unseen)
     report: dict[str, Any] = {
         "held_out": metrics.as_dict(),
-        "training": trained.as_dict(),
+        "training": measure(p[~held], positive[~held], threshold).as_dict(),
         "episodes": len({s.episode_key for s in samples}),
-        "held_out_episodes": len({s.episode_key for s, out in zip(samples, held, strict=True) if out}),
+        "held_out_episodes": len(set(episodes)),
         "samples": {name: int(np.sum(labels == k)) for k, name in enumerate(classes)},
         "confusion": confusion(labels[held], probabilities[held].argmax(1), len(classes)),
     }
