@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hil-serl dataset trim`, `relabel` and `merge`: new recordings, the old ones untouched."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from dataset_bags import episode, files_below, hil_serl, small_task, write_run
@@ -278,3 +280,49 @@ def test_names_of_new_actors_depend_on_content_alone(tmp_path, run, capsys):
     assert hil_serl(capsys, "dataset", "trim", run, "--output", tmp_path / "c", "--drop", "0")[0] == 0
     first, again, less = (steps_of(tmp_path / name)[0].actor_id for name in "abc")
     assert first == again != less
+
+
+def test_log_probabilities_paid_by_mistake_are_told_and_mended(tmp_path, capsys):
+    """What a run recorded while 'form' null was taken for log_probability: [0, -3.51, ..., 1] instead of [0, 0, ..., 1]."""
+    whole = [episode(SPEC, 0), episode(SPEC, 1, end="time_limit"), episode(SPEC, 2, end="cut")]
+    paid = [
+        [
+            s if s.is_first or s.reward else dataclasses.replace(s, reward=-3.51 + 0.1 * s.step_index)
+            for s in steps
+        ]
+        for steps in whole
+    ]
+    run = write_run(tmp_path / "run", SPEC, paid, mode="train")
+    code, text, _ = hil_serl(capsys, "dataset", "check", run)
+    assert code == 1
+    assert "its reward is -3.41" in text
+    assert "(and 12 more like it)" in text
+    assert "hil-serl dataset relabel RUN --mend-rewards" in text
+    output = tmp_path / "new"
+    code, text, _ = hil_serl(
+        capsys, "dataset", "relabel", run, "--mend-rewards", "--success", "1", "--output", output
+    )
+    assert (code, [s.reward for s in steps_of(run, "train")][1]) == (0, pytest.approx(-3.41)), (
+        "the original stays"
+    )
+    new = steps_of(output, "train")
+    assert [s.reward for s in new] == [0, 0, 0, 0, 0, 1] + [0, 0, 0, 0, 0, 1] + [0] * 5
+    assert [s.is_terminal for s in new if s.is_last] == [True, True]
+    assert [f.kind for r in find_recordings([output]) for report in check(r) for f in report.findings] == [
+        "no_end"
+    ]
+    for one, other in zip([s for steps in whole for s in steps], new, strict=True):
+        assert one.action is None or np.array_equal(one.action, other.action)
+
+
+def test_rewards_of_a_dense_task_are_not_mended(tmp_path, capsys):
+    content = SPEC.model_dump(mode="json")
+    content["reward"]["kind"] = "classifier"
+    content["reward"]["classifier"]["form"] = "log_probability"
+    dense = task_from_dict(content)
+    run = write_run(tmp_path / "run", dense, [episode(dense, 0)])
+    code, _, error = hil_serl(
+        capsys, "dataset", "relabel", run, "--mend-rewards", "--output", tmp_path / "new"
+    )
+    assert code == 2
+    assert "has a dense reward" in error

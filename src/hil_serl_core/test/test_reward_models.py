@@ -163,6 +163,7 @@ class Scripted:
         blank = SuccessClassifier(spec)
         blank.trained(threshold, failure_threshold, {})
         self.description, self.failure_indices = blank.description, blank.failure_indices
+        self.threshold = blank.threshold
 
     def probabilities(self, frames: dict[str, np.ndarray]) -> np.ndarray:
         p = float(frames["wrist_1"][0, 0, 0]) / 100.0
@@ -207,6 +208,36 @@ def test_log_probability_rewards_every_step(task_dict: dict[str, Any]) -> None:
     assert reward.judge(observation(pixels=0)).reward == -3.0
     solved = reward.judge(observation(pixels=90))
     assert (solved.success, solved.reward) == (True, None), "the task's own success reward"
+
+
+def test_form_left_to_the_suite_pays_success_alone(task_dict: dict[str, Any]) -> None:
+    spec = with_classifier(task_dict)  # as 14 of the shipped files for real cells have it
+    assert spec.reward.classifier is not None
+    assert spec.reward.classifier.form is None
+    reward = ClassifierReward(spec, Scripted(spec, 0.8))  # type: ignore[arg-type]
+    assert [reward.judge(observation(pixels=p)).reward for p in (0, 50, 79, 90)] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "resolved", "dense"),
+    [
+        ("classifier", None, "binary", False),
+        ("classifier", "binary", "binary", False),
+        ("classifier", "log_probability", "log_probability", True),
+        ("vice", None, "log_probability", True),
+        ("vice", "binary", "binary", True),
+        ("vice", "log_probability", "log_probability", True),
+        ("ground_truth", "log_probability", "binary", False),
+        ("operator", None, "binary", False),
+    ],
+)
+def test_form_of_a_reward_is_resolved_by_its_kind(
+    task_dict: dict[str, Any], kind: str, form: str | None, resolved: str, dense: bool
+) -> None:
+    content = with_classifier(task_dict, form=form).model_dump(mode="json")
+    content["reward"]["kind"] = kind
+    reward = task_from_dict(content).reward
+    assert (reward.form, reward.dense) == (resolved, dense)
 
 
 def test_failure_class_ends_the_episode(task_dict: dict[str, Any]) -> None:

@@ -9,7 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hil_serl_learner.classifier.metrics import choose_threshold, confusion, measure
+from hil_serl_learner.classifier.metrics import (
+    LEAST_THRESHOLD,
+    choose_threshold,
+    confusion,
+    measure,
+    thresholds_of_others,
+)
 from hil_serl_learner.classifier.samples import DataError, LabelledStep, Source, parse_source
 from hil_serl_learner.classifier.split import check_enough, held_out
 
@@ -42,6 +48,27 @@ def test_threshold_is_never_below_one_half() -> None:
 def test_threshold_needs_both_labels() -> None:
     with pytest.raises(ValueError, match="both labels"):
         choose_threshold(np.array([0.2, 0.9]), np.array([True, True]))
+
+
+def test_no_sample_is_judged_by_a_threshold_that_was_chosen_on_it() -> None:
+    # "a" alone would put its threshold above its false positive at 0.95; "b" separates at 0.5 to 0.9.
+    probability = np.array([0.95, 0.99, 0.1, 0.9])
+    positive = np.array([False, True, False, True])
+    episodes = ["a", "a", "b", "b"]
+    chosen = choose_threshold(probability, positive)
+    together = measure(probability, positive, chosen)
+    assert (together.false_positives, together.false_negatives) == (0, 1), "looks better than it is"
+    others = thresholds_of_others(probability, positive, episodes)
+    assert others[:2] == pytest.approx([choose_threshold(probability[2:], positive[2:])] * 2)
+    assert others[2:] == pytest.approx([choose_threshold(probability[:2], positive[:2])] * 2)
+    honest = measure(probability, positive, others)
+    assert (honest.false_positives, honest.false_negatives) == (1, 1)
+
+
+def test_others_that_show_one_label_choose_no_threshold() -> None:
+    others = thresholds_of_others(np.array([0.9, 0.2, 0.8]), np.array([True, False, True]), ["a", "b", "c"])
+    assert others[1] == LEAST_THRESHOLD, "a and c have positives alone"
+    assert others[0] == choose_threshold(np.array([0.2, 0.8]), np.array([False, True]))
 
 
 def test_confusion_by_hand() -> None:

@@ -73,6 +73,17 @@ def test_an_unusable_record_is_counted_skipped_and_explained(toy, spec, reason):
     assert "record 1 of actor" in ledger.last_refusal
 
 
+def test_a_reward_that_the_task_cannot_pay_is_refused_with_the_remedy(toy, spec):
+    ledger = Ledger(spec)
+    ledger.offer(toy.step(spec, 0, is_first=True))
+    assert ledger.offer(toy.step(spec, 1, reward=-3.51)) == []
+    assert (ledger.wrong_rewards, ledger.rejected, ledger.acks()[0].acknowledged) == (1, 1, 1)
+    assert ledger.offer(dataclasses.replace(toy.step(spec, 2), reward=float("nan"))) == []
+    assert ledger.wrong_rewards == 1, "NaN is damage, not another task's reward"
+    assert "its reward is -3.51" in ledger.last_wrong_reward
+    assert "--mend-rewards" in ledger.last_wrong_reward
+
+
 def test_held_records_are_bounded(toy, spec, monkeypatch):
     monkeypatch.setattr(ingest, "MAX_HELD", 2)
     ledger = Ledger(spec)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training thread, free running, under more records than it can store in time."""
 
+import dataclasses
 import threading
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 from hil_serl_learner import checkpoint
 from hil_serl_learner.trainer import DivergedError, Trainer
-from hil_serl_learner.worker import TrainingWorker, WorkerConfig
+from hil_serl_learner.worker import RecordedRewardError, TrainingWorker, WorkerConfig
 
 
 def until(condition, seconds=60.0):
@@ -144,3 +145,27 @@ def test_bags_that_end_before_the_checkpoint_are_told_of(toy, spec, tmp_path, ca
     assert worker.error is None
     assert ("trained on" in caplog.text) == bool(warned)
     assert warned in caplog.text
+
+
+@pytest.mark.parametrize("where", ["demonstrations", "online"])
+def test_a_run_whose_bags_hold_rewards_of_another_kind_is_refused(toy, spec, tmp_path, where):
+    good = list(toy.episodes(spec, 2, actor_id="demo"))
+    paid = [
+        step if step.is_first or step.is_last else dataclasses.replace(step, reward=-2.8) for step in good
+    ]
+    worker = TrainingWorker(
+        Trainer(spec),
+        WorkerConfig(tmp_path / "checkpoints", tmp_path / "tensorboard", lockstep=False),
+        demonstrations=lambda: paid if where == "demonstrations" else good,
+        online=lambda: (
+            [dataclasses.replace(step, actor_id="a") for step in paid] if where == "online" else ()
+        ),
+        publish=lambda weights: None,
+    )
+    worker.start()
+    until(lambda: not worker.alive)
+    assert isinstance(worker.error, RecordedRewardError)
+    wrong = sum(step.reward == -2.8 for step in paid)
+    assert f"{wrong} of the" in str(worker.error)
+    assert "hil-serl dataset relabel RUN --mend-rewards" in str(worker.error)
+    assert not (tmp_path / "checkpoints").exists(), "nothing was trained and nothing saved"
