@@ -185,6 +185,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
             "trim runs/demos --output runs/short --keep 0 --skip-last 2",
             "trim runs/demos --output runs/solved --only success --as-mode record_demos",
             "relabel runs/demos --output runs/judged --success 1 --failure 2",
+            "relabel runs/demos --output runs/mended --mend-rewards",
             "merge runs/good runs/more --output runs/all",
             "convert runs/demos --to lerobot --output lerobot_demos",
             "convert runs/demos --to lerobot --output lerobot_images --images",
