@@ -105,6 +105,44 @@ def test_critic_ensemble_equals_separate_critics():
     torch.testing.assert_close(critic.evaluate(critic.project(z), a), critic(z, a), rtol=0, atol=0)
 
 
+def test_a_shared_output_layer_by_hand():
+    """Two critics with hidden features h_e = tanh(n) of their own and one output layer w, b."""
+    critic = CriticEnsemble(1, 1, (2,), members=2, shared_output=True)
+    with torch.no_grad():
+        # Observation 1, action 0: the first layer gives (3, 1) to one member and (1, 3) to the other; LayerNorm makes
+        # (1, -1) and (-1, 1) of them, tanh t = 0.76159416 times that.
+        critic.layers[0].weight.zero_()
+        critic.layers[0].weight[:, 0] = torch.tensor([[3.0, 1.0], [1.0, 3.0]])
+        critic.layers[0].bias.zero_()
+        critic.output.weight.copy_(torch.tensor([[2.0], [0.5]]))
+        critic.output.bias.fill_(0.25)
+    q = critic(torch.ones(1, 1), torch.zeros(1, 1))
+    t = math.tanh(1.0)
+    assert q.shape == (2, 1)
+    # t (2 - 0.5) + 0.25 and t (-2 + 0.5) + 0.25
+    assert q[:, 0].tolist() == pytest.approx([1.5 * t + 0.25, -1.5 * t + 0.25], abs=1e-5)
+    # Loss (q_1 + 3 q_2): both members pull at the one layer. dw = (t - 3 t, -t + 3 t), db = 1 + 3.
+    (q[0] + 3.0 * q[1]).sum().backward()
+    assert critic.output.weight.grad[:, 0].tolist() == pytest.approx([-2.0 * t, 2.0 * t], abs=1e-5)
+    assert critic.output.bias.grad.tolist() == [4.0]
+
+
+def test_critics_with_a_shared_output_equal_separate_ones_with_the_same_output():
+    torch.manual_seed(0)
+    shared, separate = (CriticEnsemble(6, 2, (8, 9), 3, shared_output=share) for share in (True, False))
+    randomise(shared)
+    state = shared.state_dict()
+    state |= {name: state[name].expand(3, *state[name].shape) for name in ("output.weight",)}
+    state["output.bias"] = shared.output.bias.detach().expand(3, 1, 1)
+    separate.load_state_dict(state)
+    z, a = torch.randn(5, 6), torch.randn(5, 2)
+    torch.testing.assert_close(shared(z, a), separate(z, a))
+    shared(z, a).square().sum().backward()
+    separate(z, a).square().sum().backward()
+    torch.testing.assert_close(shared.output.weight.grad, separate.output.weight.grad.sum(0))
+    torch.testing.assert_close(shared.layers[1].weight.grad, separate.layers[1].weight.grad)
+
+
 def test_log_prob_is_the_density_of_the_squashed_action():
     mean, std, noise = torch.tensor([[0.3, -0.4]]), torch.tensor([[0.5, 0.2]]), torch.tensor([[0.7, -1.1]])
     u = (mean + std * noise).double().numpy()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hil_serl_core.spec import TaskFileError, load_task, task_from_dict, task_to_yaml
+from hil_serl_core.spec import TaskFileError, load_task, model, task_from_dict, task_to_yaml
 
 TASKS = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks"
 
@@ -140,3 +140,15 @@ def test_hash_follows_meaning_not_training_settings(task_dict, spec):
     assert task_from_dict(task_dict).hash == spec.hash
     task_dict["action"]["translation_scale"] = 0.02
     assert task_from_dict(task_dict).hash != spec.hash
+
+
+def test_a_choice_that_came_later_leaves_the_hash_of_those_who_do_not_make_it(task_dict, spec, monkeypatch):
+    """Records and runs made before critics could share their output layer still fit their task file."""
+    monkeypatch.setattr(
+        model, "_IDENTITY_OF_NETWORKS", model._IDENTITY_OF_NETWORKS - {"critic_shared_output"}
+    )
+    before = task_from_dict(task_dict).hash
+    monkeypatch.undo()
+    assert spec.hash == before
+    task_dict["learner"] = {"critic_shared_output": True}
+    assert task_from_dict(task_dict).hash != before, "tensors have another shape"

@@ -8,7 +8,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from hil_serl_core.nn.layers import EnsembleDense, EnsembleNormTanh
+from hil_serl_core.nn.layers import Dense, EnsembleDense, EnsembleNormTanh
 
 
 class CriticEnsemble(nn.Module):
@@ -16,10 +16,18 @@ class CriticEnsemble(nn.Module):
 
     The first layer's product with the observation can be computed alone (``project``): critic and actor loss
     see the same observations under the same parameters, and the actor loss needs no gradient through it.
+
+    Members are independent of each other, or (``shared_output``) have one output layer in common, as in the original
+    release: Q_e(z, a) = h_e(z, a) w + b with hidden layers h_e of their own.
     """
 
     def __init__(
-        self, observation_size: int, action_size: int, hidden: tuple[int, ...], members: int = 2
+        self,
+        observation_size: int,
+        action_size: int,
+        hidden: tuple[int, ...],
+        members: int = 2,
+        shared_output: bool = False,
     ) -> None:
         super().__init__()
         self.members = members
@@ -27,7 +35,7 @@ class CriticEnsemble(nn.Module):
         sizes = (observation_size + action_size, *hidden)
         self.layers = nn.ModuleList(EnsembleDense(members, a, b) for a, b in itertools.pairwise(sizes))
         self.norms = nn.ModuleList(EnsembleNormTanh(members, size) for size in hidden)
-        self.output = EnsembleDense(members, sizes[-1], 1)
+        self.output = Dense(sizes[-1], 1) if shared_output else EnsembleDense(members, sizes[-1], 1)
 
     @property
     def first(self) -> EnsembleDense:
@@ -53,6 +61,8 @@ class CriticEnsemble(nn.Module):
         # Slicing a ModuleList would build a new one in every call.
         for layer, norm in itertools.islice(zip(self.layers, self.norms, strict=True), 1, None):
             x = norm(layer(x))
+        if isinstance(self.output, Dense):
+            return self.output(x.flatten(0, 1)).view(x.shape[:2])
         return self.output(x).squeeze(-1)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class NetworkConfig:
         grasp_choices: Discrete actions of the grasp critic; 0 for a task that moves no gripper.
         grasp_hidden: Widths of its hidden layers.
         critic_ensemble: Number of critics.
+        critic_shared_output: The critics have one output layer in common.
         camera_head: ``dense`` (flatten -> Dense) or ``learned_pooling`` (original release).
     """
 
@@ -40,6 +41,7 @@ class NetworkConfig:
     camera_head: str = "dense"
     grasp_choices: int = 0
     grasp_hidden: tuple[int, ...] = (256, 256)
+    critic_shared_output: bool = False
 
     @classmethod
     def from_spec(cls, spec: TaskSpec, cameras: Mapping[str, tuple[int, int, int]]) -> NetworkConfig:
@@ -56,6 +58,7 @@ class NetworkConfig:
             camera_head=learner.camera_head,
             grasp_choices=spec.grasp_choices,
             grasp_hidden=tuple(learner.grasp_hidden),
+            critic_shared_output=learner.critic_shared_output,
         )
 
     @property
@@ -102,7 +105,7 @@ class CameraHead(nn.Module):
 class PooledCameraHead(nn.Module):
     """The original release's head: learned spatial pooling -> dropout 0.1 -> Dense -> LayerNorm -> tanh.
 
-    Dropout acts only when a generator is given, which only the actor's training pass does.
+    Dropout acts only when a generator is given, which only the actor's training passes do.
     """
 
     DROPOUT = 0.1
@@ -151,6 +154,6 @@ class ObservationEncoder(nn.Module):
             [head(part, generator) for head, part in zip(self.heads.values(), parts, strict=True)], 1
         )
 
-    def forward(self, features: Tensor, state: Tensor) -> Tensor:
-        """Maps features (B, F) and scaled state (B, S) to the embedding (B, Z)."""
-        return torch.cat([self.cameras(features), self.state(state)], dim=1)
+    def forward(self, features: Tensor, state: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Maps features (B, F) and scaled state (B, S) to the embedding (B, Z); ``generator``: of the heads' dropout."""
+        return torch.cat([self.cameras(features, generator), self.state(state)], dim=1)

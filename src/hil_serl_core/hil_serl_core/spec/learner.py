@@ -43,6 +43,9 @@ class LearnerSpec(SpecModel):
     target_entropy: float | None = Field(default=None, description="null: -dim(A) / 2")
     batch_size: int = Field(default=128, ge=2, le=8192, description="half from demonstrations, half online")
     critic_ensemble: int = Field(default=2, ge=1, le=20)
+    critic_shared_output: bool = Field(
+        default=False, description="true: the critics share their output layer, as in the original release"
+    )
     critic_subsample: int | None = Field(
         default=None,
         ge=1,
@@ -71,6 +74,11 @@ class LearnerSpec(SpecModel):
         default="dense",
         description="dense: over the flattened map; learned_pooling: the original release's spatial pooling",
     )
+    next_action_dropout: bool = Field(
+        default=False,
+        description="true: learned_pooling's dropout also where the target's next action is drawn, as in the original "
+        "release",
+    )
     state_embedding: int = Field(default=64, ge=1, description="proprio encoder size, Tables 2-12")
     backbone: Literal["efficientnet_lite0", "resnet10"] = "efficientnet_lite0"
     backbone_weights: str | None = Field(
@@ -91,9 +99,15 @@ class LearnerSpec(SpecModel):
         description="keep cached features in the run folder too, so that a resume reads instead of computing them",
     )
     augmented_views: int = Field(
-        default=4, ge=1, le=16, description="randomly shifted views cached per stored frame"
+        default=4,
+        ge=1,
+        le=16,
+        description="views cached per stored frame: the unshifted one and others shifted at random; 1: a single one, "
+        "shifted at random",
     )
-    crop_padding: int = Field(default=2, ge=0, le=16, description="random-crop augmentation [px]")
+    crop_padding: int = Field(
+        default=2, ge=0, le=16, description="random-crop augmentation, largest shift [px]; 0: none"
+    )
     bounded_targets: bool = Field(
         default=True,
         description="sparse rewards: TD targets are kept within the returns that are possible at all, 0 to success_reward",
@@ -120,6 +134,15 @@ class LearnerSpec(SpecModel):
         },
         description="each state part is divided by its scale before the network",
     )
+
+    @model_validator(mode="after")
+    def _dropout(self) -> LearnerSpec:
+        if self.next_action_dropout and self.camera_head != "learned_pooling":
+            raise ValueError(
+                f"next_action_dropout is true, but camera_head '{self.camera_head}' has no dropout; use "
+                "camera_head: learned_pooling, or leave next_action_dropout out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _subsample(self) -> LearnerSpec:

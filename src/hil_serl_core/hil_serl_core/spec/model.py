@@ -45,6 +45,7 @@ _IDENTITY = {
 _IDENTITY_OF_NETWORKS = {
     "discount",
     "critic_ensemble",
+    "critic_shared_output",
     "hidden",
     "grasp_hidden",
     "camera_embedding",
@@ -227,6 +228,11 @@ class TaskSpec(SpecModel):
         identity["reset"].pop("partner")
         identity["reset"].pop("lift")  # nor does the way to the start
         identity["reward"] = {"success_reward": self.reward.success_reward, "dense": dense}
-        identity["networks"] = self.learner.model_dump(mode="json", include=_IDENTITY_OF_NETWORKS)
+        networks = self.learner.model_dump(mode="json", include=_IDENTITY_OF_NETWORKS)
+        if (
+            not self.learner.critic_shared_output
+        ):  # as before there was a choice: records and runs of then still fit
+            networks.pop("critic_shared_output", None)
+        identity["networks"] = networks
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
