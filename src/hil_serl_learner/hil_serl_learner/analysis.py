@@ -84,7 +84,7 @@ class TrainedAgent:
             algorithm.load_model_state(model)
             for name, target in extractor.trainable_state().items():
                 target.copy_(model[f"features.{name}"])
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, ValueError, RuntimeError) as error:
             raise checkpoint.DamagedCheckpointError(
                 f"checkpoint {folder} is damaged: {type(error).__name__}: {error}"
             ) from error

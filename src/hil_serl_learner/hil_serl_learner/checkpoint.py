@@ -12,10 +12,12 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 from torch import Tensor
 
@@ -187,13 +189,21 @@ def load(trainer: Trainer, folder: Path) -> None:
     try:
         model = safetensors.torch.load(contents[MODEL_FILE])
         optimizer = safetensors.torch.load(contents[OPTIMIZER_FILE])
-        trainer.restore(
-            model, optimizer, Counters(**state["counters"]), int(state["trained_step"]), state["random"]
-        )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedCheckpointError(
-            f"checkpoint {folder} is damaged: {type(error).__name__}: {error}"
-        ) from error
+        counters, trained_step = Counters.from_json(state["counters"]), _trained_step(state)
+        trainer.restore(model, optimizer, counters, trained_step, state["random"])
+    except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _trained_step(state: Mapping[str, Any]) -> int:
+    trained_step = state["trained_step"]
+    if not isinstance(trained_step, int) or trained_step < 0:
+        raise ValueError(f"trained_step is {trained_step!r}")
+    return trained_step
+
+
+def _damaged(folder: Path, error: Exception) -> DamagedCheckpointError:
+    return DamagedCheckpointError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}")
 
 
 def read(folder: Path, spec: TaskSpec) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -206,6 +216,11 @@ def read(folder: Path, spec: TaskSpec) -> tuple[dict[str, Any], dict[str, bytes]
     state, contents = _read_checked(folder)
     if state.get("format") != FORMAT:
         raise CheckpointError(f"{folder} has format {state.get('format')}, this version reads {FORMAT}")
+    # state.json has no checksum of its own: what is read of it has to be there.
+    if missing := {"spec_hash", "algorithm", "trained_step", "counters", "random"} - set(state):
+        raise DamagedCheckpointError(
+            f"checkpoint {folder} is damaged: {STATE_FILE} lacks {', '.join(sorted(missing))}"
+        )
     if state["spec_hash"] != spec.hash:
         raise CheckpointError(
             f"{folder} has spec_hash {state['spec_hash']}, this run has {spec.hash}; "
@@ -217,13 +232,11 @@ def read(folder: Path, spec: TaskSpec) -> tuple[dict[str, Any], dict[str, bytes]
 def _read_checked(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     try:
         state = json.loads((folder / STATE_FILE).read_text())
-        digests = state["sha256"]
+        digests = dict(state["sha256"])
+        missing = {POLICY_FILE, MODEL_FILE, OPTIMIZER_FILE} - set(digests)
         contents = {name: (folder / name).read_bytes() for name in digests}
-        missing = {POLICY_FILE, MODEL_FILE, OPTIMIZER_FILE} - set(contents)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedCheckpointError(
-            f"checkpoint {folder} is damaged: {type(error).__name__}: {error}"
-        ) from error
+        raise _damaged(folder, error) from error
     if missing:
         raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {sorted(missing)} not listed")
     for name, data in contents.items():

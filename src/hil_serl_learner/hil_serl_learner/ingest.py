@@ -13,6 +13,9 @@ from hil_serl_core.step import Step
 
 # Records held for one actor while an earlier one is missing; what is beyond is sent again anyway.
 MAX_HELD = 1000
+ACTION_ROUNDING = 1e-6
+"""By how much a component of an action may pass 1: a full deflection that went through float32 arithmetic (one unit in the
+last place is 1.2e-7). Actor and importers clip what they record, so that more than this is a fault."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,10 @@ class _Account:
 class Ledger:
     """Accepts each (actor_id, sequence) once and releases every actor's records in sequence.
 
-    A record that can never be used (NaN, wrong image size, a reward that the task cannot pay) is acknowledged, so that
-    it is not sent for ever, but not handed on; it breaks the transitions on both of its sides. A record of another
-    task spec is not acknowledged: it stays with its actor until a learner of that task asks for it. An actor_id belongs
-    to the cell that used it first: records of another cell under the same name are not acknowledged either.
+    A record that can never be used (NaN, wrong image size, an action outside [-1, 1], a reward that the task cannot pay) is
+    acknowledged, so that it is not sent for ever, but not handed on; it breaks the transitions on both of its sides. A
+    record of another task spec is not acknowledged: it stays with its actor until a learner of that task asks for it. An
+    actor_id belongs to the cell that used it first: records of another cell under the same name are not acknowledged either.
 
     Attributes:
         last_refusal: One line about the latest refused record, empty if there was none.
@@ -165,6 +168,17 @@ def defect(step: Step, spec: TaskSpec) -> str | None:
         step.action.shape != (spec.action_size,) or not np.isfinite(step.action).all()
     ):
         return f"the action is not {spec.action_size} finite numbers"
+    if step.action is not None and (reason := beyond_range(step.action)) is not None:
+        return reason
     if not np.isfinite(step.reward) or not np.isfinite(step.grasp_penalty):
         return "the reward is not finite"
     return None
+
+
+def beyond_range(action: np.ndarray) -> str | None:
+    """Why an action (A,) cannot have been executed as it is, because a component lies outside [-1, 1]; None if it can."""
+    size = np.abs(action)
+    worst = int(np.argmax(size)) if len(size) else -1
+    if worst < 0 or not size[worst] > 1.0 + ACTION_ROUNDING:
+        return None
+    return f"component {worst} of the action is {action[worst]:.7g}, outside [-1, 1]"

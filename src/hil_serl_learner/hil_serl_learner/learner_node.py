@@ -195,6 +195,8 @@ class LearnerNode(Node):
             rl_size=len(trainer.replay.online),
             updates_per_second=worker.updates_per_second,
             update_to_data=self._spec.learner.update_to_data,
+            owed_updates=int(trainer.counters.owed_updates),
+            skipped_updates=int(trainer.counters.skipped_updates),
             message=ledger.last_refusal or worker.phase,
         )
         for name in ("critic_loss", "actor_loss", "temperature", "entropy", "q_mean"):

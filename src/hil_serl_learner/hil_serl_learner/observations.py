@@ -2,7 +2,9 @@
 """Turns sampled slots into batches of features: from the cache, or through the trunk on every update.
 
 The cache holds, per stored record, the float16 features of several shifted views; a view has one offset for
-all cameras of the record. A sample draws its view of o and of o' independently, as random crops do.
+all cameras of the record. A sample draws its view of o and of o' independently, as random crops do. Of two views or more
+the first is unshifted, as the actor sees the frame; a single one has an offset drawn at random, as in the original release
+but once for each record.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ from hil_serl_learner.feature_file import FeatureFile, record_key
 from hil_serl_learner.replay import Replay, ReplayFullError, Sample
 
 _log = logging.getLogger(__name__)
-_VIEWS_VERSION = 1
-"""Of how views are drawn and shifted; another one makes features on the disk useless."""
+_VIEWS_VERSION, _ONE_VIEW_VERSION = 1, 2
+"""Of how views are drawn and shifted; another one makes features on the disk useless. (A single view was once unshifted.)"""
 
 
 class CachedObservations:
@@ -84,7 +86,8 @@ class CachedObservations:
     def _compute(self, step: Step) -> np.ndarray:
         """(views, F) float16."""
         rng = np.random.default_rng((self.seed, crc32(step.actor_id.encode()), step.sequence))
-        offsets = view_offsets(rng, self._views, self._padding)
+        draw = draw_offsets if self._views == 1 else view_offsets
+        offsets = draw(rng, self._views, self._padding)
         views = {
             name: torch.from_numpy(shift(np.asarray(step.frames[name]), offsets)).to(self._device)
             for name in self._extractor.cameras
@@ -104,6 +107,7 @@ class CachedObservations:
     def _description(self) -> dict[str, Any]:
         """What features depend on besides the record: trunk, preprocessing, cameras, components, views."""
         trunk, components = self._extractor.backbone, hashlib.sha256()
+        drawn = _ONE_VIEW_VERSION if self._views == 1 and self._padding else _VIEWS_VERSION
         for name, tensor in sorted(self._extractor.trainable_state().items()):
             components.update(name.encode() + tensor.cpu().numpy().tobytes())
         return {
@@ -111,7 +115,7 @@ class CachedObservations:
             "preprocessing": [*trunk.mean, *trunk.std],
             "cameras": [[name, size] for name, size in self._extractor.image_sizes.items()],
             "components": components.hexdigest(),
-            "views": [_VIEWS_VERSION, self._views, self._padding, self.seed],
+            "views": [drawn, self._views, self._padding, self.seed],
         }
 
     def close(self) -> None:

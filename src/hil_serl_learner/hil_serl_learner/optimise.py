@@ -6,10 +6,12 @@ Adam and the Polyak average each become one fused pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from hil_serl_learner.restoring import check_tensor
 
 
 class FlatParameters:
@@ -67,17 +69,24 @@ class FlatAdam:
                 named[f"{index}.{key}"] = value
         return named
 
-    def load_state(self, named: dict[str, Tensor]) -> None:
-        """Restores :meth:`state`'s result. Raises KeyError or ValueError if it does not fit."""
+    def check_state(self, named: Mapping[str, Tensor]) -> None:
+        """Raises KeyError or ValueError if :meth:`state`'s result of another process does not fit here."""
+        if not named:
+            return
+        for index, buffer in enumerate(self._buffers):
+            check_tensor(f"{index}.step", named, torch.empty(()))
+            for key in ("exp_avg", "exp_avg_sq"):
+                check_tensor(f"{index}.{key}", named, buffer)
+
+    def load_state(self, named: Mapping[str, Tensor]) -> None:
+        """Restores :meth:`state`'s result. Raises KeyError or ValueError if it does not fit; nothing is changed then."""
+        self.check_state(named)
         self._adam.state.clear()
         if not named:
             return
         for index, buffer in enumerate(self._buffers):
-            state = {key: named[f"{index}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
-            if state["exp_avg"].shape != buffer.shape or state["exp_avg_sq"].shape != buffer.shape:
-                raise ValueError(
-                    f"optimiser moments {tuple(state['exp_avg'].shape)} do not fit {tuple(buffer.shape)}"
-                )
-            moved = {key: value.to(buffer.device) for key, value in state.items()}
             # The fused kernel wants the count beside the buffer.
-            self._adam.state[buffer] = moved
+            self._adam.state[buffer] = {
+                key: named[f"{index}.{key}"].clone().to(buffer.device)
+                for key in ("step", "exp_avg", "exp_avg_sq")
+            }

@@ -51,7 +51,7 @@ class RewardRelabeller(Protocol):
         ...
 
     def load_optimizer_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restores :meth:`optimizer_state`. Raises KeyError or ValueError if it does not fit."""
+        """Restores :meth:`optimizer_state`. Raises KeyError or ValueError if it does not fit; nothing is changed then."""
         ...
 
 

@@ -23,6 +23,7 @@ from hil_serl_learner.counters import Counters
 from hil_serl_learner.observations import CachedObservations, PlainObservations, gather
 from hil_serl_learner.preparation import Preparation
 from hil_serl_learner.replay import Replay
+from hil_serl_learner.restoring import check_random_state, check_tensor
 from hil_serl_learner.reward_hook import RelabellerFactory, RewardContext
 from hil_serl_learner.schedule import LearningRateSchedule
 
@@ -138,7 +139,7 @@ class Trainer:
             return
         self.counters.environment_steps += 1
         if self.counters.environment_steps > max(self._first_update, self._trained_before):
-            self.counters.credit += self.spec.learner.update_to_data
+            self.counters.owe(self.spec.learner.update_to_data)
         if self._preparation.waiting and self.counters.environment_steps >= self._first_update:
             self._preparation.compute()
 
@@ -150,16 +151,16 @@ class Trainer:
 
     @property
     def trained_step(self) -> int:
-        """Online records with an action whose updates are done."""
+        """Online records with an action that owe no update any more: done, or skipped (``counters.skipped_updates``)."""
         # The networks stay as old as the checkpoint while the records before it are read again.
         return max(self._trained_before, self.counters.trained(self.spec.learner.update_to_data))
 
     def limit_credit(self, records: int) -> None:
-        """Free running.
+        """Free running: what is owed beyond the given number of records is skipped, so that a slow learner keeps up.
 
-        Forgets what is owed beyond the given number of records, so that a slow learner keeps up.
+        Skipped updates are counted; the records they belonged to owe nothing any more.
         """
-        self.counters.credit = min(self.counters.credit, records * self.spec.learner.update_to_data)
+        self.counters.skip_beyond(records * self.spec.learner.update_to_data)
 
     def update(self) -> None:
         """One gradient update, of a learnt reward first."""
@@ -265,24 +266,25 @@ class Trainer:
         owe no updates, because the restored networks have had those.
 
         Raises:
-            ValueError: A tensor is missing or misshaped; nothing is changed.
+            KeyError, TypeError, ValueError: Something is missing or does not fit; nothing is changed.
         """
         model = self.algorithm.complete(model)
-        for name, tensor in self.model_state().items():
-            if name not in model or model[name].shape != tensor.shape:
-                raise ValueError(f"tensor '{name}' is missing or misshaped")
-        self.algorithm.load_optimizer_state(optimizer)
+        targets = self.model_state()
+        for name, target in targets.items():
+            check_tensor(name, model, target)
+        self.algorithm.check_optimizer_state(optimizer)
+        check_random_state(random)
         if self.relabeller is not None:
-            own = {
-                key.removeprefix(_REWARD): value
-                for key, value in optimizer.items()
-                if key.startswith(_REWARD)
-            }
-            self.relabeller.load_optimizer_state(own)
-        for name, target in self.model_state().items():
+            own = {name: value for name, value in optimizer.items() if name.startswith(_REWARD)}
+            self.relabeller.load_optimizer_state(
+                {name.removeprefix(_REWARD): value for name, value in own.items()}
+            )
+        # All of it is known to fit from here on.
+        self.algorithm.load_optimizer_state(optimizer)
+        for name, target in targets.items():
             target.copy_(model[name])
         self._rng.bit_generator.state = random["numpy"]
-        self._observations.seed = int(random["views"])
+        self._observations.seed = random["views"]
         self.counters = counters.to_read_again(trained_step, self.spec.learner.update_to_data)
         self._trained_before = trained_step
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from hil_serl_core.rewards.network import ClassifierNetwork
 from hil_serl_learner.optimise import FlatAdam, FlatParameters
+from hil_serl_learner.restoring import check_tensor
 from hil_serl_learner.reward_hook import RewardContext
 
 UPDATE_PERIOD = 4
@@ -97,8 +98,9 @@ class Vice:
 
     def load_optimizer_state(self, tensors: dict[str, Tensor]) -> None:
         """See :class:`RewardRelabeller`."""
-        self._calls = int(tensors["calls"])
+        check_tensor("calls", tensors, self.optimizer_state()["calls"])
         self._adam.load_state({name: tensor for name, tensor in tensors.items() if name != "calls"})
+        self._calls = int(tensors["calls"])
 
 
 def noisy(features: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Source, Step
+from hil_serl_learner.batch import Batch
 from hil_serl_learner.trainer import Trainer
 
 torch.set_num_threads(1)
@@ -21,7 +23,40 @@ hypothesis.settings.load_profile("learner")
 
 
 class Toy:
-    """Makes specs and records."""
+    """Makes specs and records.
+
+    Attributes:
+        NETWORKS: Sizes of an algorithm that is looked at by itself, fed with :meth:`batch`.
+    """
+
+    NETWORKS = NetworkConfig(
+        cameras={"eye": (2, 2, 3)},
+        state_size=5,
+        action_size=2,
+        camera_embedding=6,
+        state_embedding=4,
+        hidden=(8, 8),
+    )
+
+    @staticmethod
+    def batch(rows: int = 7, seed: int = 0) -> Batch:
+        """Random transitions of those sizes."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def normal(*shape: int) -> torch.Tensor:
+            return torch.randn(*shape, generator=generator)
+
+        return Batch(
+            features=normal(rows, 12),
+            state=normal(rows, 5),
+            action=torch.tanh(normal(rows, 2)),
+            grasp=torch.randint(0, 3, (rows,), generator=generator),
+            reward=normal(rows),
+            grasp_penalty=-0.02 * (normal(rows) > 0).float(),
+            mask=(normal(rows) > 0).float(),
+            next_features=normal(rows, 12),
+            next_state=normal(rows, 5),
+        )
 
     @staticmethod
     def spec(*, gripper: bool = False, reward: str = "ground_truth", **learner: object) -> TaskSpec:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_learner.algorithms.rlpd import (
     Rlpd,
     Temperature,
@@ -22,37 +24,9 @@ from hil_serl_learner.algorithms.rlpd import (
 from hil_serl_learner.batch import Batch
 from hil_serl_learner.optimise import FlatAdam, FlatParameters
 
-CONFIG = NetworkConfig(
-    cameras={"eye": (2, 2, 3)},
-    state_size=5,
-    action_size=2,
-    camera_embedding=6,
-    state_embedding=4,
-    hidden=(8, 8),
-)
-
-
-def make_batch(rows=7, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape):
-        return torch.randn(*shape, generator=generator)
-
-    return Batch(
-        features=normal(rows, 12),
-        state=normal(rows, 5),
-        action=torch.tanh(normal(rows, 2)),
-        grasp=torch.randint(0, 3, (rows,), generator=generator),
-        reward=normal(rows),
-        grasp_penalty=-0.02 * (normal(rows) > 0).float(),
-        mask=(normal(rows) > 0).float(),
-        next_features=normal(rows, 12),
-        next_state=normal(rows, 5),
-    )
-
 
 def make_agent(toy, **learner):
-    return Rlpd(CONFIG, toy.spec(**{"actor_update_period": 2, **learner}).learner, seed=3)
+    return Rlpd(toy.NETWORKS, toy.spec(**{"actor_update_period": 2, **learner}).learner, seed=3)
 
 
 def test_target_takes_the_smaller_critic_and_stops_at_the_end():
@@ -80,7 +54,7 @@ def test_targets_stay_within_the_returns_that_are_possible(toy):
     assert bounded(torch.tensor([-0.3, 0.4, 1.7]), (0.0, 1.0)).tolist() == pytest.approx([0.0, 0.4, 1.0])
     agent = make_agent(toy, learning_rate=1e-2)
     agent.return_bounds = (0.0, 1.0)
-    batch = make_batch()
+    batch = toy.batch()
     batch = Batch(**{**vars(batch), "reward": torch.full((7,), 5.0), "mask": torch.zeros(7)})
     for _ in range(300):
         metrics = agent.update(batch)
@@ -102,7 +76,7 @@ def test_target_entropy_defaults_to_minus_half_the_action_size(toy):
 
 
 def test_reported_losses_equal_the_equations_on_the_same_networks(toy):
-    agent, batch = make_agent(toy, actor_update_period=1), make_batch()
+    agent, batch = make_agent(toy, actor_update_period=1), toy.batch()
     twin = copy.deepcopy(agent)
     generator = copy.copy(agent._generator.get_state())
     noise = torch.Generator()
@@ -131,19 +105,19 @@ def test_critic_only_updates_leave_actor_and_temperature_alone(toy):
     """Adam's momentum must not move a network whose loss is not taken."""
     agent = make_agent(toy)
     for seed in range(4):
-        agent.update(make_batch(seed=seed))
+        agent.update(toy.batch(seed=seed))
     actor, temperature = agent._actor_flat.data.clone(), agent.temperature.multiplier.detach().clone()
     critic = agent._flat.data.clone()
-    assert "actor_loss" not in agent.update(make_batch(seed=9))
+    assert "actor_loss" not in agent.update(toy.batch(seed=9))
     torch.testing.assert_close(agent._actor_flat.data, actor, rtol=0, atol=0)
     torch.testing.assert_close(agent.temperature.multiplier.detach(), temperature, rtol=0, atol=0)
     assert not torch.equal(agent._flat.data, critic)
-    assert "actor_loss" in agent.update(make_batch(seed=10))
+    assert "actor_loss" in agent.update(toy.batch(seed=10))
     assert not torch.equal(agent._actor_flat.data, actor)
 
 
 def test_actor_loss_trains_actor_and_proprio_encoder_but_neither_cameras_nor_critics(toy):
-    agent, batch = make_agent(toy, actor_update_period=1), make_batch()
+    agent, batch = make_agent(toy, actor_update_period=1), toy.batch()
     before = {name: tensor.clone() for name, tensor in agent.model_state().items()}
     cameras = agent.policy.encoder.cameras(batch.features).detach()
     projected = agent.critics.project(agent.policy.encoder(batch.features, batch.state)).detach()
@@ -157,7 +131,7 @@ def test_actor_loss_trains_actor_and_proprio_encoder_but_neither_cameras_nor_cri
 def test_critic_loss_trains_camera_heads_and_proprio_encoder(toy):
     agent = make_agent(toy, actor_update_period=100)
     before = {name: tensor.clone() for name, tensor in agent.model_state().items()}
-    agent.update(make_batch())
+    agent.update(toy.batch())
     changed = {name for name, tensor in agent.model_state().items() if not torch.equal(tensor, before[name])}
     for prefix in ("policy.encoder.heads.eye.", "policy.encoder.state.", "critic.", "target."):
         assert any(name.startswith(prefix) for name in changed), prefix
@@ -167,14 +141,14 @@ def test_critic_loss_trains_camera_heads_and_proprio_encoder(toy):
 def test_target_is_the_polyak_average(toy):
     agent = make_agent(toy, soft_target_update=0.25)
     old = agent._target_flat.data.clone()
-    agent.update(make_batch())
+    agent.update(toy.batch())
     torch.testing.assert_close(agent._target_flat.data, 0.75 * old + 0.25 * agent._flat.data)
 
 
 def test_what_is_evaluated_is_the_average_of_the_policy(toy):
     agent, expected = make_agent(toy, policy_average=0.25), None
     for seed in range(4):
-        agent.update(make_batch(seed=seed))
+        agent.update(toy.batch(seed=seed))
         policy = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}
         if expected is not None:
             policy = {name: 0.75 * expected[name] + 0.25 * tensor for name, tensor in policy.items()}
@@ -183,6 +157,68 @@ def test_what_is_evaluated_is_the_average_of_the_policy(toy):
         torch.testing.assert_close(tensor, expected[name])
     latest = make_agent(toy, policy_average=None)
     assert latest.evaluated is latest.policy
+
+
+@pytest.mark.parametrize("grasp_choices", [0, 3])
+def test_the_average_equals_that_of_pytorch_which_checkpoints_were_made_with(toy, grasp_choices):
+    """``AveragedModel`` with ``get_ema_multi_avg_fn``, tensor by tensor, as it was before there was one buffer."""
+    config = dataclasses.replace(toy.NETWORKS, grasp_choices=grasp_choices, grasp_hidden=(8, 8))
+    agent = Rlpd(config, toy.spec(policy_average=0.03).learner, seed=3)
+    reference = AveragedModel(agent.policy, multi_avg_fn=get_ema_multi_avg_fn(1.0 - 0.03))
+    for seed in range(20):
+        agent.update(toy.batch(seed=seed))
+        reference.update_parameters(agent.policy)
+    tensors = agent.model_state()
+    expected = reference.module.state_dict()
+    assert {name.removeprefix("average.") for name in tensors if name.startswith("average.")} == set(expected)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(tensors[f"average.{name}"], tensor, rtol=0, atol=1e-7)
+        torch.testing.assert_close(agent.evaluated.state_dict()[name], tensor, rtol=0, atol=1e-7)
+    assert (tensors["average_updates"].dtype, tensors["average_updates"].shape) == (torch.int64, ())
+    assert tensors["average_updates"].item() == reference.n_averaged.item() == 20
+
+
+def test_a_checkpoint_with_pytorch_s_average_is_gone_on_with(toy):
+    """Its tensors as they were before there was one buffer: read, and averaged further by the same formula."""
+    agent, other = make_agent(toy, policy_average=0.25), make_agent(toy, policy_average=0.25)
+    reference = AveragedModel(agent.policy, multi_avg_fn=get_ema_multi_avg_fn(0.75))
+    for seed in range(3):
+        agent.update(toy.batch(seed=seed))
+        reference.update_parameters(agent.policy)
+    tensors = {name: t.clone() for name, t in agent.model_state().items() if not name.startswith("average")}
+    tensors |= {f"average.{name}": tensor for name, tensor in reference.module.state_dict().items()}
+    tensors["average_updates"] = reference.n_averaged
+    other.load_model_state(tensors)
+    other.load_optimizer_state({k: v.clone() for k, v in agent.optimizer_state().items()})
+    for seed in range(3, 6):
+        other.update(toy.batch(seed=seed))
+        reference.update_parameters(other.policy)
+    for name, tensor in reference.module.state_dict().items():
+        torch.testing.assert_close(other.evaluated.state_dict()[name], tensor, rtol=0, atol=1e-7)
+
+
+def test_the_average_is_one_buffer(toy):
+    """One pass over each part of the policy that lies together, not one for each of its tensors."""
+    agent = make_agent(toy, policy_average=0.25)
+    average, calls = agent._average, []
+    start, stop = average._flat.data.data_ptr(), average._flat.data.data_ptr() + 4 * len(average._flat.data)
+    assert all(start <= p.data_ptr() < stop for p in agent.evaluated.parameters())
+    with _Counted(calls):
+        average.update()
+    assert len(list(agent.policy.parameters())) > 10
+    assert sum("lerp" in call for call in calls) == 2, "encoder and actor"
+
+
+class _Counted(TorchDispatchMode):
+    """Names of the operators that are run."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self._calls = calls
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self._calls.append(str(func))
+        return func(*args, **(kwargs or {}))
 
 
 def test_target_network_starts_as_a_copy_and_shares_no_memory(toy):
@@ -218,12 +254,12 @@ def test_adam_step_by_hand():
 def test_state_round_trip_continues_bit_for_bit(toy):
     agent = make_agent(toy)
     for seed in range(3):
-        agent.update(make_batch(seed=seed))
-    other = Rlpd(CONFIG, agent._learner, seed=77)
+        agent.update(toy.batch(seed=seed))
+    other = Rlpd(toy.NETWORKS, agent._learner, seed=77)
     other.load_model_state({k: v.clone() for k, v in agent.model_state().items()})
     other.load_optimizer_state({k: v.clone() for k, v in agent.optimizer_state().items()})
     for seed in range(3, 7):
-        a, b = agent.update(make_batch(seed=seed)), other.update(make_batch(seed=seed))
+        a, b = agent.update(toy.batch(seed=seed)), other.update(toy.batch(seed=seed))
         assert {k: v.item() for k, v in a.items()} == {k: v.item() for k, v in b.items()}
     for name, tensor in agent.model_state().items():
         torch.testing.assert_close(other.model_state()[name], tensor, rtol=0, atol=0)
@@ -240,6 +276,27 @@ def test_a_target_looks_at_some_members_of_a_large_ensemble(toy):
     assert 0.7 < minimum < 1.3  # 1.0 expected for two of five, 0.0 for all
     whole = make_agent(toy, critic_ensemble=5)
     assert whole._subsample(q) is q
+
+
+def test_dropout_at_the_next_observation_only_where_asked_for(toy):
+    """The original release draws the target's next action with the camera heads' dropout."""
+    config = dataclasses.replace(toy.NETWORKS, camera_head="learned_pooling")
+    embeddings = {}
+    for asked in (False, True):
+        learner = toy.spec(camera_head="learned_pooling", next_action_dropout=asked).learner
+        agent, seen = Rlpd(config, learner, seed=3), []
+        agent.policy.actor.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+        batch = toy.batch()
+        for _ in range(2):
+            agent._targets(batch)
+        whole = agent.policy.encoder(batch.next_features, batch.next_state)
+        embeddings[asked] = [torch.equal(one, whole) for one in seen]
+    assert embeddings == {False: [True, True], True: [False, False]}
+
+
+def test_dropout_that_there_is_not_cannot_be_asked_for(toy):
+    with pytest.raises(ValueError, match="camera_head 'dense' has no dropout"):
+        toy.spec(next_action_dropout=True)
 
 
 def test_more_members_than_there_are_cannot_be_drawn(toy):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from hil_serl_core.nn.critic import CriticEnsemble
 from hil_serl_core.policy import PolicyNetwork
 from hil_serl_learner.batch import Batch
 from hil_serl_learner.optimise import FlatAdam
+from hil_serl_learner.restoring import check_tensor
 
 
 class Algorithm(ABC):
@@ -56,10 +58,13 @@ class Algorithm(ABC):
         """Copies :meth:`model_state`'s result into the flat buffers.
 
         Raises:
-            KeyError, RuntimeError: It does not fit.
+            KeyError, ValueError: It does not fit; nothing is changed.
         """
         tensors = self.complete(tensors)
-        for name, target in self.model_state().items():
+        targets = self.model_state()
+        for name, target in targets.items():
+            check_tensor(name, tensors, target)
+        for name, target in targets.items():
             target.copy_(tensors[name])
 
     def optimizer_state(self) -> dict[str, Tensor]:
@@ -70,13 +75,27 @@ class Algorithm(ABC):
             for name, tensor in adam.state().items()
         }
 
-    def load_optimizer_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restores :meth:`optimizer_state`. Raises KeyError or ValueError if it does not fit."""
+    def check_optimizer_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Raises KeyError or ValueError if :meth:`optimizer_state`'s result does not fit; changes nothing."""
         for group, adam in self.optimizers.items():
-            prefix = f"{group}."
-            adam.load_state({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+            adam.check_state(_of_group(group, tensors))
+
+    def load_optimizer_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restores :meth:`optimizer_state`.
+
+        Raises:
+            KeyError, ValueError: It does not fit; nothing is changed.
+        """
+        self.check_optimizer_state(tensors)
+        for group, adam in self.optimizers.items():
+            adam.load_state(_of_group(group, tensors))
 
     def set_learning_rate(self, rate: float) -> None:
         """Learning rate of all optimisers from the next update on."""
         for adam in self.optimizers.values():
             adam.learning_rate = rate
+
+
+def _of_group(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix = f"{group}."
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from typing import NamedTuple, cast
+import logging
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hil_serl_core.nn.critic import CriticEnsemble
 from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
@@ -21,6 +21,10 @@ from hil_serl_learner.algorithms.base import Algorithm
 from hil_serl_learner.algorithms.grasp import GraspLearner
 from hil_serl_learner.batch import Batch
 from hil_serl_learner.optimise import FlatAdam, FlatParameters
+from hil_serl_learner.policy_average import PolicyAverage
+from hil_serl_learner.restoring import check_tensor, generator_fits, seed_of
+
+_log = logging.getLogger(__name__)
 
 
 def temporal_difference_target(reward: Tensor, mask: Tensor, next_q: Tensor, discount: float) -> Tensor:
@@ -99,20 +103,20 @@ class Rlpd(Algorithm):
 
     def __init__(self, config: NetworkConfig, learner: LearnerSpec, seed: int, device: str = "cpu") -> None:
         self._learner = learner
-        self._device = torch.device(device)
+        self._device, self._seed = torch.device(device), seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.policy = PolicyNetwork(config).to(self._device)
             ensemble = CriticEnsemble(
-                config.embedding_size, config.action_size, config.hidden, config.critic_ensemble
+                config.embedding_size,
+                config.action_size,
+                config.hidden,
+                config.critic_ensemble,
+                config.critic_shared_output,
             )
         self.critics = ensemble.to(self._device)
         self._values = _Values(self.policy.encoder, self.critics, self.policy.grasp)
         self._target = copy.deepcopy(self._values).requires_grad_(False)
-        self._average: AveragedModel | None = None
-        if learner.policy_average is not None:
-            average = get_ema_multi_avg_fn(1.0 - learner.policy_average)
-            self._average = AveragedModel(self.policy, multi_avg_fn=average).requires_grad_(False)
         entropy = learner.target_entropy if learner.target_entropy is not None else -config.action_size / 2.0
         self.temperature = Temperature(learner.initial_temperature, entropy).to(self._device)
         self._action_size = config.action_size
@@ -149,6 +153,11 @@ class Rlpd(Algorithm):
                 self._learner.discount,
             )
             self.optimizers["grasp"] = self._grasp.adam
+        self._average: PolicyAverage | None = None
+        if self._learner.policy_average is not None:
+            # The parts of the policy in the order of PolicyAverage: encoder, actor, grasp critic.
+            parts = [buffer[:shared], self._actor_flat.data, buffer[critic:]]
+            self._average = PolicyAverage(self.policy, parts, self._learner.policy_average)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One update of critics and grasp critic.
@@ -175,19 +184,22 @@ class Rlpd(Algorithm):
             self._grasp.step(grasp_gradients)
         self._target_flat.approach(self._flat, self._learner.soft_target_update)
         if self._average is not None:
-            self._average.update_parameters(self.policy)
+            self._average.update()
         return metrics
 
     @property
     def evaluated(self) -> PolicyNetwork:
         """Average of the policy over its last updates, which swings less than the policy from one to the next."""
-        return self.policy if self._average is None else cast(PolicyNetwork, self._average.module)
+        return self.policy if self._average is None else self._average.policy
 
     @torch.no_grad()
     def _targets(self, batch: Batch) -> _Targets:
         """Targets, and the log density of the next actions, which the temperature loss uses."""
         embedding = self.policy.encoder(batch.next_features, batch.next_state)
-        action, log_prob = self.policy.actor.sample(embedding, self._noise(len(batch.reward)))
+        seen = embedding
+        if self._learner.next_action_dropout:
+            seen = self.policy.encoder(batch.next_features, batch.next_state, self._generator)
+        action, log_prob = self.policy.actor.sample(seen, self._noise(len(batch.reward)))
         target_embedding = self._target.encoder(batch.next_features, batch.next_state)
         next_q = self._subsample(self._target.ensemble(target_embedding, action))
         critic = temporal_difference_target(batch.reward, batch.mask, next_q, self._learner.discount)
@@ -245,8 +257,8 @@ class Rlpd(Algorithm):
         tensors |= {f"target.{k}": v for k, v in self._target.state_dict().items()}
         tensors["temperature.multiplier"] = self.temperature.multiplier.detach()
         if self._average is not None:
-            tensors |= {f"average.{k}": v for k, v in self._average.module.state_dict().items()}
-            tensors["average_updates"] = self._average.n_averaged
+            tensors |= {f"average.{k}": v for k, v in self._average.policy.state_dict().items()}
+            tensors["average_updates"] = self._average.updates
         return tensors
 
     def complete(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -255,21 +267,40 @@ class Rlpd(Algorithm):
             return tensors
         policy = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
         begun = {f"average.{name}": tensor for name, tensor in policy.items()}
-        return {**tensors, **begun, "average_updates": torch.ones_like(self._average.n_averaged)}
+        return {**tensors, **begun, "average_updates": torch.ones_like(self._average.updates)}
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """See :class:`Algorithm`."""
         return {
             **super().optimizer_state(),
             "generator": self._generator.get_state(),
-            "updates": torch.tensor([self._updates], dtype=torch.int64),
+            "updates": self._counted(),
         }
 
-    def load_optimizer_state(self, tensors: dict[str, Tensor]) -> None:
-        """See :class:`Algorithm`."""
+    def check_optimizer_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """See :class:`Algorithm`; a generator's state of another kind of device is accepted."""
+        super().check_optimizer_state(tensors)
+        check_tensor("updates", tensors, self._counted())
+        generator_fits(tensors["generator"], self._generator)
+
+    def load_optimizer_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """See :class:`Algorithm`; a generator's state of another kind of device is replaced by a new seed."""
         super().load_optimizer_state(tensors)
-        self._generator.set_state(tensors["generator"])
         self._updates = int(tensors["updates"])
+        if generator_fits(tensors["generator"], self._generator):
+            self._generator.set_state(tensors["generator"])
+            return
+        self._generator.manual_seed(seed_of(self._seed, self._updates))
+        _log.warning(
+            "the checkpoint was written on another kind of device than %s: the random generator of the updates is "
+            "seeded anew, from the run's seed %d and its %d updates; everything else is restored exactly",
+            self._device.type,
+            self._seed,
+            self._updates,
+        )
+
+    def _counted(self) -> Tensor:
+        return torch.tensor([self._updates], dtype=torch.int64)
 
 
 def _length(parameters: Iterable[nn.Parameter]) -> int:
