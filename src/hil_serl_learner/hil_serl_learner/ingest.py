@@ -45,7 +45,8 @@ class Ledger:
     A record that can never be used (NaN, wrong image size, an action outside [-1, 1], a reward that the task cannot pay) is
     acknowledged, so that it is not sent for ever, but not handed on; it breaks the transitions on both of its sides. A
     record of another task spec is not acknowledged: it stays with its actor until a learner of that task asks for it. An
-    actor_id belongs to the cell that used it first: records of another cell under the same name are not acknowledged either.
+    actor_id belongs to the cell that used it first: records of another cell under the same name are not acknowledged
+    either.
 
     Attributes:
         last_refusal: One line about the latest refused record, empty if there was none.

@@ -30,7 +30,7 @@ from hil_serl_learner.replay import Replay, ReplayFullError, Sample
 
 _log = logging.getLogger(__name__)
 _VIEWS_VERSION, _ONE_VIEW_VERSION = 1, 2
-"""Of how views are drawn and shifted; another one makes features on the disk useless. (A single view was once unshifted.)"""
+"""Of how views are drawn and shifted; another one makes features on the disk useless. A single view was unshifted once."""
 
 
 class CachedObservations:

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil_serl_learner import observations
 from hil_serl_learner.augmentation import draw_offsets, shift, view_offsets
 
 
@@ -32,3 +33,40 @@ def test_views_start_unshifted_and_differ_while_they_can(views, padding, seed):
     assert np.abs(offsets).max() <= padding
     if views <= (2 * padding + 1) ** 2:
         assert len({tuple(o) for o in offsets}) == views
+
+
+def shifts(toy, monkeypatch, **learner):
+    """Offsets at which the frames of the demonstrations of a toy task are stored, record by record."""
+    seen = []
+
+    def spy(frames, offsets):
+        seen.append(offsets.copy())
+        return shift(frames, offsets)
+
+    monkeypatch.setattr(observations, "shift", spy)
+    trainer = toy.started(toy.spec(**learner))
+    assert trainer._observations._cache.shape[0] == trainer.replay.capacity * len(seen[0])
+    one, other = seen[::2], seen[1::2]
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True)), (
+        "alike for both cameras of a record"
+    )
+    return np.stack(one)
+
+
+def test_a_single_view_is_shifted_at_random(toy, monkeypatch):
+    """As any reader of "randomly shifted views" expects; it was the unshifted frame, no augmentation at all."""
+    offsets = shifts(toy, monkeypatch, augmented_views=1, crop_padding=2)
+    assert offsets.shape == (18, 1, 2)
+    assert np.abs(offsets).max() == 2
+    assert len({tuple(offset) for offset in offsets[:, 0]}) > 9, "drawn anew for each record"
+    np.testing.assert_array_equal(offsets, shifts(toy, monkeypatch, augmented_views=1, crop_padding=2))
+
+
+def test_of_several_views_the_first_is_unshifted_and_without_padding_there_is_one(toy, monkeypatch):
+    several = shifts(toy, monkeypatch, augmented_views=3, crop_padding=2)
+    assert several.shape == (18, 3, 2)
+    assert not several[:, 0].any()
+    assert several[:, 1:].any(axis=2).all()
+    without = shifts(toy, monkeypatch, augmented_views=3, crop_padding=0)
+    assert without.shape == (18, 1, 2)
+    assert not without.any()

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil_serl_learner import checkpoint, feature_file
+from hil_serl_learner import checkpoint, feature_file, observations
 from hil_serl_learner.feature_file import FeatureFile, record_key
 from hil_serl_learner.trainer import Trainer
 
@@ -191,6 +191,20 @@ def test_features_of_other_settings_are_not_used(toy, spec, tmp_path, change):
     start(toy, spec, path).close()
     other = start(toy, toy.spec(**change), path)
     assert (other._observations.file.found, other._observations.file.added) == (0, 18)
+
+
+def test_features_of_the_time_when_a_single_view_was_unshifted_are_not_used(toy, tmp_path, monkeypatch):
+    path, one = tmp_path / "features.bin", toy.spec(augmented_views=1)
+    with monkeypatch.context() as before:
+        before.setattr(observations, "_ONE_VIEW_VERSION", observations._VIEWS_VERSION)
+        start(toy, one, path).close()
+    assert start(toy, one, path)._observations.file.found == 0
+
+
+def test_features_of_several_views_are_used_on(toy, spec, tmp_path):
+    """They are what they were; a cell's hundred thousand records need not be computed again."""
+    trainer = start(toy, spec, tmp_path / "features.bin")
+    assert trainer._observations._description()["views"][0] == 1
 
 
 def test_features_of_other_weights_of_the_trunk_or_other_components_are_not_used(toy, spec, tmp_path):

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hil_serl_core.arbiter import InterventionArbiter, OperatorInput
+from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
+from hil_serl_core.observation import ArmSample, Observation
 from hil_serl_learner import ingest
 from hil_serl_learner.ingest import Ledger
 
@@ -82,6 +85,46 @@ def test_a_reward_that_the_task_cannot_pay_is_refused_with_the_remedy(toy, spec)
     assert ledger.wrong_rewards == 1, "NaN is damage, not another task's reward"
     assert "its reward is -3.51" in ledger.last_wrong_reward
     assert "--mend-rewards" in ledger.last_wrong_reward
+
+
+@pytest.mark.parametrize("demonstration", [False, True])
+def test_an_action_beyond_full_deflection_is_refused_with_its_number(toy, spec, demonstration):
+    """Nobody can have executed it: cells clip what they are told."""
+    action = toy.step(spec, 0).action.copy()
+    action[3] = -1.7
+    ledger = Ledger(spec)
+    assert ledger.offer(toy.step(spec, 0, action=action), None if demonstration else "cell") == []
+    (ack,) = ledger.acks()
+    assert (ack.acknowledged, ack.records, ack.rejected) == (0, 0, 1), "acknowledged: it is not sent for ever"
+    assert "component 3 of the action is -1.7, outside [-1, 1]" in ledger.last_refusal
+
+
+@pytest.mark.parametrize(("value", "fits"), [(1.0, True), (-1.0, True), (1.0 + 5e-7, True), (1.00001, False)])
+def test_rounding_is_let_pass(toy, value, fits):
+    spec = toy.spec(gripper=True)
+    for component in (0, spec.action_size - 1):
+        action = np.zeros(spec.action_size, np.float32)
+        action[component] = value
+        assert (ingest.defect(toy.step(spec, 0, action=action), spec) is None) is fits
+
+
+@given(st.data())
+def test_whatever_the_actor_executes_is_taken(toy, data):
+    """An operator's device at its stops and beyond, a policy at its limits: what the runner records fits."""
+    spec = toy.spec(gripper=True)
+    number = st.floats(-3.0, 3.0, width=32)
+    raw = np.array(data.draw(st.lists(number, min_size=7, max_size=7)), np.float32)
+    pose = np.array([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0])
+    arm = ArmSample(0.1, "base", pose, *(np.zeros(size) for size in (6, 6, 7, 7)), gripper=0.5)
+    example = toy.step(spec, 0)
+    runner = EpisodeRunner(spec, "actor", Mode.TRAIN)
+    runner.begin()
+    seen = Observation(0.1, example.frames, example.state, {"": arm})
+    tick = runner.tick(seen, Outcome(), {}, lambda _: Proposal(raw, 0))
+    assert ingest.defect(tick.step, spec) is None
+    device = OperatorInput(0.1, raw[:6], (bool(raw[6] > 0), bool(raw[6] < 0)))
+    action = InterventionArbiter(spec).update(0.1, {"": device}).action
+    assert ingest.beyond_range(action) is None
 
 
 def test_held_records_are_bounded(toy, spec, monkeypatch):

@@ -44,6 +44,56 @@ def test_free_running_owes_no_more_than_the_limit(toy, spec):
     assert trainer.trained_step == 16
 
 
+def test_updates_that_a_slow_learner_skips_are_counted(toy, spec):
+    """16 records, 5 of warm-up: 11 owe 2 updates each; of these 3 records' are kept and 16 updates skipped."""
+    trainer = toy.started(spec)
+    for step in toy.episodes(spec, 2):
+        trainer.add_step(step)
+    assert (trainer.counters.owed_updates, trainer.counters.skipped_updates) == (22.0, 0.0)
+    trainer.limit_credit(3)
+    trainer.limit_credit(3)
+    assert (trainer.counters.owed_updates, trainer.counters.skipped_updates) == (22.0, 16.0)
+    while trainer.update_due:
+        trainer.update()
+    counters = trainer.counters
+    assert counters.owed_updates == counters.updates + counters.skipped_updates + counters.credit
+    assert trainer.metrics["skipped_updates"] == 16.0, "TensorBoard draws every metric"
+    assert trainer.metrics["owed_updates"] == 22.0
+
+
+def test_lockstep_skips_nothing_and_updates_on_demonstrations_alone_are_owed_to_nobody(toy, spec):
+    trainer = toy.started(spec, algorithm="hg_dagger")
+    for _ in range(7):
+        trainer.update()
+    for step in toy.episodes(spec, 2):
+        trainer.consume(step)
+    assert (trainer.counters.owed_updates, trainer.counters.skipped_updates) == (22.0, 0.0)
+    assert trainer.counters.updates == 7 + 22
+
+
+@pytest.mark.parametrize("ratio", [2.0, 2.5, 0.5])
+def test_a_resume_goes_on_counting_what_was_owed_and_skipped(toy, tmp_path, ratio):
+    spec = toy.spec(update_to_data=ratio)
+    trainer, steps = toy.started(spec), list(toy.episodes(spec, 3))
+    for step in steps[:20]:
+        trainer.add_step(step)
+    trainer.limit_credit(4)
+    trainer.update()
+    checkpoint.save(trainer, tmp_path)
+    resumed = toy.prepared(spec)
+    checkpoint.load_latest(resumed, tmp_path)
+    resumed.begin()
+    for step in steps[:20]:
+        resumed.add_step(step)
+    assert resumed.counters == trainer.counters
+    for step in steps[20:]:
+        resumed.add_step(step)
+        trainer.add_step(step)
+    assert resumed.counters == trainer.counters
+    counters = resumed.counters
+    assert counters.owed_updates == counters.updates + counters.skipped_updates + counters.credit
+
+
 def test_fractional_update_to_data(toy):
     spec = toy.spec(update_to_data=0.5, warmup_steps=0)
     trainer = toy.started(spec)

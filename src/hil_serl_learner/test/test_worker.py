@@ -36,6 +36,10 @@ def test_a_learner_that_always_owes_updates_still_sends_weights(toy, tmp_path):
     until(lambda: len(versions) >= 3)
     worker.stop()
     assert any(owed for _, owed in versions)
+    counters = trainer.counters
+    assert counters.skipped_updates > 0
+    assert counters.owed_updates == 50.0 * (counters.environment_steps - spec.learner.warmup_steps)
+    assert counters.owed_updates == counters.updates + counters.skipped_updates + counters.credit
 
 
 def test_updates_and_a_stop_are_not_put_off_by_a_flood_of_records(toy, spec, tmp_path):

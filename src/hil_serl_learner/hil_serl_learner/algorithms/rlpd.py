@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hil_serl_core.nn.critic import CriticEnsemble
 from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
@@ -19,6 +18,7 @@ from hil_serl_core.policy import PolicyNetwork
 from hil_serl_core.spec import LearnerSpec
 from hil_serl_learner.algorithms.base import Algorithm
 from hil_serl_learner.algorithms.grasp import GraspLearner
+from hil_serl_learner.algorithms.temperature import Temperature
 from hil_serl_learner.batch import Batch
 from hil_serl_learner.optimise import FlatAdam, FlatParameters
 from hil_serl_learner.policy_average import PolicyAverage
@@ -45,24 +45,6 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
 def actor_loss(q: Tensor, log_prob: Tensor, temperature: Tensor | float) -> Tensor:
     """alpha log pi(a|o) - mean_e Q_e(o, a), averaged over the batch, eq. (2); (E, B) and (B,)."""
     return (temperature * log_prob - q.mean(dim=0)).mean()
-
-
-class Temperature(nn.Module):
-    """alpha = softplus(lambda), trained so that the policy's entropy approaches a target."""
-
-    def __init__(self, initial: float, target_entropy: float) -> None:
-        super().__init__()
-        inverse = torch.log(torch.expm1(torch.tensor(initial, dtype=torch.float64)))
-        self.multiplier = nn.Parameter(inverse.to(torch.float32).reshape(1))
-        self.target_entropy = target_entropy
-
-    def forward(self) -> Tensor:
-        """alpha, a scalar."""
-        return functional.softplus(self.multiplier[0])
-
-    def loss(self, entropy: Tensor) -> Tensor:
-        """alpha (entropy - target)."""
-        return self() * (entropy - self.target_entropy)
 
 
 class _Values(nn.Module):
