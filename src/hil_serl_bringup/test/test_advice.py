@@ -110,6 +110,51 @@ def test_the_remedy_for_high_values_depends_on_the_task_file():
         assert ("bounded_targets" in advice.remedy) is not bounded
 
 
+def slow(subject, share, reports=200, records_a_report=5, start=0):
+    """Reports of a learner that does a share of 3 updates a record."""
+    for number in range(1, reports + 1):
+        owed = start + 3 * records_a_report * number
+        subject.see(
+            LearnerSample(updates=number, owed_updates=owed, skipped_updates=round(owed * (1 - share)))
+        )
+    return kinds(subject, [])
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.36, True), (0.79, True), (0.81, False), (1.0, False)])
+@pytest.mark.parametrize("person", [True, False])
+def test_a_learner_that_does_less_than_four_fifths_of_its_updates_is_noticed(share, said, person):
+    assert (slow(advisor(person=person), share) == ["learner too slow"]) is said
+
+
+def test_what_helps_a_slow_learner_is_named_with_this_task_s_numbers():
+    subject = advisor(augmented_views=4, batch_size=128)
+    slow(subject, 0.36)
+    (advice,) = subject.advice([])
+    assert "does 36% of the 3 updates that each step owes" in advice.reason
+    for remedy in ("device:=cuda", "augmented_views below 4", "batch_size below 128", "update_to_data: 1.1"):
+        assert remedy in advice.remedy
+    subject = advisor(augmented_views=1)
+    slow(subject, 0.0)
+    (advice,) = subject.advice([])
+    assert "augmented_views" not in advice.remedy, "it cannot be lower"
+    assert "update_to_data: 0" not in advice.remedy, "which no task file may have"
+
+
+def test_a_short_stop_for_a_checkpoint_is_no_slow_learner_and_a_mended_one_is_forgiven():
+    subject = advisor()
+    assert slow(subject, 0.0, reports=10) == [], "50 records prove nothing"
+    subject = advisor()
+    slow(subject, 0.3)
+    owed, skipped = 3 * 5 * 200, round(3 * 5 * 200 * 0.7)
+    for number in range(30):
+        subject.see(LearnerSample(updates=number, owed_updates=owed + 15 * number, skipped_updates=skipped))
+    assert kinds(subject, []) == [], "the last 100 records lost nothing"
+    subject = advisor()
+    slow(subject, 0.3)
+    subject.see(LearnerSample(updates=1, owed_updates=30, skipped_updates=20))
+    assert kinds(subject, []) == [], "a learner that was resumed from an older checkpoint"
+
+
 @pytest.mark.parametrize(
     ("episodes", "said"),
     [

@@ -72,7 +72,12 @@ SMALL = {camera.name: np.zeros((8, 8, 3), np.uint8) for camera in GOOD.cameras}
         ({"frames": SMALL}, None, "is uint8 (8, 8, 3), the task file says uint8 (16, 16, 3)"),
         ({"frames": {}}, None, "camera 'wrist_1' is missing"),
         ({"spec_hash": "f" * 16}, "hash", f"task spec {'f' * 16}, task 'ram_insertion' has {GOOD.hash}"),
-        ({"action": np.full(6, 1.5, np.float32)}, "range", "the action reaches 1.5"),
+        (
+            {"action": np.full(6, 1.5, np.float32)},
+            "range",
+            "component 0 of the action is 1.5, outside [-1, 1]",
+        ),
+        ({"action": np.full(6, 1.000005, np.float32)}, "range", "outside [-1, 1]"),
         ({"tcp_poses": np.zeros((1, 7))}, "pose", "the tcp pose is not a pose"),
         ({"is_first": True}, "first", "is marked as the first"),
     ],

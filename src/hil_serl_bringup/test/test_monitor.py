@@ -45,6 +45,8 @@ def status(**fields):
         "entropy": -3.0,
         "q_mean": 0.5,
         "message": "",
+        "owed_updates": 120,
+        "skipped_updates": 3,
     }
     return SimpleNamespace(**{**values, **fields})
 
@@ -108,6 +110,25 @@ def test_learner_counters_are_kept_once_a_second(tmp_path):
     assert [int(row["updates"]) for row in rows] == [0, 8, 16]
     assert monitor.learner.updates == 16
     assert monitor.env_steps == 40
+
+
+def test_skipped_updates_are_kept_too_also_in_a_file_of_a_version_without_them(tmp_path):
+    clock, path = Clock(), tmp_path / "learner.csv"
+    path.write_text("wall,phase,updates,message\n1.0,training,7,fine\n2.0,trai")  # and torn by a crash
+    monitor = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train", path, now=clock)
+    for number in range(2):
+        monitor.on_learner_status(status(updates=20 + number))
+        clock.time += 2.0
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["updates"], row["owed_updates"], row["skipped_updates"]) for row in rows] == [
+        ("7", "", ""),
+        ("", "", ""),
+        ("20", "120", "3"),
+        ("21", "120", "3"),
+    ]
+    assert rows[0]["message"] == "fine"
+    assert monitor.learner.done_share == 117 / 120
 
 
 def test_two_agents_have_their_own_counters(tmp_path):

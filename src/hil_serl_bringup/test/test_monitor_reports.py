@@ -87,10 +87,14 @@ def test_a_learner_that_is_gone_is_noticed_from_outside():
     subject = monitor(clock)
     assert level(learner_status(subject)) == "warn"
     assert "not heard yet" in learner_status(subject).message
-    subject.on_learner_status(LearnerStatus(phase="training", updates=7, message="training"))
+    report = LearnerStatus(
+        phase="training", updates=7, owed_updates=21, skipped_updates=14, message="training"
+    )
+    subject.on_learner_status(report)
     status = learner_status(subject)
     assert (level(status), status.message) == ("ok", "training")
-    assert {v.key: v.value for v in status.values}["updates"] == "7"
+    values = {v.key: v.value for v in status.values}
+    assert (values["updates"], values["updates_owed"], values["updates_skipped"]) == ("7", "21", "14")
     subject.on_learner_status(LearnerStatus(phase="training", message="refused step 7: NaN in state"))
     assert (level(learner_status(subject)), learner_status(subject).message) == (
         "warn",

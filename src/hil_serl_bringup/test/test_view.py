@@ -80,6 +80,17 @@ def test_two_learners_stand_side_by_side(width):
     assert "learner: forward: training; backward: starting" in plain_line(starting)
 
 
+@pytest.mark.parametrize("width", [80, 116, 140])
+def test_what_a_slow_learner_skips_is_shown_and_nothing_where_nothing_is(width):
+    assert "skipped" not in draw(STATE, width) + plain_line(STATE)
+    slow = replace(STATE.learners[""], owed_updates=26_000, skipped_updates=16_640)
+    state = replace(STATE, learners={"": slow})
+    assert "16,640 of 26,000 owed (36 % done)" in draw(state, width)
+    assert "skipped 16,640 of 26,000 owed (36 % done)" in plain_line(state)
+    both = replace(state, learners={"forward": slow, "backward": STATE.learners[""]})
+    assert "skipped 16,640 of 26,000 owed" in plain_line(both)
+
+
 def test_a_new_run_shows_dashes_not_zeros():
     text = draw(ViewState("t", "Recording demonstrations", target=20), 100)
     assert "0 of 20 episodes" in text

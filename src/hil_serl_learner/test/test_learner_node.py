@@ -138,7 +138,8 @@ def test_steps_train_weights_and_a_killed_learner_resumes_without_counting_twice
     assert (cell.ack().records, cell.ack().duplicates, cell.ack().rejected) == (30, 1, 0)
     assert cell.status.environment_steps == sum(step.action is not None for step in steps[:30])
     assert (cell.status.demo_size, cell.status.rl_size) == (16, 26)
-    assert cell.status.updates == (27 - 5) * 2
+    assert cell.status.updates == cell.status.owed_updates == (27 - 5) * 2
+    assert cell.status.skipped_updates == 0
     policy = Policy(cell.spec)
     unpack(weights_from_message(cell.weights[-1]), cell.spec.hash, policy.shapes)
 
@@ -160,7 +161,7 @@ def test_steps_train_weights_and_a_killed_learner_resumes_without_counting_twice
     # The last record carries no action: it is counted after the updates of the one before are done.
     cell.until(lambda: cell.status.trained_step == transitions and cell.status.episodes == 6)
     assert cell.status.environment_steps == transitions
-    assert cell.status.updates == (transitions - 5) * 2
+    assert cell.status.updates == cell.status.owed_updates == (transitions - 5) * 2
     assert cell.ack().records == len(steps)
     assert cell.end() == 0
     assert read_file(cell.run_dir / "checkpoints" / "latest").trained_step == transitions
@@ -223,3 +224,16 @@ def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(cell, tmp_path):
         lines = [line for line in cell.process.stderr.read().splitlines() if line.startswith("error: ")]
         assert len(lines) == 1
         assert text in lines[0]
+
+
+def test_what_a_free_running_learner_skips_is_in_its_status(cell, toy):
+    spec = toy.spec(publish_every=10, warmup_steps=5, update_to_data=100.0)
+    (cell.run_dir / "task.yaml").write_text(task_to_yaml(spec))
+    cell.start(lockstep=False)
+    cell.until(lambda: cell.weights and cell.publisher.get_subscription_count())
+    steps = list(toy.episodes(spec, 4))
+    cell.publish(steps)
+    cell.until(lambda: cell.acknowledged(len(steps) - 1) and cell.status.environment_steps == 32)
+    cell.until(lambda: cell.status.skipped_updates > 0)
+    assert cell.status.owed_updates == (32 - 5) * 100
+    assert cell.status.updates + cell.status.skipped_updates <= cell.status.owed_updates

@@ -23,7 +23,7 @@ from hil_serl_bringup.commands.options import session
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.measuring.bench_measures import made_up_steps
 from hil_serl_bringup.monitor.statistics import StopRule
-from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.resources import find_task, find_task_file
 from hil_serl_bringup.runs import phases, tether
 from hil_serl_bringup.runs.domain import hold_domain
 from hil_serl_bringup.runs.phases import Setup
@@ -32,6 +32,8 @@ from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
 from hil_serl_core.spec import TaskSpec, task_to_yaml
 
 PEER = "hil_serl_bringup.measuring.bench_peer"
+HARDWARE = ("ram_insertion", "usb_insertion")
+"""Tasks whose hardware files are measured in real time: two cameras of 128 px, and three and a gripper."""
 
 
 def quantiles(samples: Sequence[float]) -> dict[str, float]:
@@ -184,13 +186,18 @@ class Bench:
         """Measure, print and write."""
         console, spec = Console(), find_task(self.task)
         result: dict[str, Any] = {"task": spec.name, "machine": machine()}
-        with tempfile.TemporaryDirectory(prefix="hil-serl-bench-") as name:
-            folder = Path(name)
+        with tempfile.TemporaryDirectory(prefix="hil-serl-bench-") as temporary:
+            folder = Path(temporary)
             task_file = folder / "task.yaml"
             task_file.write_text(task_to_yaml(spec), encoding="utf-8")
             for measurement in ("control_tick", "environment", "learner", "storage", "resume"):
                 console.print(f"measuring {measurement} ...")
                 result[measurement] = measure(measurement, task_file, self.threads)
+            result["real_time"] = {}
+            for name in HARDWARE:
+                console.print(f"measuring the learner of {name} in real time ...")
+                file = find_task_file(name, simulated=False)
+                result["real_time"][name] = measure("real_time", file, self.threads)
             console.print("measuring latencies ...")
             with interrupt_on_signals(), hold_domain():
                 result["latency"] = latencies(spec, task_file, folder / "logs")
@@ -223,6 +230,8 @@ def bench_table(result: dict[str, Any]) -> Table:
             f"{learner['plain_updates_per_s']:.2f} /s",
         ),
         ("cached over plain", f"{learner['ratio']:.0f} ×"),
+        ("averaging the policy over averaging the targets", f"{learner['average_over_polyak']:.1f} ×"),
+        *(_real_time_row(name, measured) for name, measured in result["real_time"].items()),
         ("step, publish → in replay, p50 / p99", f"{step['p50_ms']:.1f} / {step['p99_ms']:.1f} ms"),
         ("weights, publish → in policy, p50 / p99", f"{weights['p50_ms']:.1f} / {weights['p99_ms']:.1f} ms"),
         ("weights message", f"{latency['weights_received']['bytes'] / 1e6:.2f} MB"),
@@ -247,3 +256,12 @@ def bench_table(result: dict[str, Any]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _real_time_row(task: str, measured: dict[str, Any]) -> tuple[str, str]:
+    """What the learner of a hardware's task file reaches while its cell runs."""
+    return (
+        f"learner of {task} (hardware's file), at {measured['frequency']:g} Hz",
+        f"{measured['done_share']:.0%} of {measured['update_to_data']:g} updates a step "
+        f"(alone {measured['records_per_s']:.0f} records/s, {measured['updates_per_s']:.0f} updates/s)",
+    )

@@ -19,7 +19,6 @@ from hil_serl_ros.bag.metadata import METADATA_FILE
 
 JITTER = 0.5
 """Share of the control period by which the time between two records may be off."""
-_ROUNDING = 1e-5  # an action of exactly 1 that went through float32 arithmetic
 _UNIT = 1e-3  # deviation of a unit quaternion's norm
 
 
@@ -193,7 +192,7 @@ class _Checker:
 
     def _content(self, step: Step, report: Report) -> None:
         """Hash, images, numbers."""
-        from hil_serl_learner.ingest import defect
+        from hil_serl_learner.ingest import beyond_range, defect
 
         where = f"episode {step.episode}, step {step.step_index}"
         self._first_hash = self._first_hash or step.spec_hash
@@ -204,12 +203,20 @@ class _Checker:
             task = f"task '{whose.name}' has {whose.hash}" if whose else f"records before it have {wanted[0]}"
             report.add("hash", f"{where}: was recorded under task spec {step.spec_hash}, {task}")
             spec = whose or spec  # the differences to the expected task say what is wrong
-        if spec is not None and (reason := defect(step, spec)) is not None:
+        outside = None if step.action is None else beyond_range(step.action)
+        reason = outside if spec is None else defect(step, spec)
+        if outside is not None:
+            report.add("range", f"{where}: {outside}")
+        if reason is not None and reason != outside:
             report.add(reason, f"{where}: {reason}")
-        elif spec is not None and (reason := reward_defect(spec.reward, step)) is not None:
-            report.add("reward", f"{where}: {reason}")
-        if step.action is not None and np.abs(step.action).max(initial=0.0) > 1.0 + _ROUNDING:
-            report.add("range", f"{where}: the action reaches {np.abs(step.action).max():.3g}, beyond 1")
+        outside = None if step.action is None else beyond_range(step.action)
+        reason = outside if spec is None else defect(step, spec)
+        if outside is not None:
+            report.add("range", f"{where}: {outside}")
+        if reason is not None and reason != outside:
+            report.add(reason, f"{where}: {reason}")
+        if reason is None and spec is not None and (wrong := reward_defect(spec.reward, step)) is not None:
+            report.add("reward", f"{where}: {wrong}")
         norms = np.linalg.norm(step.tcp_poses[:, 3:], axis=1)
         if not np.isfinite(step.tcp_poses).all() or (np.abs(norms - 1.0) > _UNIT).any():
             report.add("pose", f"{where}: the tcp pose is not a pose: {step.tcp_poses.round(3).tolist()}")

@@ -104,8 +104,92 @@ def learner(spec: TaskSpec, batch: int = 256, records: int = 300) -> dict[str, A
         for _ in range(updates):
             trainer.update()
         result[f"{name}_updates_per_s"] = updates / (time.perf_counter() - began)
+        if cached:
+            result["average_over_polyak"] = _average_over_polyak(trainer.algorithm)
     result["ratio"] = result["cached_updates_per_s"] / result["plain_updates_per_s"]
     return result
+
+
+def _average_over_polyak(algorithm: Any, repeats: int = 200) -> float:
+    """Time of averaging the policy over that of averaging the target networks, least of many turns of each."""
+    least = [float("inf"), float("inf")]
+    for _ in range(repeats):
+        for index in range(2):
+            began = time.perf_counter()
+            if index == 0:
+                algorithm.average_policy()
+            else:
+                algorithm.average_target()
+            least[index] = min(least[index], time.perf_counter() - began)
+    return least[0] / least[1]
+
+
+def real_time(spec: TaskSpec, seconds: float = 15.0, records: int = 2 * EPISODE) -> dict[str, Any]:
+    """How much of a task's training this machine does beside a cell that runs in real time.
+
+    Records come at the cell's control frequency to the thread that stores and trains in a real run, with the task's own
+    settings (but no warm-up). Measured before, each by itself: how many records it stores, how many updates it does.
+
+    Args:
+        spec: The task, one of real hardware.
+        seconds: How long records come.
+        records: Demonstrations, and records or updates of each measurement by itself.
+    """
+    from hil_serl_learner.trainer import Trainer
+    from hil_serl_learner.worker import TrainingWorker, WorkerConfig
+
+    capacity = max(100, 4 * records + int(seconds / spec.period))
+    small = with_learner(spec, replay_capacity=capacity, warmup_steps=0)
+    result: dict[str, Any] = {
+        "frequency": spec.control.frequency,
+        "update_to_data": spec.learner.update_to_data,
+        **_rates(small, records),
+    }
+    trainer = Trainer(small, seed=0)
+    with tempfile.TemporaryDirectory() as name:
+        worker = TrainingWorker(
+            trainer,
+            WorkerConfig(Path(name) / "checkpoints", Path(name) / "tensorboard", lockstep=False),
+            demonstrations=lambda: made_up_steps(small, records, "demonstrator"),
+            online=lambda: (),
+            publish=lambda weights: None,
+        )
+        worker.start()
+        transitions = _feed(worker, small, seconds)
+        done = trainer.counters.updates
+        worker.stop()
+    if worker.error is not None:
+        raise worker.error
+    return {**result, "done_share": min(1.0, done / (transitions * spec.learner.update_to_data))}
+
+
+def _rates(spec: TaskSpec, records: int) -> dict[str, float]:
+    """Records stored a second (features of all views) and gradient updates a second, each by itself."""
+    trainer = _trainer(spec, records)
+    began = time.perf_counter()
+    for step in made_up_steps(spec, records, "stored"):
+        trainer.add_step(step)
+    stored = time.perf_counter()
+    trainer.update()
+    warm = time.perf_counter()
+    for _ in range(records):
+        trainer.update()
+    ended = time.perf_counter()
+    trainer.close()
+    return {"records_per_s": records / (stored - began), "updates_per_s": records / (ended - warm)}
+
+
+def _feed(worker: Any, spec: TaskSpec, seconds: float) -> int:
+    """Offers made-up records to a worker, each at its time; returns how many of them carry an action."""
+    steps = list(made_up_steps(spec, max(2, int(seconds / spec.period))))
+    while worker.alive and not worker.offer(steps[0]):
+        time.sleep(0.1)
+    began = time.perf_counter()
+    for number, step in enumerate(steps[1:], start=1):
+        time.sleep(max(0.0, began + number * spec.period - time.perf_counter()))
+        worker.offer(step)
+    time.sleep(spec.period)
+    return sum(step.action is not None for step in steps)
 
 
 def _trainer(spec: TaskSpec, records: int) -> Any:
@@ -193,6 +277,7 @@ MEASURES: dict[str, Callable[[TaskSpec], dict[str, Any]]] = {
     "learner": learner,
     "storage": storage,
     "resume": resume,
+    "real_time": real_time,
 }
 
 
@@ -203,7 +288,7 @@ def main() -> None:
     parser.add_argument("task", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    if options.name in ("learner", "storage", "resume"):
+    if options.name in ("learner", "storage", "resume", "real_time"):
         import torch
 
         torch.set_num_threads(options.threads)

@@ -43,6 +43,13 @@ LOW_SUCCESS = 0.3
 to 40 % (behaviour cloning on the RAM twin), so that below it exploring by itself finds too little."""
 
 
+LEAST_DONE = 0.8
+"""Share of the owed updates below which the learner counts as too slow: results of this suite have all of them."""
+
+OWED_RECORDS = 100
+"""Records whose updates are looked at, about 10 s: while a checkpoint is written a few may be skipped."""
+
+
 @dataclass(frozen=True)
 class Advice:
     """One thing that the operator should know.
@@ -77,20 +84,54 @@ class Advisor:
         self._person = person and method.needs_operator
         self._q: deque[float] = deque(maxlen=Q_SAMPLES)
         self._updates = -1
+        self._owed: deque[tuple[int, int]] = deque()
 
     def see(self, learner: LearnerSample) -> None:
         """Take the learner's newest counters; the same ones again change nothing."""
         if learner.updates != self._updates:
             self._updates = learner.updates
             self._q.append(learner.q_mean)
+        self._see_owed(learner.owed_updates, learner.skipped_updates)
+
+    def _see_owed(self, owed: int, skipped: int) -> None:
+        """Keeps the counts of the last records; those of a learner that was resumed may fall."""
+        if self._owed and owed < self._owed[-1][0]:
+            self._owed.clear()
+        if not self._owed or owed > self._owed[-1][0]:
+            self._owed.append((owed, skipped))
+        wanted = OWED_RECORDS * self._spec.learner.update_to_data
+        while len(self._owed) > 2 and owed - self._owed[1][0] >= wanted:
+            self._owed.popleft()
 
     def advice(self, episodes: Sequence[Episode]) -> list[Advice]:
         """What there is to say after these episodes of the training, most urgent first."""
         recent = counted(episodes)[-WINDOW:]
-        found = [self._values()] if self._method.explores else []
+        found = [self._slow()]
+        found += [self._values()] if self._method.explores else []
         if self._person:
             found += [self._carried(recent) if self._method.explores else None, self._absent(recent)]
         return [advice for advice in found if advice is not None]
+
+    def _slow(self) -> Advice | None:
+        learner = self._spec.learner
+        if not self._owed:
+            return None
+        owed, skipped = (new - old for new, old in zip(self._owed[-1], self._owed[0], strict=True))
+        if owed < OWED_RECORDS * learner.update_to_data or skipped <= (1.0 - LEAST_DONE) * owed:
+            return None
+        share = 1.0 - skipped / owed
+        remedies = ["a GPU (device:=cuda)", "more CPU threads for the learner"]
+        if learner.feature_cache and learner.crop_padding and learner.augmented_views > 1:
+            remedies.append(f"learner.augmented_views below {learner.augmented_views}")
+        remedies += [f"learner.batch_size below {learner.batch_size}", "fewer or smaller cameras"]
+        reached = share * learner.update_to_data
+        lower = f"; or learner.update_to_data: {reached:.2g}, which it reaches, at the price of more steps"
+        return Advice(
+            "learner too slow",
+            f"this machine does {share:.0%} of the {learner.update_to_data:g} updates that each step owes "
+            "(learner.update_to_data), and skips the others",
+            f"What helps: {', '.join(remedies)}{lower if reached >= 0.1 else ''} (hil-serl bench measures it)",
+        )
 
     def _values(self) -> Advice | None:
         bounds = self._spec.return_bounds

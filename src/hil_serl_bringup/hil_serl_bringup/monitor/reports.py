@@ -62,6 +62,8 @@ def learner_status(monitor: RunMonitor, agent: str = "") -> DiagnosticStatus:
         text,
         updates=learner.updates,
         updates_per_second=learner.updates_per_second,
+        updates_owed=learner.owed_updates,
+        updates_skipped=learner.skipped_updates,
         policy_version=learner.policy_version,
         online_steps=learner.environment_steps,
         # A resumed learner is as trained as its checkpoint before it has read the steps again.

@@ -183,13 +183,31 @@ class RunMonitor:
 
 
 def _append_row(path: Path, sample: LearnerSample) -> None:
+    names = [f.name for f in fields(LearnerSample)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(LearnerSample)])
-        if new:
+    if not _has_columns(path, names):  # a new run, or one that was begun by a version with fewer columns
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names, extrasaction="ignore")
             writer.writeheader()
-        writer.writerow(asdict(sample))
+            writer.writerows(_rows(path))
+        temporary.replace(path)
+    with path.open("a", newline="") as file:
+        csv.DictWriter(file, names).writerow(asdict(sample))
+
+
+def _has_columns(path: Path, names: Sequence[str]) -> bool:
+    if not path.exists():
+        return False
+    with path.open(newline="") as file:
+        return next(csv.reader(file), []) == list(names)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def intervention_free(episodes: list[Episode]) -> int:

@@ -250,6 +250,13 @@ class LearnerSample:
     entropy: float = math.nan
     q_mean: float = math.nan
     message: str = ""
+    owed_updates: int = 0
+    skipped_updates: int = 0
+
+    @property
+    def done_share(self) -> float:
+        """Share of the updates owed to online steps that is not skipped, over the whole run; NaN while none is owed."""
+        return 1.0 - self.skipped_updates / self.owed_updates if self.owed_updates else math.nan
 
     @classmethod
     def from_message(cls, message: object, wall: float) -> Self:
@@ -287,4 +294,6 @@ def together(learners: Mapping[str, LearnerSample]) -> LearnerSample:
         entropy=largest("entropy"),
         q_mean=largest("q_mean"),
         message="; ".join(f"{agent}: {s.message or s.phase or 'starting'}" for agent, s in learners.items()),
+        owed_updates=sum(s.owed_updates for s in samples),
+        skipped_updates=sum(s.skipped_updates for s in samples),
     )

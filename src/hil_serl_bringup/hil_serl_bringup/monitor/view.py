@@ -142,6 +142,11 @@ def _learner(agent: str, learner: LearnerSample) -> Table:
         [
             (f"learner {agent}".strip(), learner.message or learner.phase or "starting"),
             ("updates", f"{learner.updates:,}  ({learner.updates_per_second:.1f} /s)"),
+            *(
+                [("skipped updates", Text(_skipped(learner), style="yellow"))]
+                if learner.skipped_updates
+                else []
+            ),
             ("buffers", f"{learner.demo_size:,} demonstration, {learner.rl_size:,} online"),
             ("policy version", f"{learner.policy_version}" if learner.policy_version >= 0 else NOTHING),
             (
@@ -149,6 +154,13 @@ def _learner(agent: str, learner: LearnerSample) -> Table:
                 f"{_number(learner.critic_loss)}, {_number(learner.q_mean)}, {_number(learner.temperature)}",
             ),
         ]
+    )
+
+
+def _skipped(learner: LearnerSample) -> str:
+    """What a learner that is slower than the robot leaves undone."""
+    return (
+        f"{learner.skipped_updates:,} of {learner.owed_updates:,} owed ({percent(learner.done_share)} done)"
     )
 
 
@@ -234,6 +246,7 @@ def plain_line(state: ViewState) -> str:
         learner = together(state.learners)
         parts += [
             f"updates {learner.updates} ({learner.updates_per_second:.1f}/s)",
+            *([f"skipped {_skipped(learner)}"] if learner.skipped_updates else []),
             f"buffers {learner.demo_size}+{learner.rl_size}",
         ]
         if any(not one.updates or one.phase == "loading" for one in state.learners.values()):

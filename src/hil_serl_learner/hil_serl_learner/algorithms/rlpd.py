@@ -164,10 +164,18 @@ class Rlpd(Algorithm):
         self.optimizers["critic"].step(gradients)
         if self._grasp is not None:
             self._grasp.step(grasp_gradients)
+        self.average_target()
+        self.average_policy()
+        return metrics
+
+    def average_target(self) -> None:
+        """The target networks' step towards the trained ones (Polyak average)."""
         self._target_flat.approach(self._flat, self._learner.soft_target_update)
+
+    def average_policy(self) -> None:
+        """The evaluated policy's step towards the latest."""
         if self._average is not None:
             self._average.update()
-        return metrics
 
     @property
     def evaluated(self) -> PolicyNetwork:
