@@ -209,12 +209,6 @@ class _Checker:
             report.add("range", f"{where}: {outside}")
         if reason is not None and reason != outside:
             report.add(reason, f"{where}: {reason}")
-        outside = None if step.action is None else beyond_range(step.action)
-        reason = outside if spec is None else defect(step, spec)
-        if outside is not None:
-            report.add("range", f"{where}: {outside}")
-        if reason is not None and reason != outside:
-            report.add(reason, f"{where}: {reason}")
         if reason is None and spec is not None and (wrong := reward_defect(spec.reward, step)) is not None:
             report.add("reward", f"{where}: {wrong}")
         norms = np.linalg.norm(step.tcp_poses[:, 3:], axis=1)
