@@ -7,10 +7,8 @@ import sys
 import time
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Bool, Header
 
@@ -30,11 +28,11 @@ from hil_serl_core.step import Step
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriteError
+from hil_serl_ros.clocks import STEADY, ClockWatch, ThrottledLog, timer_clock
 from hil_serl_ros.diagnostics import diagnostic_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.stamps import stamp_from_seconds
 
-_WARNING_PERIOD = 5.0  # s; a repeated warning is shown this often
 _FLUSH_TIME = 10.0  # s; how long a finished training actor waits for acknowledgements
 
 
@@ -46,8 +44,8 @@ class ActorNode(Node):
         torch.set_num_threads(1)
         options = self._options = read_options(self)
         self._spec, self._mode = options.agents[0].spec, options.mode
-        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._warned: dict[str, float] = {}
+        self.warn = ThrottledLog(self.get_logger().warning)  # see ``Ports``
+        self._clock_watch = ClockWatch.of(self)
         self._links = {
             own.actor_id: AgentLink(self, options, own, self.warn, self._pump_lockstep)
             for own in options.agents
@@ -100,10 +98,10 @@ class ActorNode(Node):
 
     def _make_timers(self) -> None:
         if not self._options.lockstep:
-            self.create_timer(self._spec.period, self._pump)
+            self.create_timer(self._spec.period, self._pump, clock=timer_clock(self))
         # On the wall clock: these must run while simulated time stands still.
-        self.create_timer(0.05, self._on_idle_timer, clock=self._wall)
-        self.create_timer(1.0, self._publish_diagnostics, clock=self._wall)
+        self.create_timer(0.05, self._on_idle_timer, clock=STEADY)
+        self.create_timer(1.0, self._publish_diagnostics, clock=STEADY)
 
     # ------------------------------------------------------- effects (Ports)
 
@@ -131,6 +129,8 @@ class ActorNode(Node):
         self._resets.request(reset)
 
     def _on_reset(self, success: bool, message: str, stamp: float) -> None:
+        if not self._options.lockstep:  # by a cell whose clock is ahead, or that was set back since, no input would count
+            stamp = min(stamp, self.get_clock().now().nanoseconds * 1e-9)
         self._loop.reset_finished(success, message, stamp)
         if success:  # a failure may come from within the request: the timer tries again
             self._pump_lockstep()
@@ -160,18 +160,14 @@ class ActorNode(Node):
         """See ``Ports``."""
         self._paused_pub.publish(Bool(data=self._loop.phase is Phase.PAUSED))
 
-    def warn(self, text: str) -> None:
-        """See ``Ports``."""
-        now = time.monotonic()
-        key = "".join(c for c in text if not c.isdigit())
-        if now - self._warned.get(key, -np.inf) >= _WARNING_PERIOD:
-            self._warned[key] = now
-            self.get_logger().warning(text)
-
     # ----------------------------------------------------------------- timing
 
     def _pump(self) -> None:
-        self._loop.tick(self.get_clock().now().nanoseconds * 1e-9)
+        now, step = self._clock_watch.look()
+        if step:  # arms are looked at again at the next tick, by when their states are the new clock's
+            self._loop.clock_was_set(now, step)
+        else:
+            self._loop.tick(now)
 
     def _pump_lockstep(self) -> None:
         if not self._options.lockstep:

@@ -23,7 +23,8 @@ Parameters:
     settle: how long it has to stay there (0.2 s).
     time_limit: of one reset motion (30 s).
     stale: age at which an arm's state no longer counts; default: the task's observation_timeout.
-    gripper_wait: for tasks with a gripper, from its command to the motion (1 s).
+    gripper_wait: for tasks with a gripper, least time from its command to the motion: as long as a hand may need to begin
+        (1.2 s). The motion then waits until the hand is there, for action.gripper.travel_time of the task at most.
     controller: node name of each arm's controller (cartesian_controller).
     reset_profile, episode_profile: its profile during the reset and afterwards; empty: not switched.
     switch_mode: wrench tasks: the controller's mode is impedance during the reset and wrench afterwards (true).
@@ -52,6 +53,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from hil_serl_actor.cell.actor_watch import ActorWatch
 from hil_serl_actor.cell.controllers import Controllers
+from hil_serl_actor.cell.hands_at_start import wait_for_hands
 from hil_serl_actor.cell.joint_reset import JointReset
 from hil_serl_actor.cell.mover import Mover
 from hil_serl_actor.cell.options import read_options
@@ -63,6 +65,7 @@ from hil_serl_core.reset import sample_start_poses
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
+from hil_serl_ros.clocks import ClockWatch, ThrottledLog, step_in_words, timer_clock
 from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.geometry_messages import pose_from_array
 from hil_serl_ros.node_main import run_node
@@ -83,6 +86,7 @@ class CellNode(Node):
         commands = CommandPublishers(self, self._spec)
         self._mover = Mover(self._spec, self._options.limits, commands.publish, seconds_to_ns)
         self._busy, self._episode = "", False
+        self._clock_watch, self._warn = ClockWatch.of(self), ThrottledLog(self.get_logger().warning)
         self._watch = ActorWatch(self, self._on_actor)
         options, arms = self._options, self._spec.arm_names
         self._controllers = {
@@ -111,13 +115,18 @@ class CellNode(Node):
         self.create_service(ResetEpisode, names.RESET_EPISODE, self._on_reset, callback_group=group)
         self.create_service(Trigger, names.JOINT_RESET, self._on_joint_reset, callback_group=group)
         self.create_service(Trigger, names.RECOVER, self._on_recover, callback_group=group)
-        self.create_timer(1.0 / self._options.rate, self._on_timer)
+        self.create_timer(1.0 / self._options.rate, self._on_timer, clock=timer_clock(self))
 
     # ----------------------------------------------------------------- inputs
 
     @property
     def _now(self) -> float:
-        return self.get_clock().now().nanoseconds * 1e-9
+        now, step = self._clock_watch.look()
+        if step:
+            words = step_in_words(step)
+            self._warn(f"{words}; states of arms from before are dropped")
+            self._mover.clock_was_set(words)
+        return now
 
     def _on_timer(self) -> None:
         if self._busy:
@@ -132,7 +141,7 @@ class CellNode(Node):
         try:
             self._mover.put_arm(arm, arm_state_from_message(message))
         except ValueError as error:
-            self.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
+            self._warn(f"{topic}: {error}")
 
     def _on_target(self, topic: str, message: PoseStamped | WrenchStamped) -> None:
         self._mover.hear_target(topic, stamp_to_ns(message.header.stamp), self._now)
@@ -182,7 +191,7 @@ class CellNode(Node):
         if ended.success:
             response.message += f" of seed {seed}"
         else:
-            self.get_logger().warning(f"reset: {ended.reason}", throttle_duration_sec=5.0)
+            self._warn(f"reset: {ended.reason}")
         return response
 
     async def _reset(self, goals: Mapping[str, np.ndarray]) -> Ended:
@@ -201,12 +210,19 @@ class CellNode(Node):
         """Grippers first, then the arms."""
         if self._mover.opening is not None:
             self._mover.hold_here(self._now)
-            await self._waiting.sleep(self._options.gripper_wait)
+            await self._grippers_at_start()
         self._check_movable()
         ended = Future()
         self._mover.start(goals, self._now, ended.set_result)
         result: Ended = await ended
         return result
+
+    async def _grippers_at_start(self) -> None:
+        gripper, least = self._spec.action.gripper, self._options.gripper_wait
+        assert gripper is not None
+        mover, halt = self._mover, lambda: self._watch.halt
+        if late := await wait_for_hands(gripper, least, lambda: mover.openings, halt, self._waiting.sleep):
+            self._warn(f"reset: {late}")
 
     async def _set_up(self, profile: str, mode: str) -> None:
         """Controllers' profile and, in wrench tasks, mode; for the reset or for the episode."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
@@ -36,6 +37,7 @@ from hil_serl_actor.grippers.driver import HandDriver
 from hil_serl_actor.grippers.options import DEFAULTS, make_adapter, read_hand
 from hil_serl_actor.grippers.servo import MockGripper
 from hil_serl_ros import names, qos
+from hil_serl_ros.clocks import ThrottledLog
 from hil_serl_ros.diagnostics import Level, diagnostic_array, diagnostic_status
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
@@ -52,6 +54,7 @@ class GripperNode(Node):
         read = Parameters(self)
         kind = read.string("kind", choices=(*DEFAULTS, "mock"), description="what drives the fingers")
         self._measured, self._heard = math.nan, -math.inf
+        self._told = ThrottledLog(self.get_logger().warning)
         self._state = self.create_publisher(Float64, names.GRIPPER_STATE, qos.GRIPPER_STATE)
         self._diagnostics = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
         self._hand: HandDriver | MockGripper
@@ -72,7 +75,7 @@ class GripperNode(Node):
 
     @property
     def _now(self) -> float:
-        return self.get_clock().now().nanoseconds * 1e-9
+        return time.monotonic()
 
     def _on_command(self, message: Float64) -> None:
         try:
@@ -122,7 +125,7 @@ class GripperNode(Node):
         self._diagnostics.publish(diagnostic_array(self.get_clock().now().nanoseconds, [status]))
 
     def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=5.0)
+        self._told(text)
 
 
 def main() -> None:

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TransformStamped, WrenchStamped
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Bool
 from visualization_msgs.msg import MarkerArray
@@ -37,6 +36,7 @@ from hil_serl_core import geometry
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, RunStatus
 from hil_serl_ros import names, qos
+from hil_serl_ros.clocks import STEADY
 from hil_serl_ros.geometry_messages import pose_to_array, wrench_to_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
@@ -69,7 +69,7 @@ class MarkersNode(Node):
         elif frames:
             self._make_frames()
         # On the wall clock: a picture is for people, also while simulated time stands still.
-        self.create_timer(1.0 / rate, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(1.0 / rate, self._draw, clock=STEADY)
 
     def _listen(self) -> None:
         for arm in self._spec.arm_names:
@@ -136,7 +136,9 @@ class MarkersNode(Node):
         self._rivals.see(message.transforms)
 
     def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=_WARNING_PERIOD)
+        self.get_logger().warning(
+            text, throttle_duration_sec=_WARNING_PERIOD, throttle_time_source_type=STEADY
+        )
 
     # ---------------------------------------------------------------- picture
 

@@ -14,6 +14,7 @@ from hil_serl_actor.viewing.mock_scene import MockScene
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState
 from hil_serl_ros import names, qos
+from hil_serl_ros.clocks import timer_clock
 from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.images import compressed_from_array, image_from_array
 from hil_serl_ros.node_main import run_node
@@ -53,7 +54,7 @@ class MockCameras(Node):
         for arm in spec.arm_names:
             topic = names.for_arm(names.ARM_STATE, arm)
             self.create_subscription(ArmState, topic, partial(self._on_arm, arm), qos.ARM_STATE)
-        self.create_timer(1.0 / fps, self._publish)
+        self.create_timer(1.0 / fps, self._publish, clock=timer_clock(self))
 
     def _on_arm(self, arm: str, message: ArmState) -> None:
         sample = arm_state_from_message(message)

@@ -10,13 +10,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from hil_serl_ros.bag import BagError, BagWriteError, BagWriter
 from hil_serl_ros.bag.definitions import message_class
+from hil_serl_ros.clocks import STEADY
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 
@@ -40,7 +40,7 @@ class TopicRecorder(Node):
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._bag = BagWriter(Path(folder))
         self._listening: dict[str, Subscription | None] = {}
-        self.create_timer(_LOOK, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(_LOOK, self._look, clock=STEADY)
         self.get_logger().info(f"recording {len(self._wanted)} topics into {folder}")
 
     def _look(self) -> None:
@@ -77,7 +77,9 @@ class TopicRecorder(Node):
             self._warn_full(error)
 
     def _warn_full(self, error: BagWriteError) -> None:
-        self.get_logger().error(f"not recorded: {error}", throttle_duration_sec=5.0)
+        self.get_logger().error(
+            f"not recorded: {error}", throttle_duration_sec=5.0, throttle_time_source_type=STEADY
+        )
 
     def destroy_node(self) -> None:
         """Finish the bag."""

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hil_serl_core import geometry
+from hil_serl_core.grippers import GripperStates
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import ArmSpec, TaskSpec
-from hil_serl_core.spec.action import WRENCH_AXES, GripperSpec
+from hil_serl_core.spec.action import WRENCH_AXES
 
 CLOSE, STAY, OPEN = -1.0, 0.0, 1.0
 """Gripper commands in an action vector."""
@@ -176,59 +177,6 @@ class ActionMapper:
         wrench = np.zeros(6)
         wrench[self._wrench_index] = np.clip(part, -1.0, 1.0) * self._wrench_scale
         return wrench
-
-
-class GripperStates:
-    """What the grippers were last told: open or closed; a command that changes it is a toggle."""
-
-    FORCED_TICKS = (
-        4  # a gripper that was told to close and is wide open for so long was opened by something else
-    )
-
-    def __init__(self, spec: TaskSpec) -> None:
-        self._gripper: GripperSpec | None = spec.action.gripper
-        self._arms = spec.arm_names
-        self._open = [False] * spec.grippers
-        self._wide = [0] * spec.grippers
-        self.reset()
-
-    def reset(self) -> None:
-        """The cell was reset: the task's initial state."""
-        if self._gripper is not None:
-            self._open = [self._gripper.initial == "open"] * len(self._open)
-            self._wide = [0] * len(self._open)
-
-    def observe(self, arms: Mapping[str, ArmSample]) -> None:
-        """Once per tick: notices a gripper that was forced open, so that closing it again is a decision."""
-        if self._gripper is None:
-            return
-        limit = 0.1 * self._gripper.close_position + 0.9 * self._gripper.open_position
-        for k, arm in enumerate(self._arms):
-            wide = not self._open[k] and arms[arm].gripper >= limit
-            self._wide[k] = self._wide[k] + 1 if wide else 0
-            if self._wide[k] >= self.FORCED_TICKS:
-                self._open[k] = True
-
-    def toggles(self, commands: np.ndarray) -> int:
-        """How many grippers commands (G,) would open or close."""
-        return sum(
-            bool((command > 0.5 and not is_open) or (command < -0.5 and is_open))
-            for command, is_open in zip(commands, self._open, strict=True)
-        )
-
-    def command(self, commands: np.ndarray) -> list[float]:
-        """Take commands (G,); returns the opening each gripper holds from now on. Repeating it changes nothing."""
-        for k, command in enumerate(commands):
-            if abs(command) > 0.5:
-                self._open[k] = bool(command > 0.0)
-        return self.openings
-
-    @property
-    def openings(self) -> list[float]:
-        """Opening each gripper is told to hold; empty without gripper control."""
-        if self._gripper is None:
-            return []
-        return [self._gripper.open_position if o else self._gripper.close_position for o in self._open]
 
 
 def nominal_pose(arm: ArmSpec) -> np.ndarray:

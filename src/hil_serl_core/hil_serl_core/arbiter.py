@@ -36,7 +36,8 @@ class Arbitration:
     """Decision of one tick.
 
     Attributes:
-        active: The operator drives, all arms together.
+        active: Control is the operator's, of all arms together.
+        holding: Though no hand is on the device any more: the arms stand still until the policy drives again.
         action: (A,) float32 operator action, see ``ActionLayout``; zeros when the hand is off.
         input_norm: Largest axis deflection beyond the dead-band, 1 while a gripper button is pressed, 0 ... 1.
         stale: No device has been heard within its limit; last inputs are not used.
@@ -46,6 +47,12 @@ class Arbitration:
     action: np.ndarray
     input_norm: float
     stale: bool
+    holding: bool = False
+
+    @property
+    def driven(self) -> bool:
+        """The action is a person's."""
+        return self.active and not self.holding
 
 
 class InterventionArbiter:
@@ -53,11 +60,12 @@ class InterventionArbiter:
 
     The dead-band is taken off the deflection, so that control is taken over at zero speed (no step when the hand
     touches the device). Control goes back to the policy after ``release_steps`` ticks below the dead-band, so that a
-    hand passing through the centre does not hand over by accident; in these ticks the operator's zero is executed and the
-    arm stands still, hence nothing jumps on release. While the operator drives one arm, an arm whose device is at rest
+    hand passing through the centre does not hand over by accident. In these ticks nobody says anything: the arm stands
+    still, hence nothing jumps on release, and the zero that is executed is no action of a person. While the operator drives one arm, an arm whose device is at rest
     stands still: the record is then entirely a person's, as in the original release.
 
-    With a deadman button, a device on which it is not held counts as at rest, whatever its axes say.
+    With a deadman button, a device on which it is not held counts as at rest, whatever its axes say. A person who has taken
+    over and holds it keeps control, and standing still is then their action.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -84,19 +92,21 @@ class InterventionArbiter:
             now: Time of the tick.
             operators: Arm name to the latest input of its device; an arm whose device was never heard is left out.
         """
-        fresh = {arm: o for arm, o in operators.items() if now - o.stamp <= self._spec.timeout}
+        # By a stamp far ahead, as after the clock was set back, nobody would notice that the device is silent.
+        fresh = {arm: o for arm, o in operators.items() if abs(now - o.stamp) <= self._spec.timeout}
         held = {arm: o for arm, o in fresh.items() if self._hand_is_on(o)}
         parts = [self._shaped(held[arm].axes) if arm in held else self._zero() for arm in self._arms]
         grippers = [self._gripper(held.get(arm)) for arm in self._arms[: self._grippers]]
         action = np.concatenate([*parts, grippers]).astype(np.float32)
         norm = float(np.max(np.abs(action)))
-        if norm > 0.0:
+        still = self._active and self._spec.deadman_button is not None and bool(held)  # on purpose
+        if norm > 0.0 or still:
             self._active, self._quiet = True, 0
         elif self._active:
             self._quiet += 1
             if self._quiet >= self._spec.release_steps or not fresh:
                 self._active, self._quiet = False, 0
-        return Arbitration(self._active, action, norm, not fresh)
+        return Arbitration(self._active, action, norm, not fresh, holding=self._active and self._quiet > 0)
 
     def _zero(self) -> np.ndarray:
         return np.zeros(len(self._index))

@@ -9,8 +9,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from hil_serl_core.action import ActionLayout, GripperStates
+from hil_serl_core.action import ActionLayout
 from hil_serl_core.arbiter import Arbitration, InterventionArbiter, OperatorInput
+from hil_serl_core.grippers import GripperStates
 from hil_serl_core.observation import Observation
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Source, Step
@@ -77,12 +78,14 @@ class Tick:
         action: (A,) action to execute (see ``ActionLayout``), None when the episode is over.
         arbitration: Who drives.
         result: Set on the last tick of the episode.
+        reopened: Arms whose gripper was told to close and was opened by something else; it counts as open now.
     """
 
     step: Step
     action: np.ndarray | None
     arbitration: Arbitration
     result: EpisodeResult | None
+    reopened: tuple[str, ...] = ()
 
 
 class EpisodeRunner:
@@ -176,7 +179,7 @@ class EpisodeRunner:
         if self._start is None:
             self._start = observation.stamp
         self._last_stamp = observation.stamp
-        self.grippers.observe(observation.arms)
+        reopened = tuple(self.grippers.observe(observation.arms))
         terminal, truncated = self._ended(outcome)
         reward = self._reward(outcome, terminal or truncated)
         self._return += reward
@@ -185,22 +188,31 @@ class EpisodeRunner:
             step = self._record(observation, None, None, Source.NONE, reward, True, terminal)
             reason = "success" if outcome.success else "failure" if outcome.failure else "time_limit"
             result = self._finish(outcome.success, truncated, False, reason)
-            return Tick(step, None, arbitration, result)
+            return Tick(step, None, arbitration, result, reopened)
         proposal = propose(observation) if propose is not None else None
-        human = arbitration.active or proposal is None
+        source = self._source(arbitration, proposal)
         if proposal is not None:
             self._version = proposal.version
-        action = arbitration.action if human or proposal is None else proposal.action
+        action = arbitration.action if source is not Source.POLICY or proposal is None else proposal.action
         action = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)
-        source = Source.HUMAN if human else Source.POLICY
         step = self._record(observation, action, proposal, source, reward, False, False)
         self._move_grippers(action)
-        if arbitration.active:
-            self._intervened += 1
-            self._segments += not self._was_active
-        self._was_active = arbitration.active
+        self._count(source)
         self._index += 1
-        return Tick(step, action, arbitration, None)
+        return Tick(step, action, arbitration, None, reopened)
+
+    @staticmethod
+    def _source(arbitration: Arbitration, proposal: Proposal | None) -> Source:
+        """Who gives the action: without a policy always the person, whose pauses are then pauses of the demonstration."""
+        if proposal is None or arbitration.driven:
+            return Source.HUMAN
+        return Source.SCRIPT if arbitration.holding else Source.POLICY
+
+    def _count(self, source: Source) -> None:
+        """An intervention lasts until the policy drives again."""
+        self._intervened += source is Source.HUMAN
+        self._segments += source is Source.HUMAN and not self._was_active
+        self._was_active = source is not Source.POLICY
 
     def _ended(self, outcome: Outcome) -> tuple[bool, bool]:
         """Whether the episode is terminated by the task, or truncated by the time limit."""

@@ -55,6 +55,7 @@ class Replay:
         capacity: int | None = None,
         *,
         interventions_are_demonstrations: bool = True,
+        pauses_are_demonstrations: bool = True,
         keeps_frames: bool = True,
     ) -> None:
         """Reserve the memory.
@@ -63,6 +64,7 @@ class Replay:
             spec: The task.
             capacity: Records; None for the task's ``replay_capacity``.
             interventions_are_demonstrations: Intervened online steps go to the demonstration list too.
+            pauses_are_demonstrations: So do steps of demonstrations in which the person did nothing at all.
             keeps_frames: False where features are cached: then nothing looks at the frames again.
 
         Raises:
@@ -73,6 +75,8 @@ class Replay:
         self._layout = StateLayout(spec)
         self._actions = ActionLayout(spec)
         self._interventions_kept = interventions_are_demonstrations
+        self._pauses_kept = pauses_are_demonstrations
+        self._stay = int(self._actions.index(np.zeros(spec.grippers)))
         self._timeouts_are_terminal = learner.timeouts_are_terminal
         self._interventions_online = learner.interventions_in_rl_buffer
         n = self.capacity
@@ -151,11 +155,16 @@ class Replay:
 
     def _link(self, start: int, end: int, source: Source, demonstration: bool) -> None:
         self._next[start], self._previous[end] = end, start
-        intervened = self._interventions_kept and source == Source.HUMAN
-        if demonstration or intervened:
+        intervened = self._interventions_kept and source == Source.HUMAN and not demonstration
+        pause = demonstration and not self._pauses_kept and self._is_pause(start)
+        if (demonstration and not pause) or intervened:
             self.demonstrations.add(start)
         if not demonstration and (self._interventions_online or not intervened):
             self.online.add(start)
+
+    def _is_pause(self, slot: int) -> bool:
+        """Nothing was commanded at a record: no motion, and no gripper."""
+        return bool(not self.action[slot].any() and self.grasp[slot] == self._stay)
 
     def _allocate(self) -> int:
         if self._used < self.capacity:

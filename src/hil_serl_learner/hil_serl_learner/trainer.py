@@ -81,6 +81,7 @@ class Trainer:
         self.replay = Replay(
             spec,
             interventions_are_demonstrations=self.algorithm.interventions_are_demonstrations,
+            pauses_are_demonstrations=self.algorithm.pauses_are_demonstrations,
             keeps_frames=not cached,
         )
         parts = self.replay, self.extractor, spec.learner, seed, device

@@ -78,7 +78,8 @@ class ScriptedOperator:
         for arm, hand in self._hands.items():
             hand.note(view.stamp, answer[arm])
         deadman = self._spec.intervention.deadman_button
-        answer = {arm: gripped(device, deadman) for arm, device in answer.items()}
+        driving = self._driving and not done
+        answer = {arm: gripped(device, deadman, driving) for arm, device in answer.items()}
         self._answer = (view.stamp, answer)
         return answer
 

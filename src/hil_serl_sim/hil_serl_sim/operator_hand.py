@@ -59,9 +59,15 @@ class DeviceInput:
 HAND_OFF = DeviceInput(np.zeros(6))
 
 
-def gripped(device: DeviceInput, deadman: int | None) -> DeviceInput:
-    """The device with the task's deadman button held while the hand does anything; ``deadman`` None: there is none."""
-    if deadman is None or not (device.axes.any() or any(device.buttons)):
+def gripped(device: DeviceInput, deadman: int | None, driving: bool = False) -> DeviceInput:
+    """The device with the task's deadman button held while the hand does anything, and while it stands still on purpose.
+
+    Args:
+        device: What the hand does.
+        deadman: Number of the button; None: there is none.
+        driving: The hand is on the device, in a correction or a demonstration.
+    """
+    if deadman is None or not (driving or device.axes.any() or any(device.buttons)):
         return device
     buttons = list(device.buttons) + [0] * (deadman + 1 - len(device.buttons))
     buttons[deadman] = 1

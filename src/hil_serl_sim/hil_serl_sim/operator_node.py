@@ -13,6 +13,7 @@ from sensor_msgs.msg import Joy
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, SceneTruth
 from hil_serl_ros import names, qos
+from hil_serl_ros.clocks import STEADY
 from hil_serl_ros.geometry_messages import pose_to_array, twist_from_array, twist_to_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
@@ -89,7 +90,9 @@ class OperatorNode(Node):
         try:
             self._session.announce(message.mode, stamp_to_ns(message.header.stamp), message.task)
         except ValueError as error:
-            self.get_logger().warning(str(error), throttle_duration_sec=10.0)
+            self.get_logger().warning(
+                str(error), throttle_duration_sec=10.0, throttle_time_source_type=STEADY
+            )
             return
         self._answer()
 

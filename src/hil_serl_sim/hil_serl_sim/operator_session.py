@@ -138,7 +138,7 @@ class OperatorSession:
                 wall
             ):
                 return None
-        elif scene.stamp_ns * 1e-9 < self._last + self._period - 1e-3:
+        elif 0.0 <= scene.stamp_ns * 1e-9 - self._last < self._period - 1e-3:  # not where time began anew
             return None
         self._last = scene.stamp_ns * 1e-9
         done = scene.failure or scene.goals.get(self._goal, scene.success)

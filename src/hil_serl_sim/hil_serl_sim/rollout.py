@@ -24,7 +24,7 @@ class Episode:
     Attributes:
         success: the cell's truth at its end.
         steps: transitions.
-        intervened: transitions that the operator drove.
+        intervened: transitions with an action of the operator.
         interventions: lengths of the operator's uninterrupted turns [steps].
         toggles: gripper commands that opened or closed a gripper.
         largest_force: of the environment on a tool at the end of a step [N].
@@ -109,7 +109,7 @@ def run_episode(
             }
             decision = arbiter.update(view.stamp, inputs)
             driven, action = decision.active, decision.action
-            intervened += driven
+            intervened += decision.driven
             turns = [*turns[:-1], turns[-1] + 1] if driven else [*turns, 0] if turns[-1] else turns
         demonstrated = operator is not None and operator.mode is OperatorMode.DEMONSTRATE
         if policy is not None and not driven and not demonstrated:

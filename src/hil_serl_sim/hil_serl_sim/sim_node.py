@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, WrenchStamped
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -28,6 +27,7 @@ from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_msgs.msg import ArmState, SceneTruth
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
+from hil_serl_ros.clocks import STEADY
 from hil_serl_ros.conversions import arm_state_to_message
 from hil_serl_ros.geometry_messages import pose_from_array, pose_to_array, wrench_to_array
 from hil_serl_ros.images import compressed_from_array, image_from_array
@@ -65,8 +65,7 @@ class SimNode(Node):
         self._pacing = make_pacing(self._cell, speed, self._spec.arm_names, self._spec.grippers > 0)
         self._make_interfaces()
         self._publish(self._pacing.poll(time.monotonic()))
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(0.05 if speed == "lockstep" else 0.002, self._on_timer, clock=wall)
+        self.create_timer(0.05 if speed == "lockstep" else 0.002, self._on_timer, clock=STEADY)
 
     def _make_cell(self, spec: TaskSpec, parameters: Parameters, seed: int) -> Any:
         """What stands behind the topics."""
@@ -117,6 +116,7 @@ class SimNode(Node):
                 f"{names.for_arm(names.GRIPPER_COMMAND, arm)} carries {message.data}; expected an opening from "
                 "0 (closed) to 1 (open), so it is ignored",
                 throttle_duration_sec=5.0,
+                throttle_time_source_type=STEADY,
             )
             return
         self._publish(self._pacing.gripper(arm, message.data))

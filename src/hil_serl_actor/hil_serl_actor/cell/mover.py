@@ -42,7 +42,7 @@ class Mover:
         self._on_end: Callable[[Ended], None] = lambda ended: None
         self._held: Mapping[str, np.ndarray] | None = None
         self._own: deque[int] = deque(maxlen=1000)  # stamps
-        self._intruder, self._quiet_until = "", 0.0
+        self._intruder, self._quiet_until, self._began = "", 0.0, 0
 
     @property
     def opening(self) -> float | None:
@@ -56,6 +56,11 @@ class Mover:
     def poses(self) -> dict[str, np.ndarray]:
         """Arm name to its measured (7,) pose."""
         return {name: arm.tcp_pose for name, arm in self.arms.items() if arm is not None}
+
+    @property
+    def openings(self) -> list[float]:
+        """Measured opening of each arm's gripper, 0 closed to 1 open."""
+        return [arm.gripper for arm in self.arms.values() if arm is not None]
 
     def put_arm(self, arm: str, sample: ArmSample) -> None:
         """Take an arm's state.
@@ -75,7 +80,8 @@ class Mover:
         """A target was heard, stamped ``stamp`` [ns]: somebody else's ends our hold, and in a motion it is one too many."""
         if stamp in self._own:
             return
-        if self._run is not None and now > self._quiet_until:
+        # One that was on its way when the motion began is the actor's last, however late it is.
+        if self._run is not None and now > self._quiet_until and stamp > self._began:
             self._intruder = topic
         if not self.reserved:
             self._held = None
@@ -87,7 +93,8 @@ class Mover:
     def start(self, goals: Mapping[str, np.ndarray], now: float, on_end: Callable[[Ended], None]) -> None:
         """Begin a motion to (7,) poses; ``on_end`` is told how it ended. The arms are usable, nothing is under way."""
         arms = {name: arm for name, arm in self.arms.items() if arm is not None}
-        self._intruder, self._quiet_until, self._on_end = "", now + _GRACE, on_end
+        self._intruder, self._quiet_until, self._began = "", now + _GRACE, self._stamp_of(now)
+        self._on_end = on_end
         self._run = ResetRun(self._spec, goals, arms, self._limits, now)
         self.tick(now)
 
@@ -99,6 +106,17 @@ class Mover:
     def let_go(self) -> None:
         """Command nothing any more."""
         self._held = None
+
+    def clock_was_set(self, words: str) -> None:
+        """Ages of states and times of a motion mean nothing any more; ``words`` say what happened.
+
+        A motion ends; a hold goes on with the arms' next states.
+        """
+        self.arms = dict.fromkeys(self.arms)
+        run, self._run = self._run, None
+        if run is not None:
+            self._held = None
+            self._on_end(Ended(False, f"{words} on the way"))
 
     def tick(self, now: float) -> None:
         """Command what is due at ``now`` [s]."""

@@ -61,7 +61,7 @@ def read_options(node: Node) -> CellOptions:
         rate=read.number("rate", 50.0, minimum=5.0, maximum=1000.0, description="targets per second"),
         seed=read.integer("seed", 0, minimum=0, description="of resets that are asked for with seed -1"),
         limits=_limits(read, spec),
-        gripper_wait=read.number("gripper_wait", 1.0, minimum=0.0, maximum=20.0),
+        gripper_wait=read.number("gripper_wait", 1.2, minimum=0.0, maximum=20.0),
         controller=read.string("controller", "cartesian_controller"),
         controller_manager=read.string("controller_manager", "controller_manager"),
         reset_profile=read.string("reset_profile", ""),

@@ -24,7 +24,7 @@ class HandDriver:
     def __init__(
         self, adapter: GripperAdapter, now: Callable[[], float], warn: Callable[[str], None]
     ) -> None:
-        """``now``: time [s]; ``warn``: takes a line for people, again and again."""
+        """``now``: time of a steady clock [s]; ``warn``: takes a line for people, again and again."""
         self._adapter, self._now, self._warn = adapter, now, warn
         self._servo = GripperServo(adapter.preempts)
         self._serial = 0  # of the newest goal: older ones were replaced, and their ends mean nothing

@@ -25,6 +25,7 @@ from hil_serl_actor.senses.faults import RECOVERY
 from hil_serl_actor.senses.inputs import EXACT, Inputs
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Outcome
+from hil_serl_ros.clocks import step_in_words
 
 STILL_MOVING = (
     "the arm still moves until the cell has ended its reset: keep clear until it rests; else hil-serl stop"
@@ -159,7 +160,8 @@ class ControlLoop:
         if self._phase is Phase.DONE or not self.latch.engage(cause, self._phase is Phase.PAUSED):
             return
         self._hold.release()
-        self._hold_still(max(self._now, self.inputs.assembler.stamp or 0.0))  # first of all
+        # First of all. (Before the first tick the newest state has the best idea of the time.)
+        self._hold_still(self._now or self.inputs.assembler.stamp or 0.0)
         self._stay_stopped()
         self._ports.report_stop()
 
@@ -189,6 +191,25 @@ class ControlLoop:
             self._enter(Phase.STOPPED)
             self._hold.poses = held
         self._ports.warn(self.latch.text)
+
+    # ------------------------------------------------------------------ clock
+
+    def clock_was_set(self, now: float, step: float) -> None:
+        """In real time: the clock of the stamps was set by ``step`` [s] and shows ``now`` [s].
+
+        By what was heard before, inputs would be old, or from the future, for as long as the step. The running episode
+        ends, because its observations could not be put in order of time, and the next one begins once all inputs are back.
+        """
+        words = step_in_words(step)
+        self._now = now
+        self.inputs.clock_was_set(step)
+        self._ports.warn(f"{words}: what was heard before is dropped, the arm holds until every input is back")
+        if self._phase is Phase.RUNNING and self._ticks.begun and self._ticks.pending is None:
+            self.interruption.begin(words)
+            self._abort(words)
+        elif self.interruption.cause:
+            self.interruption.begin(self.interruption.cause)
+        self._last_tick = -np.inf
 
     # ------------------------------------------------------------------ resets
 

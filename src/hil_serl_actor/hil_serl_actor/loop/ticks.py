@@ -65,6 +65,11 @@ class Ticks:
         propose = None if policy is None else (lambda view: policy.propose(view, agent.transition))
         tick = agent.runner.tick(seen.observation, seen.outcome, seen.operators, propose)
         self._class = self._judge.state_class(agent, seen.outcome)
+        for arm in tick.reopened:
+            self._ports.warn(
+                f"the {arm + ' ' if arm else ''}gripper is open though it was told to close: something else opened it, or it "
+                "did not obey within action.gripper.travel_time of the task file; it counts as open until it is closed again"
+            )
         return self._commit(agent, tick)
 
     def retry(self, agent: Agent) -> bool:

@@ -33,11 +33,15 @@ class CameraHealth:
         """Note a picture taken at ``stamp`` [s] that needed ``latency`` [s] to get here (NaN: unknown)."""
         self.received += 1
         if self._stamps and stamp < self._stamps[-1]:  # a clock was set, or a bag is played again
-            self._stamps.clear()
-            self._latencies.clear()
+            self.clock_was_set()
         self._stamps.append(stamp)
         if math.isfinite(latency):
             self._latencies.append(latency)
+
+    def clock_was_set(self) -> None:
+        """Stamps from before cannot be compared with those to come."""
+        self._stamps.clear()
+        self._latencies.clear()
 
     def accepted(self) -> None:
         """Note that the newest picture could be used."""

@@ -63,6 +63,12 @@ class CameraInputs:
             else:
                 self.health[camera].accepted()
 
+    def clock_was_set(self) -> None:
+        """Forget what waits; it is stamped by a clock that was set."""
+        self._waiting = {}
+        for health in self.health.values():
+            health.clock_was_set()
+
     def close(self) -> None:
         """End the decoding threads."""
         if self._pool is not None:

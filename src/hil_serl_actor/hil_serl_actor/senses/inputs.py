@@ -67,6 +67,10 @@ class Operators:
         self._latest[target] = value
         return edges
 
+    def clock_was_set(self) -> None:
+        """Forget the last inputs: by their stamps nobody would notice for how long a device has been silent."""
+        self._latest, self._pressed = {}, {}
+
     def is_down(self, button: int | None) -> bool:
         """Whether a button (0-based, None: there is none) was down in the last message of any device."""
         return button is not None and any(button < len(down) and down[button] for down in self._down.values())
@@ -161,6 +165,15 @@ class Inputs:
         latest = self.assembler.stamp
         if latest is not None and latest < stamp - EXACT:
             self.assembler.clear()
+
+    def clock_was_set(self, step: float) -> None:
+        """The clock was set by ``step`` [s]: what was heard is dropped, and limits move along with the clock."""
+        self.assembler.clear()
+        self.cameras.clock_was_set()
+        self.operators.clock_was_set()
+        self.verdict = None
+        self.not_before += step
+        self._heard = {topic: stamp + step for topic, stamp in self._heard.items()}
 
     def fault(self) -> str:
         """Fault that a controller has latched, with the arm's name; empty for none."""

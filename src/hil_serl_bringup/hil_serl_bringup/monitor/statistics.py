@@ -33,7 +33,7 @@ class Episode:
         aborted: Stopped by a fault, lost inputs or a person; never counted.
         reason: Why it ended.
         steps: Transitions.
-        intervened_steps: Of which the operator's action was executed.
+        intervened_steps: Of which a person gave the action.
         interventions: Separate interventions.
         duration: Length [s of ROS time].
         policy_version: Weights in use, -1 for none.

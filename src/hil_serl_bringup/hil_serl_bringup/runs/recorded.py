@@ -21,13 +21,14 @@ class _Count:
     last: Step | None = None
 
     def add(self, step: Step) -> None:
-        was_human = self.last is not None and self.last.source == Source.HUMAN
+        # An intervention lasts until the policy drives again: a hand may pass through the device's centre.
+        goes_on = self.last is not None and self.last.source in (Source.HUMAN, Source.SCRIPT)
         if self.last is None:
             self.start = step.stamp
         if step.action is not None:
             self.steps += 1
             self.human += step.source == Source.HUMAN
-            self.segments += step.source == Source.HUMAN and not was_human
+            self.segments += step.source == Source.HUMAN and not goes_on
         self.last = step
 
 

@@ -55,7 +55,7 @@ class ReplayedCell:
             self._publisher(ArmState, names.for_arm(names.ARM_STATE, arm), qos.ARM_STATE).publish(message)
         driven = InterventionState(
             header=header,
-            active=step.source is Source.HUMAN,
+            active=step.source in (Source.HUMAN, Source.SCRIPT),  # as the actor says it
             episode=step.episode,
             step_index=step.step_index,
         )

@@ -25,6 +25,21 @@ class GripperSpec(SpecModel):
     initial: Literal["open", "closed"] = Field(default="open", description="state after a reset")
     open_position: float = Field(default=1.0, ge=0.0, le=1.0, description="opening commanded by 'open'")
     close_position: float = Field(default=0.0, ge=0.0, le=1.0, description="opening commanded by 'close'")
+    travel_time: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=60.0,
+        description="longest time from a command to the end of its motion, waiting and stroke: until then a hand that is "
+        "still open is not taken for one that something else has opened; resets wait at most so long for it. A Franka hand "
+        "starts within 1 s, its stroke takes 0.8 s at 0.1 m/s [s]",
+    )
+    reopened_time: float = Field(
+        default=0.3,
+        ge=0.0,
+        le=10.0,
+        description="a hand that has closed and is open again for so long was opened by something else: it counts as open, "
+        "so that closing it is a decision again [s]",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> GripperSpec:

@@ -227,6 +227,8 @@ class TaskSpec(SpecModel):
         # Who puts the scene back, or judges success, changes no record's meaning; the kind of number does.
         identity["reset"].pop("partner")
         identity["reset"].pop("lift")  # nor does the way to the start
+        for timing in ("travel_time", "reopened_time"):  # nor how slow the hand is
+            (identity["action"]["gripper"] or {}).pop(timing, None)
         identity["reward"] = {"success_reward": self.reward.success_reward, "dense": dense}
         networks = self.learner.model_dump(mode="json", include=_IDENTITY_OF_NETWORKS)
         if (

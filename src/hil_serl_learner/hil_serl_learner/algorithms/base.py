@@ -21,6 +21,7 @@ class Algorithm(ABC):
     Attributes:
         demonstration_share: Share of each batch drawn from the demonstration list.
         interventions_are_demonstrations: Intervened online steps go to the demonstration list as well.
+        pauses_are_demonstrations: Steps of demonstrations without any command go to the demonstration list.
         pretrains: Begins with updates on the demonstrations alone.
         policy: The networks the actor runs.
         critics: Its critics; None for an algorithm that has none.
@@ -30,6 +31,7 @@ class Algorithm(ABC):
 
     demonstration_share: float = 0.5
     interventions_are_demonstrations: bool = False
+    pauses_are_demonstrations: bool = True
     pretrains: bool = False
 
     policy: PolicyNetwork

@@ -40,6 +40,9 @@ class BehaviourCloning(Algorithm):
     """
 
     demonstration_share = 1.0
+    # A person who demonstrates pauses to look, which no observation shows: a policy that cloned it would stand still where
+    # it happened. A critic sees that it leads nowhere, so the methods with one keep these steps.
+    pauses_are_demonstrations = False
     pretrains = True
 
     def __init__(self, config: NetworkConfig, learner: LearnerSpec, seed: int, device: str = "cpu") -> None:
