@@ -17,6 +17,7 @@ Parameters; the defaults in brackets are those of kind franka | robotiq | contro
     joint_open, joint_closed: its position when open and closed (0.04, 0.0 | 0.0, 0.7929 | as open_position and
         closed_position).
     speed: of the fingers [m/s]; franka only (0.1). mock: openings per second (2.0).
+    delay: mock only: from a command to the motion, as a real hand has it [s] (0).
     effort: largest force [N] (40 | 0: the action's default | 0).
 """
 
@@ -59,7 +60,8 @@ class GripperNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
         self._hand: HandDriver | MockGripper
         if kind == "mock":
-            self._hand = MockGripper(read.number("speed", 2.0, minimum=0.01, maximum=100.0))
+            speed = read.number("speed", 2.0, minimum=0.01, maximum=100.0)
+            self._hand = MockGripper(speed, delay=read.number("delay", 0.0, minimum=0.0, maximum=10.0))
         else:
             self._fingers = read_hand(read, kind)
             self._hand = HandDriver(

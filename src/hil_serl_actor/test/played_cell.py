@@ -30,6 +30,7 @@ class Cell:
 
     def __init__(self, spec, pose, cameras):
         self.spec, self.pose, self.resets = spec, pose, 0
+        self.offset, self.opening = 0.0, 1.0  # s, of its clock; measured opening of the gripper
         self.node = rclpy.create_node("played_cell", use_global_arguments=False)
         self.arm = self.node.create_publisher(ArmState, names.ARM_STATE, qos.ARM_STATE)
         self.cameras = {
@@ -48,7 +49,7 @@ class Cell:
 
     @property
     def now(self):
-        return self.node.get_clock().now().nanoseconds * 1e-9
+        return self.node.get_clock().now().nanoseconds * 1e-9 + self.offset
 
     def _on_reset(self, request, response):
         self.resets += 1
@@ -58,11 +59,17 @@ class Cell:
     def publish(self):
         """One state of arm and cameras."""
         zeros, joints = np.zeros(6), np.zeros(7)
-        sample = ArmSample(self.now, self.spec.base_frame, self.pose, zeros, zeros, joints, joints, 1.0)
+        sample = ArmSample(self.now, self.spec.base_frame, self.pose, zeros, zeros, joints, joints, self.opening)
         self.arm.publish(arm_state_to_message(sample, tcp_frame=self.spec.tcp_frame, target_pose=self.pose))
         for camera, publisher in self.cameras.items():
             pixels = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)
             publisher.publish(image_from_array(pixels, seconds_to_ns(self.now), camera.name))
+
+
+def ros_arguments(parameters):
+    """Command line of a node."""
+    arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    return ["--ros-args", *arguments]
 
 
 @contextmanager
@@ -71,13 +78,20 @@ def actor_and_cell(task, run_dir, cameras=("wrist_1", "wrist_2"), **parameters):
 
     ``cell.spin_until`` plays on until something holds, ``cell.call`` calls a service.
     """
-    spec = load_task(task)
     parameters = {"task": task, "run_dir": run_dir, "mode": "record_demos", **parameters}
-    arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    rclpy.init(args=["--ros-args", *arguments])
-    executor, actor = SingleThreadedExecutor(), ActorNode()
+    with cell_with(task, cameras, (ActorNode,), parameters) as played:
+        yield played
+
+
+@contextmanager
+def cell_with(task, cameras=("wrist_1", "wrist_2"), make_nodes=(), parameters=None):
+    """A cell and nodes in one executor, all with these parameters; yields the cell, see ``actor_and_cell``."""
+    spec = load_task(task)
+    rclpy.init(args=ros_arguments(parameters or {}))
+    executor, nodes = SingleThreadedExecutor(), [make() for make in make_nodes]
     played = Cell(spec, nominal_pose(spec.arm("")), cameras)
-    for node in (actor, played.node):
+    nodes.append(played.node)
+    for node in nodes:
         executor.add_node(node)
 
     def spin_until(condition, what, seconds=60.0):
@@ -98,6 +112,6 @@ def actor_and_cell(task, run_dir, cameras=("wrist_1", "wrist_2"), **parameters):
         yield played
     finally:
         executor.shutdown()
-        for node in (actor, played.node):
+        for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()

@@ -235,3 +235,37 @@ def test_a_hold_ends_with_the_arm_that_it_is_for(spec, arm_sample, lost):
     mover.put_arm("", arm_sample(2.1))
     mover.tick(2.1)
     assert sent == [1.0]
+
+
+def test_the_actors_last_target_is_nobody_elses_however_late_it_comes(spec, arm_sample):
+    ended = []
+    mover = Mover(spec, ResetLimits(LIMITS, stale=9.0), lambda commands, now: None, round)
+    goal = {"": nominal_pose(spec.arm(""))}
+    goal[""][0] += 0.2
+    mover.put_arm("", arm_sample(10.0))
+    mover.start(goal, 10.0, ended.append)
+    mover.hear_target("target_pose", 9, 12.0)  # stamped before the motion began
+    mover.tick(12.0)
+    assert not ended
+    mover.hear_target("target_pose", 11, 12.1)
+    mover.tick(12.1)
+    assert "another node publishes target_pose" in ended[0].reason
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_motion_ends_where_the_clock_is_set_and_says_so(spec, arm_sample, step):
+    ended, sent = [], []
+    mover = Mover(spec, ResetLimits(LIMITS), lambda commands, now: sent.append(now), int)
+    goal = {"": nominal_pose(spec.arm(""))}
+    goal[""][0] += 0.2
+    mover.put_arm("", arm_sample(5000.0))
+    mover.start(goal, 5000.0, ended.append)
+    mover.clock_was_set("the clock was set")
+    assert ended == [Ended(False, "the clock was set on the way")]
+    now = 5000.0 + step
+    assert "nothing heard" in mover.unusable(now), "a state from before is dropped, not called old"
+    mover.put_arm("", arm_sample(now))
+    mover.start(goal, now, ended.append)
+    mover.tick(now + 0.1)
+    assert len(ended) == 1
+    assert sent[-1] == now + 0.1

@@ -14,7 +14,7 @@ from hil_serl_ros import qos
 from hil_serl_ros.bag import BagWriter
 from hil_serl_ros.conversions import step_to_message
 
-P, H = Source.POLICY, Source.HUMAN
+P, H, S = Source.POLICY, Source.HUMAN, Source.SCRIPT
 
 
 def records(episode, sources, *, success=False, cut=False, first_sequence=0):
@@ -60,6 +60,11 @@ def test_steps_interventions_and_ends_by_hand():
     assert (won.success, won.reason, won.duration) == (True, "success", pytest.approx(0.5))
     assert (timed_out.success, timed_out.truncated, timed_out.reason) == (False, True, "time_limit")
     assert (cut.aborted, cut.steps, cut.reason) == (True, 3, "cut off")
+
+
+def test_the_still_arm_after_a_release_is_neither_a_persons_step_nor_the_end_of_their_intervention():
+    (episode,) = episodes_of(records(0, [P, H, S, H, H, S, P, H, S], success=True), "train")
+    assert (episode.steps, episode.intervened_steps, episode.interventions) == (9, 4, 2)
 
 
 def test_a_bag_is_read_and_no_bag_is_no_episode(tmp_path):

@@ -34,6 +34,20 @@ def test_takeover_at_once_release_after_hysteresis(spec):
     assert active == [False, True, True, True, True, True, False, False]
 
 
+def test_after_the_release_the_arm_is_held_by_nobody(spec):
+    results = run(spec, [0, 0.5, 0, 0, 0, 0])
+    assert [r.holding for r in results] == [False, False, True, True, False, False]
+    assert [r.driven for r in results] == [False, True, False, False, False, False]
+    assert not any(r.action.any() for r in results if r.holding)
+
+
+def test_a_device_that_fell_silent_before_the_clock_was_set_back_does_not_drive_on(spec):
+    arbiter = arbiter_of(spec)
+    assert arbiter.update(3600.0, {"": push(3600.0, 1.0)}).active
+    late = arbiter.update(10.0, {"": push(3600.0, 1.0)})
+    assert (late.stale, late.active) == (True, False)
+
+
 def test_deflection_is_continuous_at_the_dead_band_and_full_at_the_stop(spec):
     actions = [a.action[0] for a in run(spec, [0.1 + 1e-6, 0.55, 1.0, -1.0])]
     assert actions == pytest.approx([0.0, 0.5, 1.0, -1.0], abs=1e-5)
@@ -129,6 +143,7 @@ def test_with_a_deadman_the_device_counts_only_while_it_is_held(spec):
         return arbiter.update(stamp, {"": device})
 
     results = [drive(0.1 * k, held) for k, held in enumerate([False, True, False, False, False])]
+    assert [r.driven for r in results] == [False, True, False, False, False]
     assert [r.active for r in results] == [False, True, True, True, False], "as if the device were at rest"
     assert [r.action.any() for r in results] == [False, True, False, False, False]
 

@@ -128,14 +128,58 @@ def test_executed_action_is_the_operators_when_intervening(spec):
     runner.begin()
     ticks = run(spec, runner, pushes={1, 2})
     sources = [t.step.source for t in ticks]
-    assert sources == [Source.POLICY, Source.HUMAN, Source.HUMAN, Source.HUMAN, Source.POLICY, Source.NONE]
+    assert sources == [Source.POLICY, Source.HUMAN, Source.HUMAN, Source.SCRIPT, Source.POLICY, Source.NONE]
     assert ticks[1].step.action[0] == 1.0
     assert np.array_equal(ticks[1].step.policy_action, POLICY)
     assert np.array_equal(ticks[0].step.action, POLICY)
     assert not ticks[3].step.action.any(), "on release the arm stands still for the hysteresis"
     result = ticks[-1].result
-    assert result.intervened_steps == 3
+    assert result.intervened_steps == 2, "the zero after the release is nobody's"
     assert result.interventions == 1
+
+
+def test_a_hand_that_passes_through_the_centre_is_one_intervention(spec):
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    ticks = run(spec, runner, pushes={0, 2})
+    sources = [t.step.source for t in ticks]
+    assert sources[:5] == [Source.HUMAN, Source.SCRIPT, Source.HUMAN, Source.SCRIPT, Source.POLICY]
+    assert not ticks[1].step.action.any()
+    assert np.array_equal(ticks[1].step.policy_action, POLICY)
+    assert (ticks[-1].result.intervened_steps, ticks[-1].result.interventions) == (2, 1)
+
+
+@pytest.mark.parametrize("release_steps", [1, 2, 5])
+def test_no_zero_that_nobody_gave_is_a_persons(spec, release_steps):
+    intervention = spec.intervention.model_copy(update={"release_steps": release_steps})
+    episode = spec.episode.model_copy(update={"max_steps": 40})
+    spec = spec.model_copy(update={"intervention": intervention, "episode": episode})
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    steps = [t.step for t in run(spec, runner, pushes={3, 4, 9, 10, 11, 20})]
+    human = [s.step_index for s in steps if s.source is Source.HUMAN]
+    assert human == [3, 4, 9, 10, 11, 20]
+    assert all(s.action.any() for s in steps if s.source is Source.HUMAN)
+    still = [s for s in steps if s.source is Source.SCRIPT]
+    assert len(still) == 3 * (release_steps - 1)
+    assert not any(s.action.any() for s in still)
+
+
+def test_standing_still_with_the_deadman_held_is_a_persons_action(spec):
+    intervention = spec.intervention.model_copy(update={"deadman_button": 2})
+    episode = spec.episode.model_copy(update={"max_steps": 20})
+    spec = spec.model_copy(update={"intervention": intervention, "episode": episode})
+    runner = EpisodeRunner(spec, "a", Mode.TRAIN)
+    runner.begin()
+    plan = [(0.0, True), (0.5, True)] + [(0.0, True)] * 6 + [(0.0, False)] * 3
+    sources = []
+    for i, (x, held) in enumerate(plan):
+        device = OperatorInput(0.1 * i, np.array([x, 0, 0, 0, 0, 0.0]), (False, False, held))
+        sources.append(runner.tick(observe(i), Outcome(), {"": device}, propose).step.source)
+    assert sources[0] is Source.POLICY, "who only holds it has not taken over"
+    assert sources[1:8] == [Source.HUMAN] * 7
+    assert sources[8:] == [Source.SCRIPT, Source.POLICY, Source.POLICY]
+    assert runner.intervened_steps == 7
 
 
 def test_demonstrations_are_human_throughout(spec):
@@ -144,7 +188,8 @@ def test_demonstrations_are_human_throughout(spec):
     ticks = run(spec, runner, success_at=3, pushes={1}, policy=None)
     assert [t.step.source for t in ticks[:-1]] == [Source.HUMAN] * 3
     assert all(t.step.policy_action is None and t.step.policy_version == -1 for t in ticks)
-    assert not ticks[0].step.action.any()
+    assert not ticks[0].step.action.any(), "a pause of the person, who drives the whole episode"
+    assert (ticks[-1].result.intervened_steps, ticks[-1].result.interventions) == (3, 1)
 
 
 def test_tick_without_begin_is_a_programming_error(spec):

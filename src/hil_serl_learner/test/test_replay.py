@@ -6,12 +6,15 @@ Transitions never cross what they must not, whatever the order of records and ho
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil_serl_core.step import Source
+from hil_serl_learner.algorithms import ALGORITHMS
 from hil_serl_learner.index_list import IndexList
 from hil_serl_learner.replay import Replay, ReplayFullError
 
@@ -178,3 +181,36 @@ def test_gripper_commands_are_stored_as_one_discrete_action_and_penalties_on_arr
     assert replay.grasp[start] == 0
     assert replay.grasp_penalty[end] == np.float32(-0.02)
     assert replay.grasp_penalty[start] == 0.0
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_pauses_of_demonstrations_are_kept_unless_actions_are_cloned(toy, spec, pauses):
+    """The end of an intervention, at which nobody gave the zero, teaches no method as a demonstration."""
+    replay = Replay(spec, pauses_are_demonstrations=pauses)
+    still, wait = np.zeros(spec.action_size, np.float32), {2, 5}
+    for step in toy.episodes(spec, 1, length=8, actor_id="demo", source=Source.HUMAN):
+        if step.step_index in wait:
+            step = dataclasses.replace(step, action=still)
+        replay.add(step, demonstration=True)
+    assert len(replay.demonstrations) == (8 if pauses else 6)
+    assert len(replay.online) == 0
+    for step in toy.episodes(spec, 1, length=8, actor_id="helped", source=Source.HUMAN):
+        if step.step_index in wait:
+            step = dataclasses.replace(step, action=still, source=Source.SCRIPT)
+        replay.add(step, demonstration=False)
+    assert len(replay.demonstrations) == (14 if pauses else 12)
+    assert len(replay.online) == 8, "what was executed is experience"
+
+
+def test_a_gripper_command_without_motion_is_no_pause(toy):
+    spec = toy.spec(gripper=True)
+    replay = Replay(spec, pauses_are_demonstrations=False)
+    action = np.zeros(spec.action_size, np.float32)
+    action[-1] = -1.0
+    for step in toy.episodes(spec, 1, length=4, actor_id="demo", source=Source.HUMAN):
+        replay.add(dataclasses.replace(step, action=action if step.action is not None else None), demonstration=True)
+    assert len(replay.demonstrations) == 4
+
+
+def test_only_methods_that_clone_leave_pauses_out():
+    assert {name for name, kind in ALGORITHMS.items() if not kind.pauses_are_demonstrations} == {"bc", "hg_dagger"}

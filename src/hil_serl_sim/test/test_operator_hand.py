@@ -146,4 +146,6 @@ def test_the_hand_holds_the_deadman_while_it_does_anything():
     assert gripped(push, None) is push
     assert gripped(push, 3).buttons == (0, 1, 0, 1)
     assert gripped(rest, 3) is rest
+    assert gripped(rest, 3, driving=True).buttons == (0, 0, 0, 1), "who stands still on purpose holds it"
+    assert gripped(rest, None, driving=True) is rest
     assert gripped(DeviceInput(np.zeros(6), (1, 0)), 3).buttons == (1, 0, 0, 1)

@@ -56,7 +56,7 @@ class GripperServo:
 
 
 class MockGripper:
-    """A hand without hardware: follows its command with a constant speed.
+    """A hand without hardware: follows its command with a constant speed, a while after it was told.
 
     Attributes:
         opening: Where it is, 0 closed to 1 open.
@@ -66,19 +66,25 @@ class MockGripper:
 
     trouble = ""
 
-    def __init__(self, speed: float, opening: float = 1.0) -> None:
-        """``speed``: openings per second; ``opening``: at the start."""
-        self._speed = speed
+    def __init__(self, speed: float, opening: float = 1.0, delay: float = 0.0) -> None:
+        """``speed``: openings per second; ``opening``: at the start; ``delay``: from a command to the motion [s]."""
+        self._speed, self._delay, self._wait = speed, delay, 0.0
         self.opening, self.wanted = opening, opening
 
     def command(self, opening: float) -> None:
         """Take an opening; raises ValueError for NaN and infinity."""
-        self.wanted = _opening(opening)
+        wanted = _opening(opening)
+        if abs(wanted - self.wanted) >= _SAME:
+            self._wait = self._delay
+        self.wanted = wanted
 
     def step(self, seconds: float) -> float:
         """Opening after some more time [s]."""
+        seconds = max(seconds, 0.0)
+        waited = min(seconds, self._wait)
+        self._wait -= waited
         way = self.wanted - self.opening
-        reach = self._speed * max(seconds, 0.0)
+        reach = self._speed * (seconds - waited)
         self.opening += math.copysign(min(abs(way), reach), way)
         return self.opening
 

@@ -160,8 +160,7 @@ class ControlLoop:
         if self._phase is Phase.DONE or not self.latch.engage(cause, self._phase is Phase.PAUSED):
             return
         self._hold.release()
-        # First of all. (Before the first tick the newest state has the best idea of the time.)
-        self._hold_still(self._now or self.inputs.assembler.stamp or 0.0)
+        self._hold_still(max(self._now, self.inputs.assembler.stamp or 0.0))  # first of all
         self._stay_stopped()
         self._ports.report_stop()
 
