@@ -101,6 +101,7 @@ class World:
             camera: self.node.create_publisher(Image, names.camera_image(camera.name), qos.CAMERA)
             for camera in spec.cameras
         }
+        self.offset = 0.0  # s, of its clock
         self._executor = SingleThreadedExecutor()
         self._nodes = [self.node, *(make() for make in make_nodes)]
         for node in self._nodes:
@@ -108,7 +109,11 @@ class World:
 
     @property
     def now(self):
-        return self.node.get_clock().now().nanoseconds * 1e-9
+        return self.node.get_clock().now().nanoseconds * 1e-9 + self.offset
+
+    def silence_cameras(self):
+        """No pictures from now on."""
+        self._cameras = {}
 
     def play(self):
         """One state of arms and cameras, and what the nodes make of it."""

@@ -59,12 +59,20 @@ class Hand:
     def play(self, seconds, *buttons):
         """Let time pass with these buttons held down."""
         end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() > end, "time to pass", *buttons)
 
-        def over():
+    def until(self, condition, what, *buttons):
+        """Play on with these buttons held down until something holds."""
+
+        def holds():
             self.press(*buttons)
-            return time.monotonic() > end
+            return condition()
 
-        self.cell.spin_until(over, "time to pass")
+        self.cell.spin_until(holds, what)
+
+    @property
+    def closed(self):
+        return self.openings[-1] == 0.0
 
 
 @pytest.mark.parametrize("delay", [0.5, 1.0])
@@ -92,12 +100,10 @@ def test_what_the_record_says_is_what_the_hand_did(tmp_path, delay):
         cell.spin_until(lambda: len(cell.targets) > 5 and cell.episodes, "an episode")
         hand.play(0.5)
         hand.told.clear()
-        hand.play(4.0, CLOSE)
-        hand.play(1.0)
-        assert 0.0 in hand.told
+        hand.until(lambda: hand.closed, "the closed hand", CLOSE)
+        hand.play(1.0, CLOSE)
         told = hand.told[hand.told.index(0.0) :]
         assert set(told) == {0.0}, "nobody told it to open"
-        assert hand.openings[-1] == 0.0
 
         end = time.monotonic() + 1.5  # somebody holds the fingers open
         while time.monotonic() < end:
@@ -105,9 +111,9 @@ def test_what_the_record_says_is_what_the_hand_did(tmp_path, delay):
             hand.play(0.02)
         assert hand.told[-1] == 1.0, "it counts as open"
         hand.play(0.3, CLOSE)
-        hand.play(3.0)
+        hand.until(lambda: hand.closed, "the hand: closing it again is a decision, and obeyed")
+        hand.play(1.0)
         assert hand.told[-1] == 0.0
-        assert hand.openings[-1] == 0.0, "closing it again is a decision, and obeyed"
     steps = [step for step in read_steps(run / "bags") if step.action is not None]
     assert {step.source for step in steps} == {Source.HUMAN}
     commands = [float(step.action[-1]) for step in steps]
