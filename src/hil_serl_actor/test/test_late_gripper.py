@@ -100,7 +100,8 @@ def test_what_the_record_says_is_what_the_hand_did(tmp_path, delay):
         cell.spin_until(lambda: len(cell.targets) > 5 and cell.episodes, "an episode")
         hand.play(0.5)
         hand.told.clear()
-        hand.until(lambda: hand.closed, "the closed hand", CLOSE)
+        hand.play(0.3, CLOSE)
+        hand.until(lambda: hand.closed, "the closed hand")
         hand.play(1.0, CLOSE)
         told = hand.told[hand.told.index(0.0) :]
         assert set(told) == {0.0}, "nobody told it to open"
@@ -110,8 +111,7 @@ def test_what_the_record_says_is_what_the_hand_did(tmp_path, delay):
             grippers[0]._hand.opening = 1.0
             hand.play(0.02)
         assert hand.told[-1] == 1.0, "it counts as open"
-        hand.play(0.3, CLOSE)
-        hand.until(lambda: hand.closed, "the hand: closing it again is a decision, and obeyed")
+        hand.until(lambda: hand.closed, "the hand: closing it again is a decision, and obeyed", CLOSE)
         hand.play(1.0)
         assert hand.told[-1] == 0.0
     steps = [step for step in read_steps(run / "bags") if step.action is not None]

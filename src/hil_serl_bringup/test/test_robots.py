@@ -8,6 +8,7 @@ from hil_serl_bringup.graph.robot_processes import cell_of, robot_fields
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot, robot_folders
 from hil_serl_bringup.resources import find_task
 from hil_serl_core.episode import Mode
+from hil_serl_ros.scheduling import VARIABLE
 
 TASK = find_task("ram_insertion", simulated=False)
 HEAD = "name: cell\ndescription: d\n"
@@ -103,3 +104,42 @@ def test_a_gymnasium_environment_takes_the_place_of_the_twin(tmp_path):
     assert nodes["sim"].parameters["environment"] == "my_world:Slide"
     with pytest.raises(GraphError, match="scripted operator"):
         build_graph(GraphRequest("t", Mode.TRAIN, tmp_path, gym=fields["gym"]))
+
+
+MOCK = """
+arm:
+  description: {package: serl_impedance_controller, file: urdf/mock_arm.urdf.xacro}
+  controllers: {package: serl_impedance_controller, file: config/mock_controllers.yaml}
+"""
+
+
+def scheduling_of(nodes):
+    """Process to what it asks the system for; processes that ask for nothing are left out."""
+    asked = {name: process.environment.get(VARIABLE, "") for name, process in nodes.items()}
+    return {name: text for name, text in asked.items() if text}
+
+
+def test_on_a_real_cell_actor_and_cell_go_first_and_the_learner_last(tmp_path):
+    nodes = nodes_of(robot_of(tmp_path, MOCK), tmp_path)
+    assert scheduling_of(nodes) == {"actor": "nice=-10", "cell": "nice=-10", "learner": "nice=10"}
+    external = nodes_of(robot_of(tmp_path, ""), tmp_path)
+    assert scheduling_of(external) == {"actor": "nice=-10", "learner": "nice=10"}
+
+
+def test_a_robot_file_says_who_goes_first(tmp_path):
+    own = "scheduling:\n  actor: {nice: -5, realtime: 20, cpus: [2, 3]}\n  learner: {nice: 0}\n"
+    nodes = nodes_of(robot_of(tmp_path, MOCK + own), tmp_path)
+    assert scheduling_of(nodes) == {"actor": "nice=-5 realtime=20 cpus=2,3", "cell": "nice=-10"}
+    with pytest.raises(RobotFileError, match="realtime"):
+        robot_of(tmp_path, "scheduling: {actor: {realtime: 99}}")
+
+
+def test_a_simulated_cell_waits_so_that_nobody_has_to_go_first(tmp_path):
+    nodes = nodes_of(find_robot("sim"), tmp_path, task=find_task("ram_insertion", simulated=True))
+    assert scheduling_of(nodes) == {}
+
+
+def test_a_learner_on_a_machine_of_its_own_is_not_put_last(tmp_path):
+    values = robot_fields(robot_of(tmp_path, MOCK), TASK, tmp_path / "task.yaml", "", tmp_path, driven=False)
+    request = GraphRequest("t", Mode.TRAIN, tmp_path, Operator.NONE, actor=False, **values)
+    assert scheduling_of({process.name: process for process in build_graph(request)}) == {}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.node import Node
 
 from hil_serl_ros.bag.errors import BagError
+from hil_serl_ros.scheduling import Granted, schedule_by
 
 _SIGNAL_THREAD = 1.0  # s
 EXIT_OK = 0
@@ -53,11 +55,16 @@ def run_node(
     """
     node: Node | None = None
     executor: Executor | None = None
+    granted: Granted | None = None
     code, begun, interrupt = EXIT_OK, False, _Interrupt()
     try:
+        granted = schedule_by(os.environ)  # before the middleware starts threads, which inherit it
         rclpy.init(args=list(args) if args is not None else None)
         begun = True
         node = make_node()
+        if granted is not None:
+            log = node.get_logger()
+            (log.warning if granted.refused else log.info)(granted.text)
         executor = make_executor()
         executor.add_node(node)
         executor.spin()

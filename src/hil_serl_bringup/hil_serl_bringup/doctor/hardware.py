@@ -14,6 +14,9 @@ from hil_serl_bringup.doctor.machine import Check, Machine, Status
 SPACEMOUSE_VENDORS = ("0000046D", "0000256F")  # Logitech (older 3Dconnexion devices), 3Dconnexion
 DISK_GB, DISK_RUN_GB, SHM_MB, MEMORY_GB = 2.0, 0.5, 64.0, 3.5
 
+_CAP_SYS_NICE = 23  # bit of /proc/PID/status
+_ACTOR_NICE = -10  # as a robot file asks by default
+
 
 def spacemouse(machine: Machine) -> Check:
     """A SpaceMouse that this user may read."""
@@ -85,6 +88,30 @@ def realtime(machine: Machine) -> Check:
         "a real arm's 1 kHz loop may miss its deadline; the simulator does not need it",
         "; ".join(remedy),
     )
+
+
+def priority(machine: Machine) -> Check:
+    """Whether actor and cell may go before other processes; only a real cell needs it."""
+    best = _nicest(machine)
+    finding = f"niceness down to {best}, the actor of a real cell asks for {_ACTOR_NICE}"
+    if best <= _ACTOR_NICE:
+        return Check("Priority", Status.OK, finding)
+    return Check(
+        "Priority",
+        Status.NOTE,
+        finding,
+        "on a busy machine a real arm's actor may be late, and the control law then holds; the simulator waits",
+        f"add '@realtime - nice {_ACTOR_NICE}' to /etc/security/limits.conf and yourself to that group, then log in again",
+    )
+
+
+def _nicest(machine: Machine) -> int:
+    """Lowest niceness this user may take (ulimit -e); with CAP_SYS_NICE any."""
+    for line in machine.text("proc/self/status").splitlines():
+        if line.startswith("CapEff:") and int(line.split()[1], 16) >> _CAP_SYS_NICE & 1:
+            return -20
+    hard = resource.getrlimit(resource.RLIMIT_NICE)[1]
+    return -20 if hard == resource.RLIM_INFINITY else min(19, 20 - int(hard))
 
 
 def _rtprio(machine: Machine) -> int:

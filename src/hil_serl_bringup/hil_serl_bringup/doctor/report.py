@@ -32,6 +32,7 @@ CHECKS: tuple[Callable[[Machine], Check], ...] = (
     hardware.spacemouse,
     hardware.gamepad,
     hardware.realtime,
+    hardware.priority,
 )
 
 MARKS = {Status.OK: ("ok", "green"), Status.NOTE: ("note", "yellow"), Status.MISSING: ("MISSING", "bold red")}

@@ -235,7 +235,13 @@ def _actor(request: GraphRequest) -> ProcessSpec:
     parameters |= {f"{camera}.image_transport": how for camera, how in request.cell.transports.items()}
     ends_run = request.episodes > 0
     actor = _process(request, "actor", "hil_serl_actor", "actor_node", parameters, ends_run=ends_run)
-    return replace(_across_machines(request, actor), remappings=dict(request.cell.remappings))
+    actor = _scheduled(request, _across_machines(request, actor), "actor")
+    return replace(actor, remappings=dict(request.cell.remappings))
+
+
+def _scheduled(request: GraphRequest, process: ProcessSpec, part: str) -> ProcessSpec:
+    """The process with what the robot file says about its priority."""
+    return replace(process, environment={**process.environment, **request.cell.scheduling.get(part, {})})
 
 
 def _across_machines(request: GraphRequest, process: ProcessSpec) -> ProcessSpec:
@@ -269,4 +275,5 @@ def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
         threads=request.learner_threads,
         ends_run=not request.actor,
     )
-    return replace(_across_machines(request, process), namespace=join(request.namespace, agent))
+    process = _scheduled(request, _across_machines(request, process), "learner")
+    return replace(process, namespace=join(request.namespace, agent))

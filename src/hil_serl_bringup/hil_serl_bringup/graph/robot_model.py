@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from hil_serl_bringup.graph.process import Value
+from hil_serl_ros.scheduling import VARIABLE, Scheduling
 
 Transport = Literal["raw", "compressed"]
 """How pictures travel, in image_transport's words."""
@@ -201,6 +202,41 @@ class CellNode(WithParameters):
     """Node of the cell that serves resets and recovery."""
 
 
+class Schedule(RobotModel):
+    """How the system schedules a process; what it does not grant is said in the log, and the run goes on without it."""
+
+    nice: int = Field(
+        default=0,
+        ge=-20,
+        le=19,
+        description="-20 (first) to 19 (last); 0: as it is. Below 0 the account needs a limit that allows it",
+    )
+    realtime: int = Field(
+        default=0,
+        ge=0,
+        le=90,
+        description="priority of SCHED_FIFO, above every ordinary process; 0: ordinary scheduling. Stay below the "
+        "controller manager's (50) and the arm's driver",
+    )
+    cpus: tuple[int, ...] = Field(default=(), description="CPUs that it may use, by number; empty: all")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the process that ask for it."""
+        text = Scheduling(self.nice, self.realtime, self.cpus).text
+        return {VARIABLE: text} if text else {}
+
+
+class Schedules(RobotModel):
+    """Who goes first on a busy machine; for real cells, where time waits for nobody."""
+
+    actor: Schedule = Field(default=Schedule(nice=-10), description="control loop")
+    cell: Schedule = Field(default=Schedule(nice=-10), description="node of the cell, which moves resets")
+    learner: Schedule = Field(
+        default=Schedule(nice=10), description="learner, where it runs on the actor's machine"
+    )
+
+
 class OperatorDevice(WithParameters):
     """How one operator's device is told from another: joy by its parameters device_id or device_name."""
 
@@ -246,6 +282,7 @@ class Robot(RobotModel):
         default={}, description="gamepads, alike"
     )
     drivers: tuple[Driver, ...] = Field(default=(), description="further drivers")
+    scheduling: Schedules = Field(default=Schedules(), description="who goes first on a busy machine")
     remappings: dict[str, str] = Field(default={}, description="remappings of the actor")
 
     @property

@@ -30,6 +30,8 @@ class Cell:
         remappings: Of the actor.
         image_transport: How pictures reach the actor, raw or compressed.
         transports: The same for cameras that differ.
+        scheduling: Variables of actor and learner that say how the system schedules them; none for a simulated cell,
+            whose time waits.
     """
 
     drivers: Sequence[ProcessSpec] = ()
@@ -38,6 +40,7 @@ class Cell:
     remappings: Mapping[str, str] = field(default_factory=dict)
     image_transport: str = "raw"
     transports: Mapping[str, str] = field(default_factory=dict)
+    scheduling: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def cell_of(
@@ -76,7 +79,13 @@ def cell_of(
     drivers += [driver_process(driver, namespace) for driver in robot.drivers]
     known = (camera.name for camera in task.cameras if camera.name in robot.cameras)
     transports = {name: str(robot.cameras[name].transport) for name in known if robot.cameras[name].transport}
-    return Cell(drivers, cameras, devices, robot.remappings, robot.image_transport, transports)
+    scheduling = {
+        "actor": robot.scheduling.actor.environment,
+        "learner": robot.scheduling.learner.environment,
+    }
+    return Cell(
+        drivers, cameras, devices, robot.remappings, robot.image_transport, transports, scheduling
+    )
 
 
 def _check_arms(robot: Robot, task: TaskSpec) -> None:
@@ -96,7 +105,7 @@ def _cell_node(robot: Robot, task_file: str, namespace: str) -> ProcessSpec:
         "cell_node",
         {"task": task_file, **robot.cell.ros_parameters},
         namespace=namespace,
-        environment=dict(THREAD_ENVIRONMENT),
+        environment={**THREAD_ENVIRONMENT, **robot.scheduling.cell.environment},
     )
 
 
