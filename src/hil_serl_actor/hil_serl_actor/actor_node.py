@@ -129,7 +129,9 @@ class ActorNode(Node):
         self._resets.request(reset)
 
     def _on_reset(self, success: bool, message: str, stamp: float) -> None:
-        if not self._options.lockstep:  # by a cell whose clock is ahead, or that was set back since, no input would count
+        if (
+            not self._options.lockstep
+        ):  # by a cell whose clock is ahead, or that was set back since, no input would count
             stamp = min(stamp, self.get_clock().now().nanoseconds * 1e-9)
         self._loop.reset_finished(success, message, stamp)
         if success:  # a failure may come from within the request: the timer tries again

@@ -59,7 +59,9 @@ class Cell:
     def publish(self):
         """One state of arm and cameras."""
         zeros, joints = np.zeros(6), np.zeros(7)
-        sample = ArmSample(self.now, self.spec.base_frame, self.pose, zeros, zeros, joints, joints, self.opening)
+        sample = ArmSample(
+            self.now, self.spec.base_frame, self.pose, zeros, zeros, joints, joints, self.opening
+        )
         self.arm.publish(arm_state_to_message(sample, tcp_frame=self.spec.tcp_frame, target_pose=self.pose))
         for camera, publisher in self.cameras.items():
             pixels = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)

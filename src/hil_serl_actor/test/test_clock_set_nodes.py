@@ -10,8 +10,8 @@ import pytest
 import rclpy
 from cell_world import World, displaced
 from played_cell import cell_with, ros_arguments
-from set_clock import set_clock  # noqa: F401
 from sensor_msgs.msg import Image
+from set_clock import set_clock  # noqa: F401
 
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.srv import ResetEpisode

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hand that starts late, behind the gripper's node, in an episode of the actor's: over DDS, from the hardware's task file."""
+"""A hand that starts late, behind the gripper's node, in an episode: over DDS, from the hardware's task file."""
 
 from __future__ import annotations
 

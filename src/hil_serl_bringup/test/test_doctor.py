@@ -197,3 +197,18 @@ def test_runs_on_a_bare_python(tmp_path):
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert "Python:" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1].startswith(("Ready", "Not ready"))
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "limit", "best"),
+    [("0000000000000000", 0, 19), ("0000000000000000", 30, -10), ("0000000000800000", 0, -20)],
+)
+def test_the_priority_that_this_account_may_ask_for(tmp_path, monkeypatch, capabilities, limit, best):
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
+    monkeypatch.setattr(hardware.resource, "getrlimit", lambda _: (limit, limit))
+    check = hardware.priority(machine(tmp_path))
+    assert f"niceness down to {best}," in check.finding
+    assert not check.blocks
+    assert check.status is (Status.OK if best <= -10 else Status.NOTE)
+    assert ("limits.conf" in check.remedy) == (best > -10)

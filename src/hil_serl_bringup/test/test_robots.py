@@ -106,11 +106,29 @@ def test_a_gymnasium_environment_takes_the_place_of_the_twin(tmp_path):
         build_graph(GraphRequest("t", Mode.TRAIN, tmp_path, gym=fields["gym"]))
 
 
-MOCK = """
+ARM = """
 arm:
-  description: {package: serl_impedance_controller, file: urdf/mock_arm.urdf.xacro}
-  controllers: {package: serl_impedance_controller, file: config/mock_controllers.yaml}
+  description: arm.urdf
+  base_link: foot
+  tcp_link: hand
+  controllers: controllers.yaml
 """
+URDF = """<robot name="r"><link name="foot"/><link name="hand"/>
+<joint name="joint1" type="revolute"><parent link="foot"/><child link="hand"/><axis xyz="0 0 1"/>
+<limit lower="-1" upper="1" effort="1" velocity="1"/></joint></robot>"""
+CONTROLLERS = """
+controller_manager:
+  ros__parameters: {cartesian_controller: {type: serl_impedance_controller/CartesianController}}
+cartesian_controller: {ros__parameters: {joints: [joint1]}}
+"""
+
+
+@pytest.fixture
+def with_arm(tmp_path):
+    """Content of a robot file with an arm."""
+    (tmp_path / "arm.urdf").write_text(URDF)
+    (tmp_path / "controllers.yaml").write_text(CONTROLLERS)
+    return ARM
 
 
 def scheduling_of(nodes):
@@ -119,27 +137,29 @@ def scheduling_of(nodes):
     return {name: text for name, text in asked.items() if text}
 
 
-def test_on_a_real_cell_actor_and_cell_go_first_and_the_learner_last(tmp_path):
-    nodes = nodes_of(robot_of(tmp_path, MOCK), tmp_path)
+def test_on_a_real_cell_actor_and_cell_go_first_and_the_learner_last(tmp_path, with_arm):
+    nodes = nodes_of(robot_of(tmp_path, with_arm), tmp_path)
     assert scheduling_of(nodes) == {"actor": "nice=-10", "cell": "nice=-10", "learner": "nice=10"}
     external = nodes_of(robot_of(tmp_path, ""), tmp_path)
     assert scheduling_of(external) == {"actor": "nice=-10", "learner": "nice=10"}
 
 
-def test_a_robot_file_says_who_goes_first(tmp_path):
+def test_a_robot_file_says_who_goes_first(tmp_path, with_arm):
     own = "scheduling:\n  actor: {nice: -5, realtime: 20, cpus: [2, 3]}\n  learner: {nice: 0}\n"
-    nodes = nodes_of(robot_of(tmp_path, MOCK + own), tmp_path)
+    nodes = nodes_of(robot_of(tmp_path, with_arm + own), tmp_path)
     assert scheduling_of(nodes) == {"actor": "nice=-5 realtime=20 cpus=2,3", "cell": "nice=-10"}
     with pytest.raises(RobotFileError, match="realtime"):
         robot_of(tmp_path, "scheduling: {actor: {realtime: 99}}")
 
 
 def test_a_simulated_cell_waits_so_that_nobody_has_to_go_first(tmp_path):
-    nodes = nodes_of(find_robot("sim"), tmp_path, task=find_task("ram_insertion", simulated=True))
+    nodes = nodes_of(find_robot("sim"), tmp_path, find_task("ram_insertion", simulated=True), speed="1.0")
     assert scheduling_of(nodes) == {}
 
 
-def test_a_learner_on_a_machine_of_its_own_is_not_put_last(tmp_path):
-    values = robot_fields(robot_of(tmp_path, MOCK), TASK, tmp_path / "task.yaml", "", tmp_path, driven=False)
+def test_a_learner_on_a_machine_of_its_own_is_not_put_last(tmp_path, with_arm):
+    values = robot_fields(
+        robot_of(tmp_path, with_arm), TASK, tmp_path / "task.yaml", "", tmp_path, driven=False
+    )
     request = GraphRequest("t", Mode.TRAIN, tmp_path, Operator.NONE, actor=False, **values)
     assert scheduling_of({process.name: process for process in build_graph(request)}) == {}

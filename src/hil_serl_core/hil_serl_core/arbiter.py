@@ -61,8 +61,9 @@ class InterventionArbiter:
     The dead-band is taken off the deflection, so that control is taken over at zero speed (no step when the hand
     touches the device). Control goes back to the policy after ``release_steps`` ticks below the dead-band, so that a
     hand passing through the centre does not hand over by accident. In these ticks nobody says anything: the arm stands
-    still, hence nothing jumps on release, and the zero that is executed is no action of a person. While the operator drives one arm, an arm whose device is at rest
-    stands still: the record is then entirely a person's, as in the original release.
+    still, hence nothing jumps on release, and the zero that is executed is no action of a person. While the operator
+    drives one arm, an arm whose device is at rest stands still: the record is then entirely a person's, as in the original
+    release.
 
     With a deadman button, a device on which it is not held counts as at rest, whatever its axes say. A person who has taken
     over and holds it keeps control, and standing still is then their action.

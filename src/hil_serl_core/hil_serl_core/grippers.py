@@ -36,7 +36,10 @@ class ClosedHand:
         self._travel, self._lasting = spec.travel_time, spec.reopened_time
         self._wide, self._slight = spec.close_position + WIDE * stroke, SLIGHT * stroke
         self._full = spec.open_position
-        self._now, self._due = 0.0, 0.0  # s of looking at the hand; the second: when its goals have ended at the latest
+        self._now, self._due = (
+            0.0,
+            0.0,
+        )  # s of looking at the hand; the second: when its goals have ended at the latest
         self._stamp, self._opening = math.nan, -math.inf  # of the last look
         self._widest_seen = -math.inf
         self.begin(closed=False)

@@ -17,7 +17,7 @@ import numpy as np
 class Source(IntEnum):
     """Who produced the executed action; the values are those of ``hil_serl_msgs/Step``.
 
-    SCRIPT is the suite itself: after a person's hand has left the device the arm stands still until the policy drives again.
+    SCRIPT is the suite itself: once a person's hand has left the device, the arm stands still until the policy drives.
     """
 
     NONE = 0

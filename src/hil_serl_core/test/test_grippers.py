@@ -50,7 +50,9 @@ class Hand:
         if self._time <= self._starts:
             return
         way = max(self._goal, self.part) - self.opening
-        self.opening += math.copysign(min(abs(way), self.speed * min(seconds, self._time - self._starts)), way)
+        self.opening += math.copysign(
+            min(abs(way), self.speed * min(seconds, self._time - self._starts)), way
+        )
         if not self._under_way and self._next is not None:
             wanted, self._next = self._next, None
             self.command(wanted)

@@ -208,9 +208,14 @@ def test_a_gripper_command_without_motion_is_no_pause(toy):
     action = np.zeros(spec.action_size, np.float32)
     action[-1] = -1.0
     for step in toy.episodes(spec, 1, length=4, actor_id="demo", source=Source.HUMAN):
-        replay.add(dataclasses.replace(step, action=action if step.action is not None else None), demonstration=True)
+        replay.add(
+            dataclasses.replace(step, action=action if step.action is not None else None), demonstration=True
+        )
     assert len(replay.demonstrations) == 4
 
 
 def test_only_methods_that_clone_leave_pauses_out():
-    assert {name for name, kind in ALGORITHMS.items() if not kind.pauses_are_demonstrations} == {"bc", "hg_dagger"}
+    assert {name for name, kind in ALGORITHMS.items() if not kind.pauses_are_demonstrations} == {
+        "bc",
+        "hg_dagger",
+    }

@@ -39,7 +39,11 @@ class ClockWatch:
     """
 
     def __init__(
-        self, now: Callable[[], float], *, simulated: bool = False, steady: Callable[[], float] = time.monotonic
+        self,
+        now: Callable[[], float],
+        *,
+        simulated: bool = False,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """``now``: the clock that is watched [s]; ``steady``: one that is never set [s]."""
         self._now, self._steady, self._simulated = now, steady, simulated

@@ -70,7 +70,9 @@ def test_what_is_refused_is_said_and_the_rest_is_asked_for_all_the_same():
         "nice -10 (Operation not permitted)",
         "SCHED_FIFO 20 (Operation not permitted)",
     )
-    assert granted.text.startswith("scheduled with nice 0; not granted: nice -10 (Operation not permitted); SCHED_FIFO 20")
+    assert granted.text.startswith(
+        "scheduled with nice 0; not granted: nice -10 (Operation not permitted); SCHED_FIFO 20"
+    )
     assert "docs/safety.md" in granted.text
 
 

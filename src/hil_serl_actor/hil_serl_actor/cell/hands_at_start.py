@@ -71,9 +71,9 @@ async def wait_for_hands(
         if passed >= least + gripper.travel_time:
             measured = ", ".join(f"{opening:.2f}" for opening in openings())
             return (
-                f"the gripper does not rest {gripper.initial} {passed:.1f} s after its command (measured opening {measured}); "
-                "the arm moves all the same. See the gripper's line in /diagnostics, and action.gripper.travel_time of the "
-                "task file"
+                f"the gripper does not rest {gripper.initial} {passed:.1f} s after its command (measured opening "
+                f"{measured}); the arm moves all the same. See the gripper's line in /diagnostics, and "
+                "action.gripper.travel_time of the task file"
             )
         await sleep(_LOOK)
     return ""

@@ -202,7 +202,9 @@ class ControlLoop:
         words = step_in_words(step)
         self._now = now
         self.inputs.clock_was_set(step)
-        self._ports.warn(f"{words}: what was heard before is dropped, the arm holds until every input is back")
+        self._ports.warn(
+            f"{words}: what was heard before is dropped, the arm holds until every input is back"
+        )
         if self._phase is Phase.RUNNING and self._ticks.begun and self._ticks.pending is None:
             self.interruption.begin(words)
             self._abort(words)

@@ -67,8 +67,9 @@ class Ticks:
         self._class = self._judge.state_class(agent, seen.outcome)
         for arm in tick.reopened:
             self._ports.warn(
-                f"the {arm + ' ' if arm else ''}gripper is open though it was told to close: something else opened it, or it "
-                "did not obey within action.gripper.travel_time of the task file; it counts as open until it is closed again"
+                f"the {arm + ' ' if arm else ''}gripper is open though it was told to close: something else opened it, or "
+                "it did not obey within action.gripper.travel_time of the task file; it counts as open until it is told to "
+                "close again"
             )
         return self._commit(agent, tick)
 

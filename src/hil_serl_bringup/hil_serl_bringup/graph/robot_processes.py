@@ -83,9 +83,7 @@ def cell_of(
         "actor": robot.scheduling.actor.environment,
         "learner": robot.scheduling.learner.environment,
     }
-    return Cell(
-        drivers, cameras, devices, robot.remappings, robot.image_transport, transports, scheduling
-    )
+    return Cell(drivers, cameras, devices, robot.remappings, robot.image_transport, transports, scheduling)
 
 
 def _check_arms(robot: Robot, task: TaskSpec) -> None:

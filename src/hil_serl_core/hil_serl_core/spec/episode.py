@@ -57,7 +57,11 @@ class InterventionSpec(SpecModel):
         default=0.05, ge=0.0, lt=1.0, description="input norm below which the hand counts as off the device"
     )
     release_steps: int = Field(
-        default=2, ge=1, le=50, description="ticks below the dead-band until the policy drives again"
+        default=2,
+        ge=1,
+        le=50,
+        description="ticks below the dead-band until the policy drives again; before that the arm stands still, recorded as "
+        "nobody's action (source script)",
     )
     axis_map: tuple[int, int, int, int, int, int] = Field(
         default=(1, 2, 3, 4, 5, 6),
@@ -97,7 +101,8 @@ class InterventionSpec(SpecModel):
     deadman_button: int | None = Field(
         default=None,
         ge=0,
-        description="a device moves arm and gripper only while this button is held; labels and stop need no holding",
+        description="a device moves arm and gripper only while this button is held; labels and stop need no holding. Who "
+        "has taken over and holds it keeps control while standing still",
     )
     wrench_axis_map: tuple[int, ...] | None = Field(
         default=None,
