@@ -231,7 +231,7 @@ def test_of_two_hands_only_the_one_that_was_opened_counts_as_open(two_arms):
     assert bench.penalties == 2
 
 
-def test_the_runner_names_the_arm_whose_hand_was_opened(two_arms):
+def test_the_arm_whose_hand_was_opened_is_named(two_arms):
     states = GripperStates(two_arms)
     states.command(np.array([-1.0, -1.0]))
     bench, noticed = Bench(two_arms), []

@@ -60,8 +60,8 @@ class InterventionSpec(SpecModel):
         default=2,
         ge=1,
         le=50,
-        description="ticks below the dead-band until the policy drives again; before that the arm stands still, recorded as "
-        "nobody's action (source script)",
+        description="ticks below the dead-band until the policy drives again; before that the arm stands still, recorded "
+        "as nobody's action (source script)",
     )
     axis_map: tuple[int, int, int, int, int, int] = Field(
         default=(1, 2, 3, 4, 5, 6),
