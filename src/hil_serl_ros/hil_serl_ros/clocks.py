@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.node import Node
 
 _STEP = 0.2  # s; less is slewing, and no age is misjudged by it
@@ -29,7 +29,8 @@ def timer_clock(node: Node) -> Clock:
 
 def is_simulated(node: Node) -> bool:
     """Whether the node takes its time from the topic ``/clock``."""
-    return bool(node.get_clock().ros_time_is_active)
+    clock = node.get_clock()
+    return isinstance(clock, ROSClock) and bool(clock.ros_time_is_active)
 
 
 class ClockWatch:
