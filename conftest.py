@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # As ROS's own choice, a docstring is not demanded (D10x); a summary may begin with a formula or a name (D402, D403).
 _DOCSTRINGS = ["--convention", "google", "--add-ignore", *(f"D10{n}" for n in range(8)), "D402", "D403"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every test process has a ROS domain of its own: no run and no other suite on this machine is heard."""
+    try:
+        from hil_serl_ros.domain import EVERYTHING, GUEST, VARIABLE, Reservation, reserve_for_tests
+    except ImportError:  # a package below the ROS ones, tested alone
+        return
+    asked = os.environ.get("HIL_SERL_TEST_DOMAIN")
+    held = Reservation(int(asked), [EVERYTHING]) if asked else reserve_for_tests()
+    os.environ[VARIABLE] = os.environ[GUEST] = str(held.domain)
+    config.add_cleanup(held.release)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def prepare(page, folder, variables):
         pixels = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)
         Image.fromarray(pixels).save(folder / "scene.png")
     if page in LISTENING:
-        return {**variables, "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", "29")}
+        return {**variables, "ROS_DOMAIN_ID": os.environ["ROS_DOMAIN_ID"]}
     return variables
 
 

@@ -5,8 +5,7 @@
 set -eo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/env.sh
-# A domain of its own: neither a running demo nor another test run is heard. 0-101 are safe from ephemeral ports.
-export ROS_DOMAIN_ID="${HIL_SERL_TEST_DOMAIN:-$((30 + $$ % 70))}"
+# conftest.py reserves a ROS domain: neither a running demo nor another test run is heard.
 unset ROS_NAMESPACE
 # Machine-readable for a scan of what is slow; colours only for people.
 exec python -m pytest --durations=10 --durations-min=5 -q "$@"

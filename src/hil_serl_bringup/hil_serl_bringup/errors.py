@@ -6,12 +6,12 @@ from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.graph.build import GraphError
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.graph.robots import RobotFileError
-from hil_serl_bringup.runs.domain import DomainBusyError
 from hil_serl_bringup.runs.run_folder import RunFolderError
 from hil_serl_core.methods import MethodError
 from hil_serl_core.rewards import RewardError
 from hil_serl_core.spec import TaskFileError
 from hil_serl_ros.bag import BagError
+from hil_serl_ros.domain import DomainBusyError
 
 USER_ERRORS = (
     GraphError,

@@ -140,7 +140,7 @@ def test_an_evaluation_may_have_another_judge_than_training_had(tmp_path, monkey
     sessions = []
 
     @contextlib.contextmanager
-    def session(opened, namespace=""):
+    def session(opened, namespace="", **_):
         sessions.append(PlayedSession(opened))
         yield sessions[-1]
 
@@ -166,7 +166,7 @@ def interrupted_in(monkeypatch):
         sessions = []
 
         @contextlib.contextmanager
-        def session(opened, *_):
+        def session(opened, *_, **__):
             sessions.append(PlayedSession(opened, interrupt_in="" if sessions else phase, after=1))
             yield sessions[-1]
 

@@ -125,7 +125,7 @@ def played(monkeypatch, tmp_path):
     requests = []
 
     @contextlib.contextmanager
-    def session(folder):
+    def session(folder, **_):
         running = PlayedSession(folder)
         running.requests = requests
         yield running

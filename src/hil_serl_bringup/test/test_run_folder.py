@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The run folder, and the ROS domain a run holds."""
+"""The run folder."""
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from hil_serl_bringup.runs.domain import DomainBusyError, hold_domain
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError, write_json
 from hil_serl_core.spec import load_task
 
@@ -55,37 +51,3 @@ def test_json_is_valid_json(tmp_path):
     write_json(tmp_path / "a.json", {"a": math.nan, "b": [math.inf, 1.5], "c": {"d": math.nan}})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [None, 1.5], "c": {"d": None}}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_two_runs_get_two_domains(tmp_path, monkeypatch):
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-    with hold_domain(tmp_path) as first:
-        assert os.environ["ROS_DOMAIN_ID"] == str(first)
-        monkeypatch.delenv("ROS_DOMAIN_ID")
-        with hold_domain(tmp_path) as second:
-            assert second != first
-    with hold_domain(tmp_path) as again:
-        assert again == first
-
-
-def test_a_domain_asked_for_and_in_use_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
-    with hold_domain(tmp_path) as domain:
-        assert domain == 7
-        with pytest.raises(DomainBusyError, match="ROS_DOMAIN_ID=7"), hold_domain(tmp_path):
-            pass
-
-
-def test_a_killed_run_frees_its_domain(tmp_path):
-    program = (
-        "import os, pathlib\nfrom hil_serl_bringup.runs.domain import hold_domain\n"
-        f"with hold_domain(pathlib.Path({str(tmp_path)!r})):\n    os.kill(os.getpid(), 9)"
-    )
-    environment = {**os.environ, "ROS_DOMAIN_ID": "9", "PYTHONPATH": os.pathsep.join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == -9
-    os.environ["ROS_DOMAIN_ID"] = "9"
-    try:
-        with hold_domain(tmp_path) as domain:
-            assert domain == 9
-    finally:
-        del os.environ["ROS_DOMAIN_ID"]

@@ -63,7 +63,7 @@ NODE = textwrap.dedent(
 
 
 def start(case: str) -> subprocess.Popen:
-    environment = os.environ | {"ROS_DOMAIN_ID": "93", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    environment = os.environ | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     return subprocess.Popen(
         [sys.executable, "-c", NODE.format(case=case)],
         stdout=subprocess.PIPE,

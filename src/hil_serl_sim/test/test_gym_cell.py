@@ -23,7 +23,7 @@ from hil_serl_msgs.msg import ArmState
 from hil_serl_ros import names, qos
 from hil_serl_sim.gym_cell import Adapter, GymCell, GymError, logarithm, make_environment
 
-DOMAIN = os.environ.get("ROS_DOMAIN_ID", "72")
+DOMAIN = os.environ["ROS_DOMAIN_ID"]  # of this suite alone, see the conftest.py of the repository
 PIXELS = textwrap.dedent(
     """
     import gymnasium, numpy as np

@@ -31,7 +31,7 @@ from hil_serl_ros.stamps import stamp_to_ns
 
 pytestmark = pytest.mark.integration
 FLIP = pathlib.Path(__file__).parents[2] / "hil_serl_bringup/config/tasks/sim/object_flip.yaml"
-DOMAIN = os.environ.get("ROS_DOMAIN_ID", "71")
+DOMAIN = os.environ["ROS_DOMAIN_ID"]  # of this suite alone, see the conftest.py of the repository
 
 
 def start(module: str, **parameters) -> subprocess.Popen:

@@ -20,16 +20,17 @@ from rich.console import Console
 from rich.table import Table
 
 from hil_serl_bringup.commands.options import session
+from hil_serl_bringup.graph.claims import claims_of_run
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.measuring.bench_measures import made_up_steps
 from hil_serl_bringup.monitor.statistics import StopRule
 from hil_serl_bringup.resources import find_task, find_task_file
 from hil_serl_bringup.runs import phases, tether
-from hil_serl_bringup.runs.domain import hold_domain
-from hil_serl_bringup.runs.phases import Setup
+from hil_serl_bringup.runs.phases import SIMULATED, Setup
 from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
 from hil_serl_core.spec import TaskSpec, task_to_yaml
+from hil_serl_ros.domain import hold_domain
 
 PEER = "hil_serl_bringup.measuring.bench_peer"
 HARDWARE = ("ram_insertion", "usb_insertion")
@@ -199,7 +200,7 @@ class Bench:
                 file = find_task_file(name, simulated=False)
                 result["real_time"][name] = measure("real_time", file, self.threads)
             console.print("measuring latencies ...")
-            with interrupt_on_signals(), hold_domain():
+            with interrupt_on_signals(), hold_domain(claims_of_run(SIMULATED, "")):
                 result["latency"] = latencies(spec, task_file, folder / "logs")
             console.print("measuring the whole system ...")
             result["system"] = whole_system(spec, folder / "run", self.system_seconds)

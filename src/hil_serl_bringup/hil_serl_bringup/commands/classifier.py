@@ -47,7 +47,7 @@ class Record(CellOptions):
         console = Console()
         console.print(classifier_record.label_help(task, self.operator, folder.path), highlight=False)
         episodes = self.episodes or (None if scripted else classifier_record.LEAST_EPISODES)
-        with session(folder, self.namespace, "hil-serl classifier record") as running:
+        with session(folder, self.namespace, "hil-serl classifier record", robot=setup.robot) as running:
             counts = classifier_record.record(running, setup, self.positives, self.negatives, episodes)
         summary = ", ".join(f"{count} of '{name}'" for name, count in sorted(counts.items()))
         text = f"{counts.total()} labelled steps: {summary}."

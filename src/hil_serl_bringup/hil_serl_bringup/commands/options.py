@@ -12,24 +12,28 @@ from typing import Literal
 from rich.console import Console
 
 from hil_serl_bringup.graph.build import GraphError, Operator
+from hil_serl_bringup.graph.claims import claims_of_run, runs_elsewhere
 from hil_serl_bringup.graph.robots import Robot, find_robot
 from hil_serl_bringup.monitor.node import MonitorNode
 from hil_serl_bringup.monitor.statistics import StopRule
 from hil_serl_bringup.monitor.view import View
 from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.runs.domain import hold_domain
-from hil_serl_bringup.runs.phases import Setup
+from hil_serl_bringup.runs.phases import SIMULATED, Setup
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_bringup.runs.runner import Session
 from hil_serl_bringup.runs.supervisor import interrupt_on_signals
 from hil_serl_core.methods import method_named
 from hil_serl_core.spec import RewardKind, TaskSpec, task_from_dict
+from hil_serl_ros.domain import hold_domain
 
 
 @contextlib.contextmanager
-def session(folder: RunFolder, namespace: str = "", resume: str = "") -> Iterator[Session]:
+def session(
+    folder: RunFolder, namespace: str = "", resume: str = "", robot: Robot = SIMULATED
+) -> Iterator[Session]:
     """What the phases of a command share; `resume` is the command that goes on after an interruption."""
-    with interrupt_on_signals(), hold_domain() as domain:
+    claims, elsewhere = claims_of_run(robot, namespace), runs_elsewhere(robot)
+    with interrupt_on_signals(), hold_domain(claims, fixed=elsewhere) as domain:
         node = MonitorNode(namespace)
         state = folder.state()
         title = f"{state['task']} · seed {folder.seed} · ROS_DOMAIN_ID={domain}"

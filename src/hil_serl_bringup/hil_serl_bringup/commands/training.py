@@ -56,7 +56,7 @@ class Demo(LearnerOptions, CellOptions):
         demos = demonstrations_of(folder, self.demos, usual=_DEMOS)
         folder.remember(demonstrations=demos)
         plan = demo.DemoPlan(demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
-        with session(folder, self.namespace, "hil-serl demo") as running:
+        with session(folder, self.namespace, "hil-serl demo", robot=setup.robot) as running:
             summary = demo.run_demo(running, setup, plan)
         demo.show_report(Console(), running, summary)
         return 0
@@ -87,7 +87,7 @@ class Train(MethodOptions, LearnerOptions, CellOptions):
         shared = (folder.path / "bags" / "record_demos").is_symlink()
         if self.demonstrations is not None:
             folder.remember(demonstrations=self.demonstrations)
-        with session(folder, self.namespace, "hil-serl train") as running:
+        with session(folder, self.namespace, "hil-serl train", robot=setup.robot) as running:
             if method.uses_demonstrations and not shared:
                 phases.demonstrations(running, setup, demonstrations_of(folder, self.demonstrations), (1, 2))
             outcome = phases.training(running, setup, self.stop_rule(), (2, 2))
@@ -147,7 +147,7 @@ class Eval:
             perturbation=self.perturb,
             perturbation_step=self.perturb_step,
         )
-        with session(folder, self.namespace) as running:
+        with session(folder, self.namespace, robot=setup.robot) as running:
             episodes = phases.evaluation(
                 running,
                 setup,
@@ -205,7 +205,7 @@ class RecordDemos(RewardOptions, CellOptions):
         setup = self.judging(setup)
         if self.episodes is not None:
             folder.remember(demonstrations=self.episodes)
-        with session(folder, self.namespace, "hil-serl record-demos") as running:
+        with session(folder, self.namespace, "hil-serl record-demos", robot=setup.robot) as running:
             phases.demonstrations(running, setup, demonstrations_of(folder, self.episodes))
             recorded = rates([e for e in running.log.of("record_demos") if e.success])
         console = Console()

@@ -23,10 +23,12 @@ from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from hil_serl_bringup.graph.claims import reserve_launched
 from hil_serl_bringup.graph.executables import command_of
 from hil_serl_bringup.graph.process import ProcessSpec
 from hil_serl_bringup.launching.arguments import ARGUMENTS, Argument
 from hil_serl_bringup.runs.supervisor import STOP_SEQUENCE
+from hil_serl_ros.domain import Reservation
 
 Made = tuple[Sequence[ProcessSpec], str]
 """Processes, and the folder of their logs (empty: launch's own)."""
@@ -43,9 +45,11 @@ def description(
         other: Further arguments, or ones with another default or description.
     """
     arguments = {**{name: ARGUMENTS[name] for name in names}, **other}
+    held: list[Reservation | None] = []  # as long as the description, that is until launch's process ends
 
     def start(context: LaunchContext) -> list[Action]:
         processes, logs = make({name: LaunchConfiguration(name).perform(context) for name in arguments})
+        held.append(reserve_launched(processes))
         before = [SetEnvironmentVariable("ROS_LOG_DIR", logs)] if logs else []
         return [*before, *actions_of(processes)]
 

@@ -152,14 +152,14 @@ def run_cell(cell: Cell, setup: Setup, budget: Budget, root: Path, store: Store)
     demos: list[Episode] = []
     if method.uses_demonstrations:
         source = _folder(root / f"{cell.task}-demonstrations-seed{cell.seed}", task, cell, method.name)
-        with session(source) as running:
+        with session(source, robot=setup.robot) as running:
             phases.demonstrations(running, setup, demonstrations_of(source, budget.demonstrations))
             demos = [e for e in running.log.of("record_demos") if e.success]
         phases.share_demonstrations(source, folder)
     reference = store.read(replace(cell, method="hil_serl"))
     if reference is not None and not same_settings(reference, task):
         reference = None  # of other settings
-    with session(folder) as running:
+    with session(folder, robot=setup.robot) as running:
         if not folder.is_done("train"):
             _train(running, setup, budget.rule(task, method.name, reference))
         checkpoints = phases.latest_checkpoints(folder)

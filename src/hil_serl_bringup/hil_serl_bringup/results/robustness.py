@@ -51,7 +51,7 @@ def add_robustness(cell: Cell, setup: Setup, episodes: int, root: Path, store: S
         if done is not None and all(agent["episodes"] >= episodes for agent in done["agents"]):
             continue
         disturbed = replace(setup, operator=Operator.NONE, perturbation=kind, perturbation_step=step)
-        with session(folder) as running:
+        with session(folder, robot=setup.robot) as running:
             log = phases.evaluation(
                 running,
                 disturbed,
