@@ -53,10 +53,7 @@ def load_commands() -> dict[str, Any]:
             for name, (module, attribute) in COMMANDS.items()
         }
     except ImportError as error:
-        raise SystemExit(
-            f"error: {error}\nThe workspace is not active or not built: run 'make setup', then "
-            "'source tools/env.sh', and try again ('hil-serl doctor' says what is missing)."
-        ) from error
+        raise _inactive(error) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +65,23 @@ def run(arguments: Sequence[str]) -> int:
     """Parse and run; returns the exit code."""
     if list(arguments[:1]) == ["doctor"]:  # has to work where nothing else does
         return int(importlib.import_module("hil_serl_bringup.doctor.report").main(list(arguments[1:])) or 0)
+    try:
+        from hil_serl_ros.process_setup import drop_missing_middleware, print_anywhere
+
+        print_anywhere()
+        drop_missing_middleware()
+        if list(arguments[:1]) == ["stop"]:  # at once, and whatever else is broken
+            return int(importlib.import_module("hil_serl_bringup.commands.stop").main(arguments[1:]))
+    except ImportError as error:
+        raise _inactive(error) from error
     return execute(parse(arguments))
+
+
+def _inactive(error: ImportError) -> SystemExit:
+    return SystemExit(
+        f"error: {error}\nThe workspace is not active or not built: run 'make setup', then "
+        "'source tools/env.sh', and try again ('hil-serl doctor' says what is missing)."
+    )
 
 
 def parse(arguments: Sequence[str]) -> Any:

@@ -17,6 +17,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.node import Node
 
 from hil_serl_ros.bag.errors import BagError
+from hil_serl_ros.process_setup import log_arguments, print_anywhere
 from hil_serl_ros.scheduling import Granted, schedule_by
 
 _SIGNAL_THREAD = 1.0  # s
@@ -57,9 +58,10 @@ def run_node(
     executor: Executor | None = None
     granted: Granted | None = None
     code, begun, interrupt = EXIT_OK, False, _Interrupt()
+    print_anywhere()
     try:
         granted = schedule_by(os.environ)  # before the middleware starts threads, which inherit it
-        rclpy.init(args=list(args) if args is not None else None)
+        rclpy.init(args=[*(sys.argv if args is None else args), *log_arguments()])
         begun = True
         node = make_node()
         if granted is not None:

@@ -12,6 +12,8 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from hil_serl_ros.process_setup import NO_LOG_FILE
+
 
 class ToolNode:
     """A node in a context of its own that spins only inside `spin`; a context manager.
@@ -25,7 +27,9 @@ class ToolNode:
     def __init__(self, name: str, namespace: str = "") -> None:
         """``namespace``: ROS namespace, empty for none."""
         self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        # The console is enough for a tool: it starts without a home, and on a full disk.
+        signals = SignalHandlerOptions.NO
+        rclpy.init(args=list(NO_LOG_FILE), context=self._context, signal_handler_options=signals)
         self.node = rclpy.create_node(
             name, context=self._context, namespace=namespace, use_global_arguments=False
         )

@@ -31,6 +31,7 @@ from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
 from hil_serl_core.spec import TaskSpec, task_to_yaml
 from hil_serl_ros.domain import hold_domain
+from hil_serl_ros.process_setup import log_arguments
 
 PEER = "hil_serl_bringup.measuring.bench_peer"
 HARDWARE = ("ram_insertion", "usb_insertion")
@@ -100,7 +101,7 @@ def latencies(spec: TaskSpec, task_file: Path, logs: Path, steps: int = 100) -> 
 
     peer = ProcessSpec("bench_peer", "hil_serl_bringup", "bench_peer", {"task": str(task_file)},
                        environment=dict(THREAD_ENVIRONMENT))  # fmt: skip
-    rclpy.init()
+    rclpy.init(args=log_arguments())
     node = rclpy.create_node("bench")
     try:
         publisher = node.create_publisher(StepMessage, names.STEP, qos.STEP)

@@ -22,6 +22,7 @@ from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.run_folder import write_json
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
 from hil_serl_core.spec import TaskSpec, task_from_dict, task_to_yaml
+from hil_serl_ros.process_setup import log_arguments
 
 _NEVER = 10**9  # records before the first update: the network is measured, not the training
 _VARIABLES = (
@@ -131,7 +132,7 @@ class Network:
 
         console = Console()
         steps = round(self.seconds * self.rate)
-        rclpy.init()
+        rclpy.init(args=log_arguments())
         node = RobotEnd(
             task_file, folder, actor_id=self.actor_id, steps=steps, rate=self.rate, namespace=self.namespace
         )

@@ -25,6 +25,7 @@ from hil_serl_bringup.runs.supervisor import interrupt_on_signals
 from hil_serl_core.methods import method_named
 from hil_serl_core.spec import RewardKind, TaskSpec, task_from_dict
 from hil_serl_ros.domain import hold_domain
+from hil_serl_ros.process_setup import log_arguments
 
 
 @contextlib.contextmanager
@@ -33,6 +34,7 @@ def session(
 ) -> Iterator[Session]:
     """What the phases of a command share; `resume` is the command that goes on after an interruption."""
     claims, elsewhere = claims_of_run(robot, namespace), runs_elsewhere(robot)
+    log_arguments()  # also for drivers, which do not look after a log folder themselves
     with interrupt_on_signals(), hold_domain(claims, fixed=elsewhere) as domain:
         node = MonitorNode(namespace)
         state = folder.state()

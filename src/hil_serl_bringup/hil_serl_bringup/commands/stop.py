@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that stop, pause and recover the robot of a run, where there is no ros2cli."""
+"""Commands that stop, pause and recover the robot of a run, where there is no ros2cli.
+
+A stop depends on nothing that it does not need: no home and no temporary folder, no file that it writes, no task file, no
+PyTorch and no terminal that can show its answer. It reaches a run of another account on this machine.
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+import hil_serl_ros
 from hil_serl_ros import names
+from hil_serl_ros.domain import DomainBusyError, claims_on_this_machine, domain_asked_for
 
 _MOTION = 300.0  # s, for answers that come when the arms are there
 _PATIENCE = 5.0  # s to find the actor, and again for its answer
@@ -48,18 +57,20 @@ def call_service(
 
     Raises:
         ConnectionError: Nobody offers it, or nobody answers.
+        DomainBusyError: ROS_DOMAIN_ID is no ROS domain.
     """
     from hil_serl_ros.tool_node import ToolNode
 
+    domain_asked_for()  # said in words here; the middleware would end the process
     answer = patience if answer is None else answer
-    with ToolNode("hil_serl_cli", namespace) as tool:
+    with _across_accounts(), ToolNode("hil_serl_cli", namespace) as tool:
         node = tool.node
         client, full = node.create_client(kind, name), node.resolve_service_name(name)
         if not client.wait_for_service(timeout_sec=patience):
             raise ConnectionError(
                 f"no {who} offers '{full}' in ROS_DOMAIN_ID={os.environ.get('ROS_DOMAIN_ID', '0')}: set "
-                "ROS_DOMAIN_ID as the run shows it (and --namespace, if the run has one); to stop the robot whatever "
-                "happens, use its emergency stop"
+                f"ROS_DOMAIN_ID as the run shows it (and --namespace, if the run has one{_runs_here()}); to stop the robot "
+                "whatever happens, use its emergency stop"
             )
         future = client.call_async(request)
         tool.spin(answer, future.done)
@@ -69,9 +80,47 @@ def call_service(
         return bool(reply.success), str(reply.message)
 
 
+@contextlib.contextmanager
+def _across_accounts() -> Iterator[None]:
+    """Settings of Fast DDS with which a request reaches a node of another account, too.
+
+    By default it writes into shared memory, which belongs to the account of the node, and is lost there without a word.
+    Whoever chose profiles or transports keeps them.
+    """
+    chosen = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
+    scope = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+    if any(os.environ.get(variable) for variable in chosen):
+        yield
+        return
+    if os.environ.get(scope, "").upper() == "LOCALHOST":  # for which rmw_fastrtps makes transports of its own
+        profile = str(Path(hil_serl_ros.__file__).with_name("local_udp.xml"))
+        settings = {chosen[0]: profile, scope: "SYSTEM_DEFAULT"}
+    else:
+        settings = {chosen[2]: "UDPv4"}
+    kept = {variable: os.environ.get(variable) for variable in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for variable, value in kept.items():
+            os.environ.pop(variable, None)
+            if value is not None:
+                os.environ[variable] = value
+
+
+def _runs_here() -> str:
+    """Domains and namespaces of the actors on this machine, for people."""
+    claims = [claim for claim in claims_on_this_machine() if claim.name.startswith("actor /")]
+    here = ", ".join(
+        f"ROS_DOMAIN_ID={c.domain} {c.name.removeprefix('actor ')}".removesuffix(" /") for c in claims
+    )
+    return f"; runs on this machine: {here}" if here else ""
+
+
 def _report(answer: tuple[bool, str]) -> int:
     success, message = answer
-    Console().print(message, style="" if success else "red", markup=False, highlight=False, soft_wrap=True)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a terminal that is gone
+        print(message, flush=True)
     return 0 if success else 1
 
 
@@ -158,3 +207,26 @@ def _cell_trigger(name: str, namespace: str) -> int:
     from std_srvs.srv import Trigger
 
     return _report(call_service(Trigger, Trigger.Request(), name, namespace, who="cell_node", answer=_MOTION))
+
+
+def main(words: Sequence[str]) -> int:
+    """The command 'stop' alone: the tool's other commands, and what they need, are not even looked at.
+
+    Returns:
+        Exit code: 0 it holds, 1 it was refused or could not be asked for, 2 nobody was found.
+    """
+    parser = argparse.ArgumentParser(prog="hil-serl stop", description=Stop.__doc__)
+    parser.add_argument("--namespace", default="", help="ROS namespace of the run")
+    namespace = parser.parse_args(list(words)).namespace
+    try:
+        return Stop(namespace).run()
+    except (ConnectionError, DomainBusyError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+    except Exception as error:
+        print(
+            f"error: the stop could not be sent: {error}. Use the robot's emergency stop.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return 1
