@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,9 +22,11 @@ import environment  # noqa: E402
 import pytorch  # noqa: E402
 import system  # noqa: E402
 import workspace  # noqa: E402
-from console import MARK, Console, SetupError, end_orphans  # noqa: E402
+from console import MARK, Console, SetupError, _last_line, end_orphans  # noqa: E402
 from environment import Layout  # noqa: E402
 from stamps import Stamps, hash_of  # noqa: E402
+
+from hil_serl_bringup.doctor.location import trouble_with  # noqa: E402
 
 
 @pytest.fixture
@@ -266,3 +271,144 @@ def test_orphans_of_this_clone_are_ended_and_no_others(tmp_path):
         for child in (ours, others):
             child.kill()
             child.wait()
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """What the first second of a set-up needs of a clone, in a folder of any name."""
+
+    def make(name: str) -> Path:
+        for part in ("tools", "requirements", "src/hil_serl_bringup/hil_serl_bringup"):
+            shutil.copytree(ROOT / part, tmp_path / name / part, ignore=shutil.ignore_patterns("__pycache__"))
+        return tmp_path / name
+
+    return make
+
+
+def start_setup(clone: Path, *options: str, without: tuple[str, ...] = (), **variables: str):
+    """`make setup` up to its first refusal; system packages are never installed."""
+    programs = clone / "programs"
+    programs.mkdir(exist_ok=True)
+    for name in ("apt-get", "sudo"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch {str(programs)!r}/called\nexit 1\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, **variables}
+    for name in without:
+        environment.pop(name, None)
+    command = ["bash", str(clone / "tools" / "setup.sh"), *options]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, errors="replace", timeout=60
+    )
+    assert not (programs / "called").exists(), "it went for system packages"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    "name", ["a clone", "Größe", "one:two", "it's", "a [b]", "x;y", "100%", "$HOME", "line\nbreak"]
+)
+def test_a_path_that_tools_cannot_cope_with_is_refused_at_once(clone, name):
+    folder = clone(name)
+    done = start_setup(folder)
+    assert done.returncode == 1
+    assert "the path of this clone has " in done.stderr
+    remedy = done.stderr.split("move it: ")[1]
+    assert not (folder / ".venv").exists()
+    subprocess.run(["bash", "-c", remedy.strip()], check=True)
+    assert not folder.exists()
+    moved = [path for path in folder.parent.iterdir() if (path / "tools").is_dir()]
+    assert [trouble_with([path]) for path in moved] == [None]
+
+
+def test_where_a_link_leads_counts_too(clone, tmp_path):
+    (tmp_path / "link").symlink_to(clone("a clone"))
+    assert "a blank" in start_setup(tmp_path / "link").stderr
+
+
+def test_its_refusal_can_be_read_in_an_ascii_terminal(clone):
+    done = start_setup(clone("Größe"), PYTHONIOENCODING="ascii:strict")
+    assert "Gr\\xf6\\xdfe" in done.stderr
+
+
+@pytest.mark.parametrize("home", [None, "/proc/nowhere"])
+def test_python_is_found_without_a_home(clone, home):
+    """The refusal comes from Python, so that one was found; nothing is asked of apt."""
+    variables = {"HOME": home} if home else {}
+    done = start_setup(clone("a clone"), without=() if home else ("HOME",), **variables)
+    assert "a blank" in done.stderr
+
+
+def test_a_python_whose_path_has_a_blank_is_taken(clone, tmp_path):
+    (tmp_path / "my python").mkdir()
+    (tmp_path / "my python" / "python3").symlink_to(sys.executable)
+    done = start_setup(clone("a clone"), PYTHON=str(tmp_path / "my python" / "python3"))
+    assert "a blank" in done.stderr
+
+
+def test_a_linked_environment_of_another_clone_costs_nothing(layout, console):
+    (layout.root / "install").mkdir()
+    shutil.rmtree(layout.venv)
+    layout.venv.symlink_to(layout.root / "of_another_clone")
+    with pytest.raises(SetupError, match=r"is a link to .*of_another_clone.*: rm "):
+        environment.make_venv(layout, Stamps(layout.root / "stamps"), console, None)
+    assert (layout.root / "install").is_dir()
+
+
+def test_a_package_index_that_never_answers_is_given_up_and_named(layout, console, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        for name in [name for name in os.environ if name.startswith("PIP_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("PIP_INDEX_URL", url)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setattr(Layout, "python", property(lambda self: Path(sys.executable)))
+        monkeypatch.setitem(environment.PATIENCE, "PIP_DEFAULT_TIMEOUT", "1")
+        monkeypatch.setitem(environment.PATIENCE, "PIP_RETRIES", "1")
+        with pytest.raises(SetupError, match=f"did not answer .PIP_INDEX_URL={url}.*proxy"):
+            environment.pip(
+                layout, console, "download", "--no-deps", "-d", str(layout.root), "no-such-package==1.0"
+            )
+
+
+def test_waiting_for_an_index_is_shown(console, tmp_path):
+    log = tmp_path / "pip.log"
+    log.write_text(
+        "Looking in indexes\nWARNING: Retrying (Retry(total=1)) after connection broken\nWARNING: else\n"
+    )
+    assert "Retrying" in _last_line(log)
+
+
+def sourced(**variables: str) -> dict[str, str]:
+    """Variables after `source tools/env.sh`, and what it said, as STDERR."""
+    line = f"source {ROOT}/tools/env.sh && env -0"
+    done = subprocess.run(
+        ["bash", "-c", line], env={**os.environ, **variables}, capture_output=True, check=True
+    )
+    entries = (entry.split("=", 1) for entry in done.stdout.decode().split("\0") if "=" in entry)
+    return {**dict(entries), "STDERR": done.stderr.decode()}
+
+
+needs_wheels = pytest.mark.skipif(
+    importlib.util.find_spec("ros_wheels_bootstrapper") is None, reason="ROS is not from wheels here"
+)
+
+
+@needs_wheels
+def test_a_middleware_left_over_is_replaced_with_a_word():
+    found = sourced(RMW_IMPLEMENTATION="rmw_cyclonedds_cpp")
+    assert found["RMW_IMPLEMENTATION"] == "rmw_fastrtps_cpp"
+    assert "RMW_IMPLEMENTATION=rmw_cyclonedds_cpp is not in this environment" in found["STDERR"]
+    assert sourced()["STDERR"] == ""
+
+
+@needs_wheels
+def test_another_ros_of_the_same_terminal_is_left_out(tmp_path):
+    (tmp_path / "humble" / "rclpy").mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    found = sourced(PYTHONPATH=f"{tmp_path}/humble:{tmp_path}/mine", ROS_DISTRO="humble")
+    entries = found["PYTHONPATH"].split(":")
+    assert f"{tmp_path}/humble" not in entries
+    assert f"{tmp_path}/mine" in entries
+    assert found["ROS_DISTRO"] == "jazzy"
+    assert "humble is left out of PYTHONPATH" in found["STDERR"]

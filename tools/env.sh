@@ -47,8 +47,22 @@ else
       *cmeel.prefix*) ;;
       *) export CMAKE_PREFIX_PATH="$CMAKE_PREFIX_PATH:$_hil_site/cmeel.prefix" ;;
     esac
-    export ROS_DISTRO="${ROS_DISTRO:-jazzy}" ROS_VERSION=2 ROS_PYTHON_VERSION=3
-    export RMW_IMPLEMENTATION="${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}"
+    # Left over from another ROS in this terminal: its Python packages would be imported instead of these, and another
+    # middleware ends every process at its first line, as the wheels are built for one.
+    _hil_old= _hil_rest="${PYTHONPATH:-}:"
+    while [ "$_hil_rest" != : ] && [ -n "$_hil_rest" ]; do
+      _hil_dir="${_hil_rest%%:*}" _hil_rest="${_hil_rest#*:}"
+      if [ -n "$_hil_dir" ] && [ -d "$_hil_dir/rclpy" ]; then
+        echo "tools/env.sh: $_hil_dir is left out of PYTHONPATH: it has another ROS than this environment." >&2
+      elif [ -n "$_hil_dir" ]; then
+        _hil_old="$_hil_old${_hil_old:+:}$_hil_dir"
+      fi
+    done
+    [ "$_hil_old" = "${PYTHONPATH:-}" ] || export PYTHONPATH="$_hil_old"
+    if [ "${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}" != rmw_fastrtps_cpp ]; then
+      echo "tools/env.sh: RMW_IMPLEMENTATION=$RMW_IMPLEMENTATION is not in this environment; it is rmw_fastrtps_cpp now." >&2
+    fi
+    export ROS_DISTRO=jazzy ROS_VERSION=2 ROS_PYTHON_VERSION=3 RMW_IMPLEMENTATION=rmw_fastrtps_cpp
   fi
 
   # Processes that share cores must not spin in OpenMP: it costs a factor of five.
@@ -72,4 +86,4 @@ else
     unset COLCON_CURRENT_PREFIX
   fi
 fi
-unset _hil_self _hil_venv _hil_site _hil_dir _hil_var _hil_old _hil_nounset
+unset _hil_self _hil_venv _hil_site _hil_dir _hil_var _hil_old _hil_rest _hil_nounset

@@ -19,8 +19,9 @@ find_python() {
     return
   fi
   # The environment's own, so that a shell with another Python first on its path does not make it anew.
-  for candidate in ${PYTHON:-} "$root/.venv/bin/python" python3 python3.12 python3.11 /usr/bin/python3 \
-      "$HOME"/.pyenv/versions/3.1[12].*/bin/python3; do
+  # An unquoted ~ is known to bash without HOME too.
+  for candidate in ${PYTHON:+"$PYTHON"} "$root/.venv/bin/python" python3 python3.12 python3.11 /usr/bin/python3 \
+      ~/.pyenv/versions/3.1[12].*/bin/python3; do
     if command -v "$candidate" >/dev/null 2>&1 && usable "$candidate"; then echo "$candidate"; return; fi
   done
   return 1
@@ -32,15 +33,17 @@ if [ -n "${PYTHON:-}" ] && ! usable "$PYTHON"; then
 fi
 if ! python="$(find_python)"; then
   apt=(apt-get install -y --no-install-recommends python3 python3-venv python3-dev)
+  # A mirror that does not answer is given up.
+  patience=(-o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=1 -o DPkg::Lock::Timeout=120)
   if ! command -v apt-get >/dev/null; then
     echo "setup: needs Python 3.11 or 3.12 (64 bit); none was found." >&2
     exit 1
   elif [ "$(id -u)" = 0 ]; then
     echo "setup: installing Python with apt"
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive "${apt[@]}"; } </dev/null >/dev/null
+    { apt-get update -qq "${patience[@]}" && DEBIAN_FRONTEND=noninteractive "${apt[@]}" "${patience[@]}"; } </dev/null >/dev/null
   elif sudo -n true 2>/dev/null; then
     echo "setup: installing Python with apt (sudo)"
-    { sudo -n apt-get update -qq && sudo -n "${apt[@]}"; } </dev/null >/dev/null
+    { sudo -n apt-get update -qq "${patience[@]}" && sudo -n "${apt[@]}" "${patience[@]}"; } </dev/null >/dev/null
   else
     echo "setup: needs Python 3.11 or 3.12; install it with: sudo ${apt[*]}" >&2
     exit 1

@@ -9,12 +9,13 @@ Started by tools/setup.sh; needs nothing but Python's standard library.
 from __future__ import annotations
 
 import fcntl
+import os
 import platform
 import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import environment
 import pytorch
@@ -24,12 +25,16 @@ from console import Console, SetupError, end_orphans
 from environment import Layout
 from stamps import Stamps
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "src" / "hil_serl_bringup"))
+from hil_serl_bringup.doctor.location import trouble_with  # noqa: E402 - of the clone itself, nothing is installed yet
+
 NEEDED_GB = 4.0
 
 
-def lock(console: Console) -> TextIO:
+def lock(console: Console) -> BinaryIO:
     """Holds the clone's lock until the process ends, however it ends."""
-    stream = Path(__file__).open()  # noqa: SIM115 - held open on purpose
+    stream = Path(__file__).open("rb")  # noqa: SIM115 - held open on purpose
     waiting = False
     while True:
         try:
@@ -43,11 +48,16 @@ def lock(console: Console) -> TextIO:
 
 
 def check_machine(layout: Layout) -> None:
-    """Refuses machines on which nothing below can work.
+    """Refuses machines and places in which nothing below can work.
 
     Raises:
-        SetupError: wrong operating system or processor, or too little disk for a first set-up.
+        SetupError: wrong operating system or processor, a path that tools cannot cope with, or too little disk for a first
+            set-up.
     """
+    typed = Path(os.path.abspath(__file__)).parents[2]  # the name by which the scripts call it, links kept
+    trouble = trouble_with([layout.root, typed])
+    if trouble:
+        raise SetupError(": ".join(trouble))
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise SetupError(
             f"needs Linux on x86-64 (the ROS wheels exist for nothing else), not {platform.platform()}"
@@ -61,7 +71,6 @@ def setup(layout: Layout, console: Console, tests: bool) -> bool:
     """Runs every step that is not done; returns whether there was anything to do."""
     stamps = Stamps(layout.state / "stamps")
     begun = console.title
-    check_machine(layout)
     system.ensure(console)
     ros = environment.system_ros(layout)
     environment.make_venv(layout, stamps, console, ros)
@@ -74,9 +83,12 @@ def setup(layout: Layout, console: Console, tests: bool) -> bool:
 
 def main() -> int:
     """Entry point."""
-    layout = Layout(Path(__file__).resolve().parents[2])
+    for stream in (sys.stdout, sys.stderr):  # names of files in every terminal
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    layout = Layout(ROOT)
     console = Console(layout.root / "log" / "setup", layout.root)
     try:
+        check_machine(layout)
         held = lock(console)
         if end_orphans(layout.root):
             console.say("setup: ended what an interrupted set-up had left running")

@@ -123,7 +123,7 @@ def _last_line(path: Path) -> str:
         lines = [
             line.strip()
             for line in stream.read().decode(errors="replace").splitlines()
-            if line.strip() and not line.startswith("WARNING")
+            if line.strip() and (not line.startswith("WARNING") or "Retrying" in line)  # why it takes so long
         ]
     return lines[-1] if lines else ""
 

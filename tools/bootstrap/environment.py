@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,24 @@ from stamps import Stamps, hash_of
 
 # A set-up that is started with the environment's own Python must not make the environment from itself.
 BASE_PYTHON: str = getattr(sys, "_base_executable", None) or sys.executable
+
+# pip's own settings, unless the user has others: a source that does not answer is given up within a minute, not two.
+PATIENCE = {"PIP_DEFAULT_TIMEOUT": "15", "PIP_RETRIES": "2"}
+UNANSWERED = (
+    "timed out",
+    "Connection refused",
+    "NewConnectionError",
+    "Temporary failure in name resolution",
+    "ProxyError",
+)
+SOURCES = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "HTTPS_PROXY",
+    "https_proxy",
+)
 
 # Headers of the machine that built the wheels, written into their CMake exports.
 FOREIGN_PYTHON = re.compile(
@@ -98,6 +117,11 @@ def make_venv(layout: Layout, stamps: Stamps, console: Console, ros: Path | None
     key = hash_of("venv-1", str(layout.root), sys.version, os.path.realpath(BASE_PYTHON), str(ros))
     if stamps.done("venv", key) and layout.python.exists():
         return
+    if layout.venv.is_symlink():  # of another clone, perhaps: nothing here is removed for it
+        raise SetupError(
+            f"{layout.venv} is a link to {layout.venv.resolve()}, which was made for another place or Python; "
+            f"remove the link: rm {shlex.quote(str(layout.venv))}"
+        )
     with console.step(f"Python {sys.version.split()[0]} environment in .venv"):
         for stale in (layout.venv, *(layout.root / name for name in ("build", "install", "log"))):
             shutil.rmtree(stale, ignore_errors=True)
@@ -117,15 +141,33 @@ def write_launcher(layout: Layout) -> None:
     launcher = layout.venv / "bin" / "hil-serl"
     launcher.write_text(
         "#!/usr/bin/env bash\n# Written by the set-up.\n"
-        f'source "{layout.root}/tools/env.sh" || exit 1\nexec python -m hil_serl_bringup.cli "$@"\n'
+        f'source {shlex.quote(str(layout.root))}/tools/env.sh || exit 1\nexec python -m hil_serl_bringup.cli "$@"\n'
     )
     launcher.chmod(0o755)
 
 
 def pip(layout: Layout, console: Console, *arguments: str) -> None:
-    """Runs the environment's pip; output in pip.log."""
+    """Runs the environment's pip; output in pip.log.
+
+    Raises:
+        SetupError: pip failed; where its sources did not answer, the message says which those are.
+    """
     command = [str(layout.python), "-m", "pip", *arguments, "--disable-pip-version-check", "--no-input"]
-    console.run(command, "pip.log")
+    try:
+        console.run(command, "pip.log", env={**PATIENCE, **os.environ})
+    except SetupError as error:
+        raise SetupError(f"{error}{_sources(str(error))}") from error
+
+
+def _sources(text: str) -> str:
+    """Where pip looks, if what it printed last says that it was not answered."""
+    if not any(words in text for words in UNANSWERED):
+        return ""
+    told = [f"{name}={value}" for name in SOURCES if (value := os.environ.get(name))]
+    return (
+        f"\nThe package index did not answer ({', '.join(told) or 'as pip is configured'}). Check the network, a proxy "
+        "(HTTPS_PROXY) or name a mirror (PIP_INDEX_URL=...); the same command goes on from here."
+    )
 
 
 def damaged(site: Path) -> list[Path]:

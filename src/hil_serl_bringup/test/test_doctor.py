@@ -94,10 +94,41 @@ def test_renderer_names_every_reason(tmp_path):
     assert "libegl1" in check.remedy
 
 
-def test_renderer_set_wrongly_says_which_works(tmp_path):
-    check = software.renderer(machine(tmp_path, gl({"egl"}), env={"MUJOCO_GL": "osmesa"}))
-    assert check.status is Status.NOTE
-    assert check.remedy == "export MUJOCO_GL=egl"
+@pytest.mark.parametrize("chosen", ["osmesa", "glfw", "GLFW ", "disabled", "vulkan"])
+def test_a_renderer_that_is_set_and_does_not_draw_is_not_ready(tmp_path, chosen):
+    """The simulator takes what is set, and nothing else."""
+    check = software.renderer(machine(tmp_path, gl({"egl"}), env={"MUJOCO_GL": chosen}))
+    assert check.blocks
+    assert f"MUJOCO_GL={chosen} does not work here" in check.finding
+    assert check.remedy == "unset MUJOCO_GL (or: export MUJOCO_GL=egl)"
+    assert doctor.verdict([check]).startswith("Not ready: GL renderer")
+
+
+def test_a_renderer_that_is_set_and_draws_is_fine(tmp_path):
+    check = software.renderer(machine(tmp_path, gl({"glfw"}), env={"MUJOCO_GL": "GLFW"}))
+    assert (check.status, check.finding) == (Status.OK, "glfw: llvmpipe")
+
+
+def test_a_middleware_that_is_not_installed_is_told_from_a_broken_ros(tmp_path):
+    def answer(command, env, timeout):
+        found = env.get("RMW_IMPLEMENTATION") in ("", "rmw_fastrtps_cpp")
+        return (
+            (0, "/opt/ros/jazzy/rclpy/__init__.py\nrmw_fastrtps_cpp") if found else (102, "exiting with 102")
+        )
+
+    left_over = software.ros(machine(tmp_path, answer, env={"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}))
+    assert left_over.blocks
+    assert left_over.finding.startswith("RMW_IMPLEMENTATION=rmw_cyclonedds_cpp")
+    assert left_over.remedy.startswith("unset RMW_IMPLEMENTATION")
+    assert not software.ros(machine(tmp_path, answer, env={"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"})).blocks
+
+
+def test_a_clone_that_lies_where_it_cannot_be_set_up(tmp_path):
+    (tmp_path / "my clone").mkdir()
+    check = software.location(machine(tmp_path / "my clone"))
+    assert check.blocks
+    assert check.remedy.startswith(f"move it: mv '{tmp_path}/my clone' {tmp_path}/my_clone")
+    assert software.location(machine(tmp_path)).status is Status.OK
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choice of MuJoCo's OpenGL backend, which has to be made before ``mujoco`` is imported."""
+"""Choice of MuJoCo's OpenGL backend, also for a ``mujoco`` that was imported before."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -75,12 +76,18 @@ def leave(code: int) -> NoReturn:
 def choose_backend() -> str:
     """Set ``MUJOCO_GL`` to a backend that works and return it; the user's own choice is only checked.
 
-    Call it before the first import of ``mujoco``.
+    A ``mujoco`` that was imported before, with another choice or none, is given this one.
 
     Raises:
         RendererUnavailableError: no backend works.
     """
-    wanted = os.environ.get("MUJOCO_GL", "").lower()
+    backend = _choose()
+    _tell_mujoco(backend)
+    return backend
+
+
+def _choose() -> str:
+    wanted = os.environ.get("MUJOCO_GL", "").strip().lower()
     if os.environ.get("_HIL_SERL_GL_CHECKED") == wanted and wanted:
         return wanted
     failures = {}
@@ -97,3 +104,14 @@ def choose_backend() -> str:
             f"\nMUJOCO_GL={wanted} is set in the environment; unset it to let a working backend be chosen."
         )
     raise RendererUnavailableError(REMEDY.format(tried=", ".join(failures), detail=detail))
+
+
+def _tell_mujoco(backend: str) -> None:
+    """Have modules of mujoco that read ``MUJOCO_GL`` at their import read it again."""
+    for name in ("mujoco.rendering.classic.gl_context", "mujoco.gl_context"):
+        module = sys.modules.get(name)
+        if module is None or getattr(module, "_MUJOCO_GL", None) == backend:
+            continue
+        importlib.reload(module)
+        if "mujoco" in sys.modules and hasattr(module, "GLContext"):
+            sys.modules["mujoco"].GLContext = module.GLContext  # type: ignore[attr-defined]

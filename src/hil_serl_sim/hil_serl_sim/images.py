@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 
 from hil_serl_core.spec import TaskSpec
+from hil_serl_sim.gl import choose_backend
 from hil_serl_sim.gripper import HIDDEN_GROUP, POLICY_GROUP, STROKE, LinkagePose
 from hil_serl_sim.scene import DISPLAY_CAMERA, DISPLAY_SIZE
 from hil_serl_sim.twin import InitialState, Twin
@@ -27,6 +28,7 @@ class PolicyCameras:
 
     def __init__(self, model: mujoco.MjModel, spec: TaskSpec):
         self._sizes = {c.name: (c.source_height, c.source_width) for c in spec.cameras}
+        choose_backend()
         # one context per picture size: the buffer that is read back is then no larger than the picture
         self._renderers = {size: mujoco.Renderer(model, *size) for size in set(self._sizes.values())}
         for renderer in self._renderers.values():
@@ -55,6 +57,7 @@ class DisplayCamera:
             {arm: LinkagePose(model, arm) for arm in twin.spec.arm_names} if twin.spec.grippers else {}
         )
         self._data = mujoco.MjData(model)
+        choose_backend()
         self._renderer = mujoco.Renderer(model, *DISPLAY_SIZE)
         self._option = _options(tuple(g for g in range(6) if g != HIDDEN_GROUP))
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+"""An OpenGL backend that works is found, whoever imported what before."""
+
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +45,31 @@ def test_the_users_choice_is_checked_and_named(environment):
 
 def test_probe_reports_why_a_backend_fails():
     assert gl.probe("no_such_backend")
+
+
+GYMNASIUM = "import gymnasium\nmade = gymnasium.make('hil_serl_sim.gymnasium_env:hil_serl/RamInsertion-v0')\nmade.reset(seed=0)\n"
+CELL = """
+import sys
+from hil_serl_core.spec import load_task
+from hil_serl_sim.cell import Cell
+cell = Cell(load_task(sys.argv[1]), seed=0)
+pictures = cell.render("wrist_1")
+"""
+OWN = "renderer = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 16, 16)\n"
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import mujoco\n" + GYMNASIUM, GYMNASIUM + "import mujoco\n" + OWN, "import mujoco\n" + CELL + OWN, CELL],
+    ids=["mujoco before gymnasium", "gymnasium before mujoco", "mujoco before a cell", "a cell"],
+)
+def test_the_order_of_imports_does_not_matter(program, task_file):
+    """As in a terminal without tools/env.sh, where MUJOCO_GL is not set."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for name in ("MUJOCO_GL", "_HIL_SERL_GL_CHECKED", "PYOPENGL_PLATFORM", "DISPLAY"):
+        environment.pop(name, None)
+    ending = "\nimport os; sys = __import__('sys'); sys.stdout.flush(); os._exit(0)"  # EGL's clean-up crashes at times
+    done = subprocess.run(
+        [sys.executable, "-c", program + ending, str(task_file)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -58,6 +58,7 @@ def _run(command: Sequence[str], env: Mapping[str, str], timeout: float) -> tupl
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout,
         )
     except subprocess.TimeoutExpired:

@@ -18,6 +18,7 @@ from hil_serl_bringup.doctor import hardware, software
 from hil_serl_bringup.doctor.machine import Check, Machine, Status
 
 CHECKS: tuple[Callable[[Machine], Check], ...] = (
+    software.location,
     software.python,
     software.compiler,
     software.ros,
@@ -122,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="machine-readable findings instead of the table")
     arguments = parser.parse_args(argv)
+    if hasattr(sys.stdout, "reconfigure"):  # a path or a device's name in a terminal that is not UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     checks = run_doctor()
     if arguments.json:
         print(json.dumps([{**vars(check), "status": check.status.value} for check in checks], indent=2))

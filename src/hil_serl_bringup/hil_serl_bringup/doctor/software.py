@@ -6,14 +6,26 @@ Whatever may crash or hang (drivers, native libraries) runs in a process of its 
 
 from __future__ import annotations
 
+from hil_serl_bringup.doctor.location import trouble_with
 from hil_serl_bringup.doctor.machine import Check, Machine, Status
 
+BACKENDS = ("egl", "osmesa", "glfw")
 SETUP = "make setup"
 
 
 def _last(text: str) -> str:
     """The last line of an error message, where Python says what went wrong."""
     return text.splitlines()[-1][:160] if text else "no message"
+
+
+def location(machine: Machine) -> Check:
+    """The path of the clone, which goes into scripts, compilers' arguments and PATH."""
+    trouble = trouble_with([machine.workspace, machine.workspace.resolve()])
+    if trouble is None:
+        return Check("Location", Status.OK, str(machine.workspace), required=True)
+    finding, remedy = trouble
+    cost = "the set-up fails, or ends with programs that do not start"
+    return Check("Location", Status.MISSING, finding, cost, f"{remedy}, then {SETUP} there", required=True)
 
 
 def python(machine: Machine) -> Check:
@@ -49,12 +61,25 @@ def compiler(machine: Machine) -> Check:
     )
 
 
+ROS = (
+    "import rclpy\nfrom rclpy.utilities import get_rmw_implementation_identifier as rmw\n"
+    "print(rclpy.__file__, rmw(), sep='\\n')"
+)
+
+
 def ros(machine: Machine) -> Check:
-    """The ROS 2 client library, installed or from wheels."""
-    code, text = machine.code(
-        "import rclpy\nfrom rclpy.utilities import get_rmw_implementation_identifier as rmw\n"
-        "print(rclpy.__file__, rmw(), sep='\\n')"
-    )
+    """The ROS 2 client library, installed or from wheels, with the middleware that is asked for."""
+    code, text = machine.code(ROS)
+    middleware = machine.env.get("RMW_IMPLEMENTATION", "")
+    if code != 0 and middleware and machine.code(ROS, RMW_IMPLEMENTATION="")[0] == 0:
+        return Check(
+            "ROS 2",
+            Status.MISSING,
+            f"RMW_IMPLEMENTATION={middleware}, which is not installed here",
+            "every ROS program ends at once in a terminal without tools/env.sh",
+            f"unset RMW_IMPLEMENTATION (or install ROS 2 Jazzy with ros-jazzy-{middleware.replace('_', '-')})",
+            required=True,
+        )
     if code != 0:
         return Check(
             "ROS 2",
@@ -144,12 +169,10 @@ assert bright > 0, 'the frame is black'
 
 
 def renderer(machine: Machine) -> Check:
-    """Draws one frame with MuJoCo under each off-screen GL back-end."""
+    """Draws one frame with MuJoCo under the GL back-end that is set, else under each off-screen one."""
+    chosen = machine.env.get("MUJOCO_GL", "").strip().lower()
     reasons = []
-    chosen = machine.env.get("MUJOCO_GL", "")
-    for backend in dict.fromkeys(
-        name for name in (chosen, "egl", "osmesa") if name in ("egl", "osmesa", "glfw")
-    ):
+    for backend in dict.fromkeys((*([chosen] if chosen in BACKENDS else []), "egl", "osmesa")):
         code, text = machine.code(FRAME, MUJOCO_GL=backend)
         if code != 0:
             reasons.append(f"{backend}: {_last(text)}")
@@ -158,11 +181,11 @@ def renderer(machine: Machine) -> Check:
         if chosen and chosen != backend:
             return Check(
                 "GL renderer",
-                Status.NOTE,
-                f"{found}; MUJOCO_GL={chosen} fails",
-                "the simulator cannot draw as set",
-                f"export MUJOCO_GL={backend}",
-                True,
+                Status.MISSING,
+                f"MUJOCO_GL={machine.env['MUJOCO_GL']} does not work here; {found}",
+                "the simulator does not start with what is set",
+                f"unset MUJOCO_GL (or: export MUJOCO_GL={backend})",
+                required=True,
             )
         return Check("GL renderer", Status.OK, found, required=True)
     return Check(
