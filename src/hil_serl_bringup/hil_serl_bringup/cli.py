@@ -108,12 +108,12 @@ def parse(arguments: Sequence[str]) -> Any:
 
 def execute(command: Any) -> int:
     """Run a command and turn what a user can cause into one clear message."""
-    from rich.console import Console
 
     from hil_serl_bringup.errors import USER_ERRORS
     from hil_serl_bringup.runs.supervisor import ProcessFailure
+    from hil_serl_bringup.terminal import plain_console
 
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     try:
         return int(command.run() or 0)
     except ProcessFailure as failure:

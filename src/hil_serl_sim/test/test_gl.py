@@ -47,7 +47,11 @@ def test_probe_reports_why_a_backend_fails():
     assert gl.probe("no_such_backend")
 
 
-GYMNASIUM = "import gymnasium\nmade = gymnasium.make('hil_serl_sim.gymnasium_env:hil_serl/RamInsertion-v0')\nmade.reset(seed=0)\n"
+GYMNASIUM = """
+import gymnasium
+made = gymnasium.make("hil_serl_sim.gymnasium_env:hil_serl/RamInsertion-v0")
+made.reset(seed=0)
+"""
 CELL = """
 import sys
 from hil_serl_core.spec import load_task
@@ -60,7 +64,12 @@ OWN = "renderer = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 1
 
 @pytest.mark.parametrize(
     "program",
-    ["import mujoco\n" + GYMNASIUM, GYMNASIUM + "import mujoco\n" + OWN, "import mujoco\n" + CELL + OWN, CELL],
+    [
+        "import mujoco\n" + GYMNASIUM,
+        GYMNASIUM + "import mujoco\n" + OWN,
+        "import mujoco\n" + CELL + OWN,
+        CELL,
+    ],
     ids=["mujoco before gymnasium", "gymnasium before mujoco", "mujoco before a cell", "a cell"],
 )
 def test_the_order_of_imports_does_not_matter(program, task_file):
@@ -70,6 +79,9 @@ def test_the_order_of_imports_does_not_matter(program, task_file):
         environment.pop(name, None)
     ending = "\nimport os; sys = __import__('sys'); sys.stdout.flush(); os._exit(0)"  # EGL's clean-up crashes at times
     done = subprocess.run(
-        [sys.executable, "-c", program + ending, str(task_file)], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", program + ending, str(task_file)],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.console import Console
 
 from hil_serl_bringup.results import analysis, analysis_pictures
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError, write_json
+from hil_serl_bringup.terminal import plain_console
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Analyse:
             )
         run = folder.path / self.agent
         output = run / "analysis"
-        console = Console()
+        console = plain_console()
         agents = [
             TrainedAgent.load(path, spec, self.device)
             for path in analysis.checkpoints_of(run, self.checkpoints)

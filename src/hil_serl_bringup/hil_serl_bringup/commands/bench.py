@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from hil_serl_bringup.commands.options import session
@@ -29,6 +28,7 @@ from hil_serl_bringup.runs import phases, tether
 from hil_serl_bringup.runs.phases import SIMULATED, Setup
 from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import TaskSpec, task_to_yaml
 from hil_serl_ros.domain import hold_domain
 from hil_serl_ros.process_setup import log_arguments
@@ -186,7 +186,7 @@ class Bench:
 
     def run(self) -> int:
         """Measure, print and write."""
-        console, spec = Console(), find_task(self.task)
+        console, spec = plain_console(), find_task(self.task)
         result: dict[str, Any] = {"task": spec.name, "machine": machine()}
         with tempfile.TemporaryDirectory(prefix="hil-serl-bench-") as temporary:
             folder = Path(temporary)

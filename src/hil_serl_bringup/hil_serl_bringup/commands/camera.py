@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from rich.console import Console
 from rich.live import Live
 
 from hil_serl_actor.senses.camera_input import CameraInputs
 from hil_serl_actor.senses.exposure import ExposureWatch
 from hil_serl_bringup.monitor.camera_view import CameraLine, brightness_of, render
 from hil_serl_bringup.resources import find_task_file, tasks, twins
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.observation import crop_and_resize
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros import names, qos
@@ -153,7 +153,7 @@ class CameraCheck:
         return int(any(line.problems for line in lines))
 
     def _show(self, listener: CameraListener) -> Sequence[CameraLine]:
-        console, end = Console(), time.monotonic() + self.seconds
+        console, end = plain_console(), time.monotonic() + self.seconds
         period = _REFRESH if console.is_terminal else _PLAIN_PERIOD
         lines: Sequence[CameraLine] = ()
         live = Live(console=console, auto_refresh=False) if console.is_terminal else None

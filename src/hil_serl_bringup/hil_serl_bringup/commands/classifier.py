@@ -17,6 +17,7 @@ from hil_serl_bringup.commands.options import CellOptions, open_folder, session
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs import classifier_record
 from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.rewards import RewardError
 
 ADVISED_ACCURACY = 0.95  # paper, App. B: >95 % on evaluation data
@@ -44,7 +45,7 @@ class Record(CellOptions):
             find_task(self.task, setup.robot.simulated), setup.robot.simulated
         )
         folder = open_folder(task, self.seed, "classifier record", self.run_dir, self.resume)
-        console = Console()
+        console = plain_console()
         console.print(classifier_record.label_help(task, self.operator, folder.path), highlight=False)
         episodes = self.episodes or (None if scripted else classifier_record.LEAST_EPISODES)
         with session(folder, self.namespace, "hil-serl classifier record", robot=setup.robot) as running:
@@ -52,10 +53,12 @@ class Record(CellOptions):
         summary = ", ".join(f"{count} of '{name}'" for name, count in sorted(counts.items()))
         text = f"{counts.total()} labelled steps: {summary}."
         if missing := classifier_record.shortage(counts, self.positives, self.negatives):
-            more = f"hil-serl classifier record --resume {folder.path}"
+            more = f"hil-serl classifier record --resume {word(folder.path)}"
             text += f" Still missing: {missing}; record more with: {more}."
         console.print(
-            f"{text} Train with: hil-serl classifier train {folder.path}", highlight=False, soft_wrap=True
+            f"{text} Train with: hil-serl classifier train {word(folder.path)}",
+            highlight=False,
+            soft_wrap=True,
         )
         return 0
 
@@ -103,7 +106,7 @@ class Train(TrainingChoices):
             raise RewardError(f"{sources[0].path} lies in no run folder; name its task with --task")
         spec = find_task(self.task) if self.task else RunFolder(run).task()  # type: ignore[arg-type]
         output = self.output or (run or Path.cwd()) / "classifier"
-        console = Console()
+        console = plain_console()
         with console.status("training") as status:
             result = build.build(spec, sources, output, self.options(), status.update)
         show_result(console, result.classifier.description.metrics, result.classifier.threshold)
@@ -130,7 +133,7 @@ class Check:
         folder = build.ClassifierFolder.open(self.classifier)
         checked = build.check(folder, [parse_source(text) for text in self.recordings])
         classifier = folder.classifier()
-        console = Console()
+        console = plain_console()
         show_result(console, {"checked": checked.metrics.as_dict()}, classifier.threshold)
         picture = self.picture or folder.path / "check.png"
         unseen = np.ones(len(checked.samples), bool)
@@ -173,7 +176,7 @@ class Retrain(TrainingChoices):
         from hil_serl_learner.classifier.samples import parse_source
 
         folder = build.ClassifierFolder.open(self.classifier)
-        spec, console = find_task(self.task) if self.task else folder.task(), Console()
+        spec, console = find_task(self.task) if self.task else folder.task(), plain_console()
         section = spec.reward.classifier
         if section is None:
             raise RewardError(
@@ -246,10 +249,12 @@ def say_next(console: Console, folder: Path, accuracy: float) -> None:
     if accuracy < ADVISED_ACCURACY:
         lines.append(
             f"Below {_percent(ADVISED_ACCURACY)} on held-out episodes: look at the mistakes, record more of that kind "
-            f"and add it with: hil-serl classifier retrain {folder} --add RUN"
+            f"and add it with: hil-serl classifier retrain {word(folder)} --add RUN"
         )
     else:
-        lines.append(f"Train a policy with it: hil-serl train --reward classifier --classifier {folder}")
+        lines.append(
+            f"Train a policy with it: hil-serl train --reward classifier --classifier {word(folder)}"
+        )
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 

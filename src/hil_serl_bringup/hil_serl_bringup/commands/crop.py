@@ -19,6 +19,7 @@ from hil_serl_bringup.crop.square import Square, policy_view
 from hil_serl_bringup.crop.task_file import CropEdit, plan_crop
 from hil_serl_bringup.crop.terminal import choose, framed, render
 from hil_serl_bringup.resources import find_task_file
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import CameraSpec, TaskSpec, load_task
 
 
@@ -53,7 +54,7 @@ class Crop:
     """Also save the picture with the square, and what the policy sees, in this file."""
 
     def run(self) -> int:
-        console = Console()
+        console = plain_console()
         file = find_task_file(self.task, self.simulated)
         spec = load_task(file)
         camera = camera_named(spec.cameras, self.camera)

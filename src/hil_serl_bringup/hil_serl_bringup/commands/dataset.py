@@ -14,6 +14,7 @@ from hil_serl_bringup.dataset import check, edit, episodes
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.dataset.recordings import Recording, find_recordings
 from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.spec import TaskSpec
 
 Mode = Literal["record_demos", "record_classifier", "train", "eval"]
@@ -50,12 +51,12 @@ class List(Sources):
     """List episodes: task, mode, steps, duration, end, the operator's share of the steps, size."""
 
     def run(self) -> int:
-        console, found = Console(), []
+        console, found = plain_console(), []
         named = self.named()
         for recording in self.recordings():
             found += episodes.episodes_in(recording, named=named, keep_before_damage=True)
             for problem in recording.problems:
-                _say(console, f"{problem}; look with: hil-serl dataset check {problem.path}")
+                _say(console, f"{problem}; look with: hil-serl dataset check {word(problem.path)}")
         episodes.show(console, found)
         return 0
 
@@ -68,7 +69,7 @@ class Check(Sources):
     """Share of the control period by which the time between two records may be off."""
 
     def run(self) -> int:
-        console, named = Console(), self.named()
+        console, named = plain_console(), self.named()
         reports = [report for r in self.recordings() for report in check.check(r, named, self.jitter)]
         for report in reports:
             counts = f"{report.episodes} episodes, {report.records} records"
@@ -110,7 +111,7 @@ class _Edits(TaskChoice):
             mode=mode or "",
             keep_before_damage=self.keep_before_damage,
         )
-        console = Console()
+        console = plain_console()
         for note in notes or []:
             _say(console, note)
         _say(console, f"{result.episodes} episodes, {result.records} records: {result.folder}")
@@ -228,7 +229,7 @@ class Convert(Sources):
         found = [e for r in self.recordings() for e in episodes.episodes_in(r, named=named)]
         chosen = [e for e in found if self.only is None or e.episode.reason == self.only]
         written = lerobot.convert(chosen, self.output, videos=not self.images)
-        console = Console()
+        console = plain_console()
         for note in written.notes:
             _say(console, note)
         _say(console, f"{written.episodes} episodes, {written.frames} frames: {self.output}")
@@ -269,11 +270,11 @@ class ImportHilserl:
         output = self.output or Path("runs") / f"{spec.name}-hilserl-{self.files[0].stem}"
         layout = hilserl.Layout.of(spec, self.state, self.rotation, self.camera)
         imported = hilserl.import_files(self.files, spec, layout, output)
-        console = Console()
+        console = plain_console()
         for note in imported.notes:
             _say(console, note)
         _say(console, f"{imported.episodes} episodes, {imported.records} records: {imported.folder}")
-        _say(console, f"Train with: hil-serl train --task {self.task} --demos {imported.folder}")
+        _say(console, f"Train with: hil-serl train --task {word(self.task)} --demos {word(imported.folder)}")
         return 0
 
 

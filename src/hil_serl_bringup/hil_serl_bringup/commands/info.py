@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
+from rich.text import Text
 
 from hil_serl_bringup import schema
 from hil_serl_bringup.resources import find_task_file, tasks, twins
 from hil_serl_bringup.runs import replay
 from hil_serl_bringup.runs.recorded import episodes_of
 from hil_serl_bringup.runs.supervisor import interrupt_on_signals
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_core.step import Step
 
@@ -42,7 +43,7 @@ class Replay:
 
         path = self.path / "bags" if (self.path / "bags").is_dir() else self.path
         path = path if self.phase == "all" else path / self.phase
-        console = Console()
+        console = plain_console()
 
         def steps() -> Iterator[Step]:
             return replay.select(read_steps(path, keep_before_damage=True), self.episode)
@@ -66,14 +67,14 @@ class Tasks:
     """Only these, with all details."""
 
     def run(self) -> int:
-        console, simulated = Console(), twins()
+        console, simulated = plain_console(), twins()
         files = tasks() | {name: path for name, path in simulated.items() if name not in tasks()}
         unknown = sorted(set(self.names) - set(files))
         if unknown:
             find_task_file(unknown[0], simulated=False)  # says which name is near
         for name in self.names or files:
             spec = load_task(files[name])
-            console.print(f"[bold]{name}[/]  {spec.description}", soft_wrap=True, highlight=False)
+            console.print(Text.assemble((name, "bold"), f"  {spec.description}"), soft_wrap=True)
             for key, value in _facts(spec, simulated.get(name)):
                 console.print(f"    {key:<10}{value}", soft_wrap=True, highlight=False, markup=False)
             if self.names:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.terminal import plain_console
 
 
 @dataclass
@@ -45,7 +44,7 @@ class Layouts:
         cameras = [camera.name for camera in task.cameras] if self.compressed else []
         cell = Cell.of(task, self.namespace, cameras, self.agent)
         write_layouts(cell, self.output)
-        console = Console()
+        console = plain_console()
         for line in (
             f"rviz2 -d {self.output / RVIZ}",
             f"rqt --perspective-file {self.output / RQT}",

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from hil_serl_bringup.graph.dds import VARIABLE, profile_file
@@ -21,6 +20,7 @@ from hil_serl_bringup.measuring.bench_measures import with_learner
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.run_folder import write_json
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import TaskSpec, task_from_dict, task_to_yaml
 from hil_serl_ros.process_setup import log_arguments
 
@@ -116,7 +116,7 @@ class Network:
             namespace=self.namespace,
             environment=dict(THREAD_ENVIRONMENT),
         )
-        console = Console()
+        console = plain_console()
         console.print(
             f"learner serves ({variables(os.environ)}); Ctrl-C ends it", highlight=False, soft_wrap=True
         )
@@ -130,7 +130,7 @@ class Network:
 
         from hil_serl_bringup.measuring.network_robot import RobotEnd, measure
 
-        console = Console()
+        console = plain_console()
         steps = round(self.seconds * self.rate)
         rclpy.init(args=log_arguments())
         node = RobotEnd(

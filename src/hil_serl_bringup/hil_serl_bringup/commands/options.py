@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from hil_serl_bringup.graph.build import GraphError, Operator
 from hil_serl_bringup.graph.claims import claims_of_run, runs_elsewhere
 from hil_serl_bringup.graph.robots import Robot, find_robot
@@ -22,6 +20,7 @@ from hil_serl_bringup.runs.phases import SIMULATED, Setup
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_bringup.runs.runner import Session
 from hil_serl_bringup.runs.supervisor import interrupt_on_signals
+from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.methods import method_named
 from hil_serl_core.spec import RewardKind, TaskSpec, task_from_dict
 from hil_serl_ros.domain import hold_domain
@@ -45,8 +44,10 @@ def session(
                 yield Session(folder, node, view, title)
         except BaseException:
             if resume:
-                Console(stderr=True).print(
-                    f"To go on from here: {resume} --resume {folder.path}", soft_wrap=True, highlight=False
+                plain_console(stderr=True).print(
+                    f"To go on from here: {resume} --resume {word(folder.path)}",
+                    soft_wrap=True,
+                    highlight=False,
                 )
             raise
         finally:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.results import page as results_page
 from hil_serl_bringup.results.cells import Budget, Cell, Store, finished, run_cell
@@ -18,6 +16,7 @@ from hil_serl_bringup.results.robustness import add_robustness
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolderError
 from hil_serl_bringup.runs.supervisor import ProcessFailure
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.methods import MethodError, method_named
 
 
@@ -61,7 +60,7 @@ class Results:
     """Write the page from what is there; run nothing."""
 
     def run(self) -> int:
-        console, store = Console(), Store(self.output / "cells")
+        console, store = plain_console(), Store(self.output / "cells")
         budget = Budget(self.minutes, self.steps, self.episodes, self.demonstrations)
         for method in self.methods:
             method_named(method)
@@ -74,7 +73,7 @@ class Results:
                 if finished(store.read(cell), specs[cell.task], budget):
                     console.print(f"{cell.name}: finished before", highlight=False)
                 else:
-                    console.print(f"[bold]{cell.name}[/]", highlight=False)
+                    console.print(cell.name, style="bold")
                     run_cell(cell, setup, budget, self.runs, store)
                 if self.robustness and cell.method == "hil_serl":
                     told = add_robustness(cell, setup, budget.episodes, self.runs, store)

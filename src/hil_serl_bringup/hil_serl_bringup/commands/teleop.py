@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
 from rich.live import Live
 
 from hil_serl_actor.teleop.check import DeviceCheck
@@ -25,6 +24,7 @@ from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.monitor.teleop_view import render
 from hil_serl_bringup.resources import find_task_file, tasks, twins
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros import names, qos
@@ -167,7 +167,7 @@ class TeleopCheck:
                 supervisor.stop()
 
     def _show(self, listener: TeleopListener, note: str, poll: Callable[[], object]) -> None:
-        console, end = Console(), time.monotonic() + self.seconds
+        console, end = plain_console(), time.monotonic() + self.seconds
         start = how_to_start(self.operator, listener.checks)
 
         def picture() -> Any:

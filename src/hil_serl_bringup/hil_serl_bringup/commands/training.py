@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 
 from hil_serl_bringup.commands.options import (
     CellOptions,
@@ -27,6 +26,7 @@ from hil_serl_bringup.results import evaluation
 from hil_serl_bringup.runs import demo, phases
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolder, write_json
+from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.methods import method_named
 from hil_serl_core.spec import RewardKind
 
@@ -58,7 +58,7 @@ class Demo(LearnerOptions, CellOptions):
         plan = demo.DemoPlan(demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)
         with session(folder, self.namespace, "hil-serl demo", robot=setup.robot) as running:
             summary = demo.run_demo(running, setup, plan)
-        demo.show_report(Console(), running, summary)
+        demo.show_report(plain_console(), running, summary)
         return 0
 
 
@@ -91,7 +91,7 @@ class Train(MethodOptions, LearnerOptions, CellOptions):
             if method.uses_demonstrations and not shared:
                 phases.demonstrations(running, setup, demonstrations_of(folder, self.demonstrations), (1, 2))
             outcome = phases.training(running, setup, self.stop_rule(), (2, 2))
-        console = Console()
+        console = plain_console()
         console.print(f"Training is over after {outcome.seconds:.0f} s: {outcome.reason}.", highlight=False)
         demo.show_folder(console, folder)
         return 0
@@ -168,7 +168,7 @@ class Eval:
             "cut_off": cut,
         }
         write_json(folder.path / f"{name}.json", {**facts, "agents": [asdict(e) for e in evaluated]})
-        console = Console()
+        console = plain_console()
         for result in evaluated:
             console.print(evaluation.in_words(result), highlight=False, soft_wrap=True)
         if cut:
@@ -208,11 +208,11 @@ class RecordDemos(RewardOptions, CellOptions):
         with session(folder, self.namespace, "hil-serl record-demos", robot=setup.robot) as running:
             phases.demonstrations(running, setup, demonstrations_of(folder, self.episodes))
             recorded = rates([e for e in running.log.of("record_demos") if e.success])
-        console = Console()
+        console = plain_console()
         console.print(
             f"{recorded.episodes} demonstration{'s' if recorded.episodes != 1 else ''}, "
             f"{recorded.cycle_steps:.1f} steps each. "
-            f"Train with: hil-serl train --demos {folder.path}",
+            f"Train with: hil-serl train --demos {word(folder.path)}",
             highlight=False,
             soft_wrap=True,
         )

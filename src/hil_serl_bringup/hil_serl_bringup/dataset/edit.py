@@ -15,6 +15,7 @@ from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.dataset.output import ActorOutput, Result, create_run, new_folder
 from hil_serl_bringup.dataset.recordings import Recording
 from hil_serl_bringup.dataset.tasks import common_tasks
+from hil_serl_bringup.terminal import word
 from hil_serl_core.episode import Outcome
 from hil_serl_core.rewards import label_of, mended_reward, read_labels
 from hil_serl_core.step import Source
@@ -163,7 +164,7 @@ def write_edits(
         if not edit.source.whole:
             raise DatasetError(
                 f"{edit.source} has gaps ('hil-serl dataset check' says where); leave it out with: "
-                f"hil-serl dataset trim --drop {edit.source}"
+                f"hil-serl dataset trim --drop {word(edit.source)}"
             )
     specs = common_tasks([edit.source for edit in edits])
     groups: dict[tuple[Path, str], list[Edit]] = {}

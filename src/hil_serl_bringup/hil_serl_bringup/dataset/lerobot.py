@@ -22,6 +22,7 @@ from hil_serl_bringup.dataset.episodes import RecordedEpisode
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.dataset.output import new_folder
 from hil_serl_bringup.dataset.tasks import common_tasks
+from hil_serl_bringup.terminal import word
 from hil_serl_core.spec import TaskSpec, task_to_yaml
 from hil_serl_core.step import Source, Step
 from hil_serl_ros.bag import step_of
@@ -103,7 +104,7 @@ def convert(episodes: Sequence[RecordedEpisode], target: Path, *, videos: bool =
         raise DatasetError("there is no episode with a transition to convert")
     if broken := [e for e in chosen if not e.whole]:
         raise DatasetError(
-            f"{broken[0]} has gaps; leave it out with: hil-serl dataset trim --drop {broken[0]}"
+            f"{broken[0]} has gaps; leave it out with: hil-serl dataset trim --drop {word(broken[0])}"
         )
     specs = common_tasks(chosen)
     _check(specs, videos)

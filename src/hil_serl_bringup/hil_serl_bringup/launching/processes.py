@@ -16,6 +16,7 @@ from hil_serl_bringup.launching.arguments import REPLAY, WINDOWS, path_of, texts
 from hil_serl_bringup.launching.request import request_from
 from hil_serl_bringup.resources import find_task, find_task_file
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
+from hil_serl_bringup.terminal import word
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
 
@@ -41,7 +42,7 @@ def _expect_demonstrations(request: GraphRequest) -> None:
     if needed and not any((request.run_dir / "bags" / str(Mode.RECORD_DEMOS)).rglob("*.mcap")):
         raise RunFolderError(
             f"there are no demonstrations in {request.run_dir}, and {request.algorithm} trains on them; record them first: "
-            f"mode:=record_demos run_dir:={request.run_dir} (algorithm:=rlpd_scratch needs none)"
+            f"mode:=record_demos run_dir:={word(request.run_dir)} (algorithm:=rlpd_scratch needs none)"
         )
 
 

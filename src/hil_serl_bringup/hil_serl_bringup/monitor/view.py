@@ -19,6 +19,7 @@ from rich.text import Text
 from hil_serl_bringup.monitor.advice import Advice
 from hil_serl_bringup.monitor.state import Driving
 from hil_serl_bringup.monitor.statistics import LearnerSample, Rates, rates, together
+from hil_serl_bringup.terminal import plain_console
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOTHING = "–"
@@ -198,7 +199,7 @@ def _advice(advice: Sequence[Advice]) -> Table:
 def render(state: ViewState, width: int = 120) -> RenderableType:
     """The whole view, for a terminal of `width` columns."""
     number, count = state.number
-    heading = f"[bold]{state.phase}[/]" + (f" [dim]({number} of {count})[/]" if count > 1 else "")
+    heading = Text.assemble((state.phase, "bold"), (f" ({number} of {count})" if count > 1 else "", "dim"))
     blocks: list[RenderableType] = [_progress(state), Text()]
     tables: list[RenderableType] = [_policy(state)]
     if state.learners:
@@ -224,7 +225,7 @@ def render(state: ViewState, width: int = 120) -> RenderableType:
         Group(*blocks),
         title=heading,
         title_align="left",
-        subtitle=f"[dim]{state.title} · Ctrl-C ends cleanly[/]",
+        subtitle=Text(f"{state.title} · Ctrl-C ends cleanly", style="dim"),
         subtitle_align="right",
         padding=(1, 2),
     )
@@ -265,7 +266,7 @@ class View:
     """
 
     def __init__(self, console: Console | None = None, plain_period: float = 5.0) -> None:
-        self.console = console or Console()
+        self.console = console or plain_console()
         self._period = plain_period
         self._last: tuple[str, float] = ("", -math.inf)
         self._live = (

@@ -8,6 +8,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from hil_serl_bringup.terminal import word
 from hil_serl_bringup.graph.build import GraphError, Operator
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolder
@@ -140,5 +141,5 @@ def label_help(task: TaskSpec, operator: Operator, path: Path) -> str:
     return (
         f"Drive the task; hold {how} as long as the state shows success, every other step counts as no success. "
         "Keep the part where it belongs for some seconds, pull it out again, miss on purpose, stray. "
-        f"More later with: hil-serl classifier record --resume {path}"
+        f"More later with: hil-serl classifier record --resume {word(path)}"
     )

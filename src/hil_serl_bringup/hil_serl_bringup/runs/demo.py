@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from hil_serl_bringup.terminal import word
 from hil_serl_bringup.graph.build import Operator
 from hil_serl_bringup.monitor.statistics import StopRule, rates
 from hil_serl_bringup.results import report
@@ -141,10 +142,10 @@ def show_folder(console: Console, folder: RunFolder) -> None:
         (
             "bags/",
             "every step, as rosbag2 MCAP",
-            f"hil-serl replay {path}   (Foxglove and ros2 bag open them too)",
+            f"hil-serl replay {word(path)}   (Foxglove and ros2 bag open them too)",
         ),
-        ("checkpoints/", "networks, optimiser, counters", f"hil-serl eval {path}"),
-        ("tensorboard/", "losses and rates", f"tensorboard --logdir {path}"),
+        ("checkpoints/", "networks, optimiser, counters", f"hil-serl eval {word(path)}"),
+        ("tensorboard/", "losses and rates", f"tensorboard --logdir {word(path)}"),
         ("logs/", "what each process printed", ""),
         ("episodes.csv", "one line an episode", ""),
         ("curve.png", "learning curves", ""),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hil_serl_bringup.terminal import word
 from hil_serl_bringup.graph.build import BACKWARD, FORWARD
 from hil_serl_bringup.monitor.statistics import EpisodeLog
 from hil_serl_core.spec import TaskSpec, load_task, task_to_yaml
@@ -73,7 +74,7 @@ class RunFolder:
         folder = cls(path.expanduser().absolute())
         if folder.state_file.exists():
             raise RunFolderError(
-                f"{folder.path} holds a run already; continue it with --resume {path}, or name another folder"
+                f"{folder.path} holds a run already; continue it with --resume {word(path)}, or name another folder"
             )
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.task_file.write_text(task_to_yaml(task), encoding="utf-8")

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How commands talk to a person: text as it is, and paths that can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+
+
+def plain_console(stderr: bool = False) -> Console:
+    """A console without markup, which would swallow the square brackets of a path; styles are given as such."""
+    return Console(stderr=stderr, markup=False, highlight=False)
+
+
+def word(value: Path | str) -> str:
+    """A value as a word of a command that a person is to paste into a shell."""
+    return shlex.quote(str(value))
