@@ -13,12 +13,14 @@ Parameters; the defaults in brackets are those of kind franka | robotiq | contro
     open_position, closed_position: what the action calls open and closed [m, robotiq: rad]
         (0.08, 0.0 | 0.0, 0.7929 | 0.08, 0.0).
     joint_states: topic with the measured fingers (franka_gripper/joint_states | joint_states | joint_states).
-    joint: whose position shows the opening (empty: the first | robotiq_85_left_knuckle_joint | empty).
+    joint: whose position shows the opening (empty | robotiq_85_left_knuckle_joint | empty). Empty: the only joint of the
+        topic; of several, one has to be named.
     joint_open, joint_closed: its position when open and closed (0.04, 0.0 | 0.0, 0.7929 | as open_position and
         closed_position).
     speed: of the fingers [m/s]; franka only (0.1). mock: openings per second (2.0).
     delay: mock only: from a command to the motion, as a real hand has it [s] (0).
     effort: largest force [N] (40 | 0: the action's default | 0).
+    goal_time: in which a goal has to end [s]; one that does not is given up and repeated (10).
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 
 from hil_serl_actor.grippers.driver import HandDriver
+from hil_serl_actor.grippers.fingers import Fingers
 from hil_serl_actor.grippers.options import DEFAULTS, make_adapter, read_hand
 from hil_serl_actor.grippers.servo import MockGripper
 from hil_serl_ros import names, qos
@@ -43,7 +46,7 @@ from hil_serl_ros.diagnostics import Level, diagnostic_array, diagnostic_status
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.parameters import Parameters
 
-_RATE = 30.0  # Hz, of a mock's state, and of looks whether a goal that failed is due again
+_RATE = 30.0  # Hz, of a mock's state, and of looks whether a goal is due again or lost
 _SILENCE = 1.0  # s without the measured fingers that is worth a warning
 
 
@@ -54,7 +57,7 @@ class GripperNode(Node):
         super().__init__("gripper")
         read = Parameters(self)
         kind = read.string("kind", choices=(*DEFAULTS, "mock"), description="what drives the fingers")
-        self._measured, self._heard = math.nan, -math.inf
+        self._measured = math.nan
         self._told = ThrottledLog(self.get_logger().warning)
         self._state = self.create_publisher(Float64, names.GRIPPER_STATE, qos.GRIPPER_STATE)
         self._diagnostics = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
@@ -63,21 +66,20 @@ class GripperNode(Node):
             speed = read.number("speed", 2.0, minimum=0.01, maximum=100.0)
             self._hand = MockGripper(speed, delay=read.number("delay", 0.0, minimum=0.0, maximum=10.0))
         else:
-            self._fingers = read_hand(read, kind)
+            hand = read_hand(read, kind)
+            goal_time = read.number("goal_time", 10.0, minimum=0.5, maximum=600.0)
+            adapter = make_adapter(read, self, kind, hand)
+            joint_states = read.string("joint_states", DEFAULTS[kind]["joint_states"])
+            self._fingers = Fingers(hand, self.resolve_topic_name(joint_states))
             self._hand = HandDriver(
-                make_adapter(read, self, kind, self._fingers), lambda: self._now, self._warn
+                adapter, time.monotonic, self._warn, goal_time, lambda: self._fingers.opening
             )
-            self._joint_states = read.string("joint_states", DEFAULTS[kind]["joint_states"])
-            self.create_subscription(JointState, self._joint_states, self._on_joints, qos.JOINT_STATES)
+            self.create_subscription(JointState, joint_states, self._on_joints, qos.JOINT_STATES)
             self.create_service(Trigger, names.GRIPPER_HOME, self._on_home)
         self.create_subscription(Float64, names.GRIPPER_COMMAND, self._on_command, qos.GRIPPER_COMMAND)
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / _RATE, self._on_timer, clock=wall)
         self.create_timer(1.0, self._publish_diagnostics, clock=wall)
-
-    @property
-    def _now(self) -> float:
-        return time.monotonic()
 
     def _on_command(self, message: Float64) -> None:
         try:
@@ -89,19 +91,16 @@ class GripperNode(Node):
         if isinstance(self._hand, MockGripper):
             self._publish_state(self._hand.step(1.0 / _RATE))
         else:
+            self._hand.look()
             self._hand.send_due()
 
     def _on_joints(self, message: JointState) -> None:
-        """Measured fingers; a message without them is of other joints on the same topic."""
-        joint = self._fingers.joint
-        index = (
-            0 if not joint else message.name.index(joint) if joint in message.name else len(message.position)
-        )
-        if index < len(message.position) and math.isfinite(message.position[index]):
-            self._publish_state(self._fingers.opening(message.position[index]))
+        opening = self._fingers.measure(message.name, message.position, time.monotonic())
+        if opening is not None:
+            self._publish_state(opening)
 
     def _publish_state(self, opening: float) -> None:
-        self._measured, self._heard = opening, self._now
+        self._measured = opening
         self._state.publish(Float64(data=opening))
 
     def _on_home(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -111,20 +110,24 @@ class GripperNode(Node):
         return response
 
     def _publish_diagnostics(self) -> None:
-        trouble = self._hand.trouble
-        if not trouble and self._now - self._heard > _SILENCE:
-            joint = f"joint '{self._fingers.joint}'" if self._fingers.joint else "a joint"
-            topic = self.resolve_topic_name(self._joint_states)
-            trouble = f"{topic} shows no position of {joint}; is the gripper's driver running, is 'joint' its joint's name?"
-            self._warn(trouble)
-        status = diagnostic_status(
-            f"gripper{self.get_namespace().rstrip('/')}",
-            Level.ERROR if trouble else Level.OK,
-            trouble or "ok",
-            commanded=self._hand.wanted,
-            measured=self._measured,
-        )
+        level, text = Level.OK, "ok"
+        values = {"commanded": self._hand.wanted, "measured": self._measured}
+        if isinstance(self._hand, HandDriver):
+            level, text = self._condition(self._hand, time.monotonic())
+            values["waits_for"] = self._hand.waits_for
+        if text != "ok":
+            self._warn(text)
+        name = f"gripper{self.get_namespace().rstrip('/')}"
+        status = diagnostic_status(name, level, text, **values)
         self._diagnostics.publish(diagnostic_array(self.get_clock().now().nanoseconds, [status]))
+
+    def _condition(self, hand: HandDriver, now: float) -> tuple[Level, str]:
+        """How bad the hand's state is, and what is wrong: its action first, then its measured fingers."""
+        if trouble := hand.trouble or self._fingers.silence(now, _SILENCE):
+            return Level.ERROR, trouble
+        done = hand.done
+        frozen = done and self._fingers.frozen(done.before, done.opening, done.sent, done.ended, now)
+        return (Level.WARN, frozen) if frozen else (Level.OK, "ok")
 
     def _warn(self, text: str) -> None:
         self._told(text)

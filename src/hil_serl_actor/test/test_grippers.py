@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +24,7 @@ from hil_serl_actor.gripper_node import GripperNode
 from hil_serl_actor.grippers import adapters
 from hil_serl_actor.grippers.adapters import ActionGoal
 from hil_serl_actor.grippers.driver import HandDriver
+from hil_serl_actor.grippers.fingers import Fingers
 from hil_serl_actor.grippers.servo import GripperServo, MockGripper
 from hil_serl_ros import names, qos
 
@@ -82,24 +84,29 @@ class PlayedHand:
     preempts, driver = True, "the test"
 
     def __init__(self):
-        self.sent, self.ready = [], True
+        self.sent, self.ready, self.answers, self.cancelled = [], True, True, []
+        self.servers = {"hand/move": self}
 
     def server_is_ready(self):
         return self.ready
 
     def send_goal_async(self, goal):
-        result = Future()
-        handle = SimpleNamespace(accepted=goal is not None, get_result_async=lambda: result)
+        result, future = Future(), Future()
+        handle = SimpleNamespace(
+            accepted=goal is not None,
+            get_result_async=lambda: result,
+            cancel_goal_async=lambda: self.cancelled.append(goal),
+        )
         self.sent.append((goal, result))
-        future = Future()
-        future.set_result(handle)
+        if self.answers:
+            future.set_result(handle)
         return future
 
     def goal(self, opening, last):
         return ActionGoal(self, "hand/move", opening, lambda result: result)
 
     def homing(self):
-        return ActionGoal(self, "hand/home", "home", lambda result: result)
+        return ActionGoal(self, "hand/home", "home", lambda result: result, patience=3.0)
 
 
 @pytest.fixture
@@ -122,6 +129,75 @@ def test_driver_names_the_action_and_the_remedy_when_it_is_missing(hand):
     hand.adapter.ready = True
     hand.command(0.0)
     assert [goal for goal, _ in hand.adapter.sent] == [0.0]
+
+
+def test_a_server_that_ends_during_a_goal_is_noticed_and_gets_the_next_command_when_it_is_back(hand):
+    hand.command(1.0)
+    hand.look()
+    assert hand.trouble == ""
+    hand.adapter.ready = False
+    hand.look()
+    hand.clock[0] = 1.0  # GONE_TIME is over
+    hand.look()
+    assert "action server 'hand/move' went away during a goal; start the gripper's driver again" in hand.trouble
+    hand.clock[0] = 600.0
+    hand.look()
+    assert "no action server 'hand/move'" in hand.trouble
+    hand.adapter.ready = True
+    hand.look()
+    hand.send_due()
+    assert len(hand.adapter.sent) == 1, "a hand that comes back does not move by itself"
+    hand.command(1.0)
+    assert [goal for goal, _ in hand.adapter.sent] == [1.0, 1.0]
+    end(hand.adapter.sent[1][1])
+    assert hand.trouble == ""
+    end(hand.adapter.sent[0][1], "too late", ABORTED)
+    assert hand.trouble == ""
+
+
+def test_a_server_that_is_gone_between_two_goals_is_named_before_anybody_needs_it(hand):
+    hand.command(1.0)
+    end(hand.adapter.sent[0][1])
+    hand.adapter.ready = False
+    hand.look()
+    assert "no action server 'hand/move'" in hand.trouble
+    hand.adapter.ready = True
+    hand.look()
+    assert hand.trouble == ""
+    hand.command(1.0)
+    assert len(hand.adapter.sent) == 2, "nobody knows where a hand stands whose driver was started again"
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_server_that_does_not_answer_or_end_a_goal_is_not_waited_for(hand, answers):
+    """One that was killed looks alive for as long as the middleware's lease lasts."""
+    hand.adapter.answers = answers
+    hand.command(0.0)
+    hand.clock[0] = 11.0
+    hand.look()
+    assert ("did not end it within 10 s" if answers else "did not answer") in hand.trouble
+    assert hand.adapter.cancelled == ([0.0] if answers else []), "a hand that hangs is told to stop"
+    hand.adapter.answers = True
+    hand.command(0.0)
+    assert len(hand.adapter.sent) == 1
+    hand.clock[0] = 20.0
+    hand.command(0.0)
+    end(hand.adapter.sent[1][1])
+    assert hand.trouble == ""
+
+
+def test_homing_may_take_longer_and_is_not_waited_for_either(hand):
+    hand.home()
+    hand.clock[0] = 11.0
+    hand.look()
+    assert hand.trouble == ""
+    hand.clock[0] = 31.0
+    hand.look()
+    assert "did not end it within 30 s" in hand.trouble
+    hand.command(1.0)
+    hand.clock[0] = 40.0
+    hand.command(1.0)
+    assert [goal for goal, _ in hand.adapter.sent] == ["home", 1.0]
 
 
 def test_driver_reports_a_failure_and_repeats_the_command(hand):
@@ -178,6 +254,55 @@ def test_homing_is_done_on_request_and_commands_wait_for_its_end(hand):
     assert [goal for goal, _ in hand.adapter.sent] == ["home"]
     end(hand.adapter.sent[0][1])
     assert [goal for goal, _ in hand.adapter.sent] == ["home", 1.0]
+
+
+# ------------------------------------------------------- measured fingers
+
+FINGER = adapters.Hand("hand", 0.08, 0.0, "", 0.04, 0.0, 0.1, 40.0)
+ARM_AND_FINGERS = ["elbow", "finger_joint1"]
+
+
+def test_of_several_joints_the_finger_has_to_be_named():
+    fingers = Fingers(FINGER, "/joint_states")
+    assert fingers.measure(["finger"], [0.02], 0.0) == pytest.approx(0.5)
+    assert fingers.measure(ARM_AND_FINGERS, [0.04, 0.0], 0.1) is None, "the elbow is no opening"
+    assert "carries 3 joints (finger, elbow, finger_joint1)" in fingers.trouble
+    assert "parameter 'joint'" in fingers.silence(0.1, 1.0)
+    assert fingers.measure(["finger"], [0.02], 0.2) is None, "who of them is it, now?"
+    named = Fingers(replace(FINGER, joint="finger_joint1"), "/joint_states")
+    assert named.measure(ARM_AND_FINGERS, [1.3, 0.04], 0.0) == 1.0
+    assert named.measure(["wrist"], [1.3], 0.1) is None, "a message of other joints"
+    assert named.trouble == ""
+    assert "no position of joint 'finger_joint1'" in named.silence(5.0, 1.0)
+
+
+def test_joints_without_names_and_names_without_positions():
+    fingers = Fingers(FINGER, "/joint_states")
+    assert fingers.measure([], [0.04], 0.0) == 1.0
+    assert fingers.measure(["finger"], [], 0.0) is None
+    assert fingers.measure([], [0.04, 0.04], 0.0) is None
+    assert "carries 2 joints" in fingers.trouble
+
+
+def test_a_joint_far_outside_the_hands_range_is_another_joint():
+    fingers = Fingers(replace(FINGER, joint="elbow"), "/joint_states")
+    assert fingers.measure(ARM_AND_FINGERS, [1.3, 0.0], 0.0) is None
+    assert "joint 'elbow' stands at 1.3, far outside joint_closed 0 to joint_open 0.04" in fingers.trouble
+    assert fingers.measure(["elbow"], [0.041], 0.1) == 1.0, "a little beyond is the calibration's"
+    assert fingers.trouble == ""
+
+
+def test_fingers_that_do_not_show_a_goal_that_ended_well_are_named():
+    fingers = Fingers(FINGER, "/joint_states")
+    for k in range(100):
+        fingers.measure(["finger"], [0.04], 0.1 * k)
+    report = fingers.frozen(before=1.0, opening=0.0, sent=5.0, ended=6.0, now=9.9)
+    assert "went from 1.00 to 0.00, but a joint has not changed by a single bit" in report
+    assert fingers.frozen(1.0, 0.9, 5.0, 6.0, 9.9) == "", "hardly a way"
+    assert fingers.frozen(1.0, 0.0, 5.0, 9.5, 9.9) == "", "it may still show"
+    assert fingers.frozen(math.nan, 0.0, 5.0, 6.0, 9.9) == ""
+    fingers.measure(["finger"], [0.039], 10.0)
+    assert fingers.frozen(1.0, 0.0, 5.0, 6.0, 12.0) == ""
 
 
 # ------------------------------------------------------------- over topics

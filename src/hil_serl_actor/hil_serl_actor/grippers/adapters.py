@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ class Hand:
         action: Name of the action server; the Franka hand: of its node, under which the actions lie.
         open_position: What the action calls open [m or rad].
         closed_position: What it calls closed.
-        joint: Joint in the driver's joint states whose position shows the opening; empty: the first one.
+        joint: Joint in the driver's joint states whose position shows the opening; empty: the only one.
         joint_open: Its position when open [m or rad].
         joint_closed: Its position when closed.
         speed: Of the fingers [m/s or rad/s]; used by hands whose action has it.
@@ -46,20 +46,32 @@ class Hand:
         """The action's position for an opening from 0 (closed) to 1 (open)."""
         return self.closed_position + opening * (self.open_position - self.closed_position)
 
+    def share(self, joint_position: float) -> float:
+        """Where a measured joint position lies between closed (0) and open (1), or beyond."""
+        return (joint_position - self.joint_closed) / (self.joint_open - self.joint_closed)
+
     def opening(self, joint_position: float) -> float:
         """Opening, 0 to 1, of a measured joint position."""
-        share = (joint_position - self.joint_closed) / (self.joint_open - self.joint_closed)
-        return min(max(share, 0.0), 1.0)
+        return min(max(self.share(joint_position), 0.0), 1.0)
 
 
 @dataclass(frozen=True)
 class ActionGoal:
-    """What is sent to a hand: client and name of the action, its goal, and the judge of its result."""
+    """What is sent to a hand.
+
+    Attributes:
+        client: Of the action.
+        name: Of the action, for people.
+        goal: What is asked for.
+        judge: Of its result.
+        patience: How many times the hand's usual time it may take; finding the fingers' limits takes longest.
+    """
 
     client: ActionClient
     name: str
     goal: Any
     judge: Judge
+    patience: float = 1.0
 
 
 class GripperAdapter(Protocol):
@@ -68,10 +80,12 @@ class GripperAdapter(Protocol):
     Attributes:
         preempts: The driver takes a new goal while one is under way.
         driver: What to start if the action server is missing, for people.
+        servers: Name to client of every action that an opening may need.
     """
 
     preempts: bool
     driver: str
+    servers: Mapping[str, ActionClient]
 
     def goal(self, opening: float, last: float) -> ActionGoal:
         """What to send for an opening.
@@ -86,6 +100,7 @@ class GripperAdapter(Protocol):
 
 
 _PURPOSE = "this gripper (without one: kind mock)"
+_HOMING_PATIENCE = 3.0  # of the time that a goal may take: the whole stroke, slowly, and back
 
 
 class FrankaHand:
@@ -104,6 +119,7 @@ class FrankaHand:
             name: ActionClient(node, getattr(self._types, name.capitalize()), f"{hand.action}/{name}")
             for name in ("move", "grasp", "homing")
         }
+        self.servers = {f"{hand.action}/{name}": self._clients[name] for name in ("move", "grasp")}
 
     def goal(self, opening: float, last: float) -> ActionGoal:
         """See ``GripperAdapter``."""
@@ -118,10 +134,10 @@ class FrankaHand:
 
     def homing(self) -> ActionGoal:
         """See ``GripperAdapter``."""
-        return self._named("homing", self._types.Homing.Goal())
+        return self._named("homing", self._types.Homing.Goal(), patience=_HOMING_PATIENCE)
 
-    def _named(self, name: str, goal: Any) -> ActionGoal:
-        return ActionGoal(self._clients[name], f"{self._hand.action}/{name}", goal, _franka_judge)
+    def _named(self, name: str, goal: Any, patience: float = 1.0) -> ActionGoal:
+        return ActionGoal(self._clients[name], f"{self._hand.action}/{name}", goal, _franka_judge, patience)
 
 
 def _franka_judge(result: Result) -> str:
@@ -139,6 +155,7 @@ class GripperCommandHand:
         self._type = message_package("control_msgs.action", _PURPOSE).GripperCommand
         self._hand = hand
         self._client = ActionClient(node, self._type, hand.action)
+        self.servers = {hand.action: self._client}
 
     def goal(self, opening: float, last: float) -> ActionGoal:
         """See ``GripperAdapter``."""
@@ -171,6 +188,7 @@ class ParallelGripperHand:
             )
         self._type, self._hand = actions.ParallelGripperCommand, hand
         self._client = ActionClient(node, self._type, hand.action)
+        self.servers = {hand.action: self._client}
 
     def goal(self, opening: float, last: float) -> ActionGoal:
         """See ``GripperAdapter``."""

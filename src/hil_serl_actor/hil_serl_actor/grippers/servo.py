@@ -21,6 +21,7 @@ class GripperServo:
         self._sent = math.nan
         self._under_way = False
         self._not_before = -math.inf
+        self._asked = False
         self.wanted = math.nan
 
     @property
@@ -35,10 +36,11 @@ class GripperServo:
             ValueError: Not a finite number.
         """
         self.wanted = _opening(opening)
+        self._asked = True
 
     def due(self, now: float) -> float | None:
         """Opening to ask the hand for at ``now`` [s], None for nothing."""
-        if math.isnan(self.wanted) or now < self._not_before:
+        if not self._asked or now < self._not_before:
             return None
         if abs(self.wanted - self._sent) < _SAME:  # False for NaN: nothing was sent
             return None
@@ -53,6 +55,13 @@ class GripperServo:
         self._under_way = False
         if not success:
             self._sent, self._not_before = math.nan, now + self._retry
+
+    def forget(self) -> None:
+        """Nobody knows what the hand does or did: the next command is sent to it, and none from before.
+
+        A hand that comes back must not move by itself, minutes after people have looked away from it.
+        """
+        self._sent, self._under_way, self._asked = math.nan, False, False
 
 
 class MockGripper:
