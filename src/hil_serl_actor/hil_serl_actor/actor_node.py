@@ -33,6 +33,7 @@ from hil_serl_ros.diagnostics import diagnostic_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.stamps import stamp_from_seconds
 
+_BUTTON_PERIOD = 0.02  # s between two looks at the devices' buttons: a stop does not wait for the next tick
 _FLUSH_TIME = 10.0  # s; how long a finished training actor waits for acknowledgements
 
 
@@ -100,6 +101,7 @@ class ActorNode(Node):
         if not self._options.lockstep:
             self.create_timer(self._spec.period, self._pump, clock=timer_clock(self))
         # On the wall clock: these must run while simulated time stands still.
+        self.create_timer(_BUTTON_PERIOD, self._senses.hear, clock=STEADY)
         self.create_timer(0.05, self._on_idle_timer, clock=STEADY)
         self.create_timer(1.0, self._publish_diagnostics, clock=STEADY)
 
@@ -165,6 +167,7 @@ class ActorNode(Node):
     # ----------------------------------------------------------------- timing
 
     def _pump(self) -> None:
+        self._senses.look()  # what came before a step of the clock is dropped with the rest
         now, step = self._clock_watch.look()
         if step:  # arms are looked at again at the next tick, by when their states are the new clock's
             self._loop.clock_was_set(now, step)
@@ -198,6 +201,8 @@ class ActorNode(Node):
         silence = self._senses.silence()
         if silence and self._loop.phase is not Phase.DONE:
             self.warn(silence)
+        for doubt in self._senses.doubts():
+            self.warn(doubt)
         stamp = self._loop.inputs.assembler.stamp
         ros_now = self.get_clock().now().nanoseconds
         now = stamp if self._options.lockstep and stamp is not None else ros_now * 1e-9

@@ -39,8 +39,8 @@ ARM_STATE = _profile(1, reliable=False)
 CAMERA = _profile(1, reliable=False)
 OPERATOR = _profile(1, reliable=False)
 OPERATOR_HEARD = _profile(
-    20, reliable=False
-)  # for who acts on buttons: a tap is over before a busy reader looks
+    400, reliable=False
+)  # for who acts on buttons: a tap is over before a reader looks, and drivers send up to 1000 messages a second
 TARGET = _profile(1, reliable=True)
 TARGET_HEARD = _profile(50, reliable=True)  # for who watches who commands: every one counts
 GRIPPER_COMMAND = _profile(1, reliable=True)

@@ -6,26 +6,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, Joy
 
 from hil_serl_actor.loop.control_loop import ControlLoop
 from hil_serl_actor.senses.camera_input import CameraMessage
+from hil_serl_actor.senses.device_input import DeviceInput
 from hil_serl_actor.senses.exposure import ExposureWatch
 from hil_serl_actor.senses.inputs import SceneVerdict
 from hil_serl_actor.senses.source_health import SourceHealth
-from hil_serl_actor.teleop.devices import DEVICES, TeleopDecoder
+from hil_serl_actor.teleop.devices import DEVICES, device_of
 from hil_serl_actor.wiring import reports
 from hil_serl_actor.wiring.options import ActorOptions
-from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.observation import ArmSample
 from hil_serl_msgs.msg import ArmState, SceneTruth
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_from_message
+from hil_serl_ros.polled import PolledSubscription
 from hil_serl_ros.stamps import stamp_to_seconds
 
 _SILENCE = 3.0  # s of wall-clock time without a message from a source of the cell
@@ -76,13 +77,11 @@ class Senses:
         for camera, topic in self._topics.items():
             kind = CompressedImage if options.image_transport[camera] == names.COMPRESSED else Image
             node.create_subscription(kind, topic, partial(self._on_image, camera), qos.CAMERA)
+        self._inputs: dict[str, DeviceInput] = {}
+        self._polled: dict[str, PolledSubscription] = {}
         if options.operator in DEVICES:
-            device = DEVICES[options.operator]
-            for arm in ("",) if options.switched_operator else self._spec.arm_names:
-                topic = names.for_arm(device.topic, arm)
-                self._devices[arm] = SourceHealth(topic, grace)
-                listener = partial(self._on_joy, arm, TeleopDecoder(device))
-                node.create_subscription(Joy, topic, listener, qos.OPERATOR_HEARD)
+            for arm in options.devices:
+                self._listen_to_device(arm, grace)
         if truth:
             node.create_subscription(SceneTruth, names.SCENE_TRUTH, self._on_truth, qos.SCENE_TRUTH)
         self._exposure = None if options.lockstep else ExposureWatch(node, self._topics)
@@ -106,21 +105,52 @@ class Senses:
         self._loop.inputs.put_image(camera, message, latency)
         self._tell()
 
-    def _on_joy(self, arm: str, decoder: TeleopDecoder, message: Joy) -> None:
+    def _listen_to_device(self, arm: str, grace: float) -> None:
+        device = device_of(self._options.operator, self._options.devices[arm])
+        topic = names.for_arm(device.topic, arm)
+        self._devices[arm] = SourceHealth(topic, grace)
+        self._inputs[arm] = DeviceInput(self._spec, device)
+        if self._options.lockstep:  # the loop waits for every message
+            self._node.create_subscription(Joy, topic, partial(self._on_joy, arm), qos.OPERATOR_HEARD)
+        else:
+            self._polled[arm] = PolledSubscription(self._node, Joy, topic, qos.OPERATOR_HEARD)
+
+    def _on_joy(self, arm: str, message: Joy) -> None:
+        self._put_joy(arm, message)
+        self._look_at(arm)
+        self._tell()
+
+    def hear(self) -> None:
+        """Take what the devices have sent since the last call; what their buttons ask for is done at once."""
+        for arm, subscription in self._polled.items():
+            for message in subscription.take():
+                if self._put_joy(arm, message):
+                    self._look_at(arm)
+
+    def look(self) -> None:
+        """Give the loop the newest input of every device, for a tick."""
+        self.hear()
+        for arm in self._polled:
+            self._look_at(arm)
+
+    def _put_joy(self, arm: str, message: Joy) -> bool:
         self._devices[arm].heard(time.monotonic())
-        stamp = stamp_to_seconds(message.header.stamp)
-        if not self._options.lockstep:  # a clock that runs ahead must not hide that the device falls silent
-            stamp = min(stamp, self._node.get_clock().now().nanoseconds * 1e-9)
+        return self._inputs[arm].put(stamp_to_seconds(message.header.stamp), message.axes, message.buttons)
+
+    def _look_at(self, arm: str) -> None:
+        device = self._inputs[arm]
         try:
-            value = decoder.decode(stamp, message.axes, message.buttons)
+            value = device.look(time.monotonic())
         except ValueError as error:
             self._warn(str(error))
-            pressed = OperatorInput(stamp, np.zeros(6), message.buttons).pressed
-            if pressed(self._spec.intervention.stop_button):
+            if device.pressed(self._spec.intervention.stop_button):
                 self._loop.stop("the stop button of a device whose axes cannot be used")
             return
+        if value is None:
+            return
+        if not self._options.lockstep:  # a clock that runs ahead must not hide that the device falls silent
+            value = replace(value, stamp=min(value.stamp, self._node.get_clock().now().nanoseconds * 1e-9))
         self._loop.put_operator(value, arm)
-        self._tell()
 
     def _on_truth(self, message: SceneTruth) -> None:
         goals = dict(zip(message.goals, message.reached, strict=True))
@@ -157,6 +187,10 @@ class Senses:
                     return f"but {other} is published: set {camera}.image_transport to {transport}"
         return f"nobody publishes {resolved(topic)}: is the driver running, in this ROS domain and namespace?"
 
+    def doubts(self) -> list[str]:
+        """What arrives in time and is yet not believed, for people."""
+        return [problem for device in self._inputs.values() if (problem := device.stuck.problem())]
+
     def statuses(self, now: float) -> list[DiagnosticStatus]:
         """One line per arm, operator's device and camera for /diagnostics, at ``now`` [s]."""
         if self._exposure is not None:
@@ -165,7 +199,10 @@ class Senses:
         statuses = [
             reports.arm_status(arm, source, wall, _fault(arms.get(arm))) for arm, source in self._arms.items()
         ]
-        statuses += [reports.device_status(arm, source, wall) for arm, source in self._devices.items()]
+        statuses += [
+            reports.device_status(arm, source, wall, self._inputs[arm].stuck.problem())
+            for arm, source in self._devices.items()
+        ]
         for name, health in self._loop.inputs.cameras.health.items():
             problems = health.problems(now, self._spec.control.frequency, self._spec.observation_timeout)
             problems += [] if self._exposure is None else self._exposure.problems(name)

@@ -7,53 +7,50 @@ All devices speak Joy, because it carries axes and buttons under one stamp, by w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hil_serl_actor.teleop.layouts import AXES, PAD_LAYOUTS, SIX_AXES, DeviceLayout, layout_from_text
 from hil_serl_core.arbiter import OperatorInput
 
 
 @dataclass(frozen=True)
 class Device:
-    """Layout of a device's Joy message.
+    """What is known of a kind of device.
 
     Attributes:
         topic: Where its driver publishes (relative name).
-        axes: For x, y, z, roll, pitch, yaw: pairs of (1-based Joy axis, sign); more than one pair is summed.
-        rest: Joy axes (1-based) whose untouched value is +1 (triggers) and -1 pressed.
-        minimum_axes: Fewest axes the message must carry.
+        layout: Of its Joy message.
+        analog: No hand holds it so still that its axes do not change by a bit; keys do.
     """
 
     topic: str
-    axes: tuple[tuple[tuple[int, float], ...], ...]
-    rest: tuple[int, ...] = ()
-    minimum_axes: int = 6
+    layout: DeviceLayout
+    analog: bool = True
 
-
-_SIX = tuple((((i, 1.0),)) for i in range(1, 7))
 
 DEVICES: dict[str, Device] = {
-    # spacenav/joy: normalised x, y, z, roll, pitch, yaw.
-    "spacenav": Device("spacenav/joy", _SIX),
-    "scripted": Device("spacenav/joy", _SIX),
-    "keyboard": Device("spacenav/joy", _SIX),
-    # A gamepad as joy_node reports it: left stick x, y; triggers z; right stick pitch, yaw; no roll.
-    "joy": Device(
-        "joy",
-        axes=(((2, 1.0),), ((1, 1.0),), ((6, 0.5), (3, -0.5)), (), ((5, 1.0),), ((4, 1.0),)),
-        rest=(3, 6),
-        minimum_axes=6,
-    ),
+    "spacenav": Device("spacenav/joy", SIX_AXES),
+    "scripted": Device("spacenav/joy", SIX_AXES),
+    "keyboard": Device("spacenav/joy", SIX_AXES, analog=False),
+    "joy": Device("joy", PAD_LAYOUTS["xbox"]),
 }
-"""Operator devices by the name used in ``operator:=``."""
+"""Operator devices by the name used in ``operator:=``, with their usual layout."""
+
+
+def device_of(operator: str, layout: str = "") -> Device:
+    """A device, with another layout than its usual one if ``layout`` names or spells one; ValueError for a bad one."""
+    device = DEVICES[operator]
+    return replace(device, layout=layout_from_text(layout)) if layout else device
 
 
 class TeleopDecoder:
     """Decodes Joy messages of one device."""
 
     def __init__(self, device: Device) -> None:
-        self._device = device
+        self._topic, self._layout = device.topic, device.layout
+        self._terms = [[(abs(n) - 1, 1.0 if n > 0 else -1.0) for n in self._layout.axes.get(a, ())] for a in AXES]
         self._seen = np.zeros(0, dtype=bool)
 
     def decode(self, stamp: float, axes: Sequence[float], buttons: Sequence[int]) -> OperatorInput:
@@ -68,23 +65,37 @@ class TeleopDecoder:
             ValueError: Too few axes, or not finite.
         """
         values = np.array(axes, dtype=np.float64)
-        if values.size < self._device.minimum_axes or not np.isfinite(values).all():
+        if not np.isfinite(values).all():
+            raise ValueError(f"{self._topic} carries axes that are not finite ({values.tolist()}): see its driver")
+        if values.size < self._layout.joy_axes:
             raise ValueError(
-                f"{self._device.topic} carries {values.size} axes ({values.tolist()}), at least "
-                f"{self._device.minimum_axes} finite ones are needed; choose the operator argument that fits the device"
+                f"{self._topic} carries {values.size} axes so far, and {self._layout.joy_axes} are used: some drivers list an "
+                "axis only after it was moved, so move each once; else choose the operator argument, or the robot file's "
+                "layout, that fits the device"
             )
-        values = self._untouched_triggers(values)
-        mapped = np.array(
-            [sum(sign * values[index - 1] for index, sign in pairs) for pairs in self._device.axes]
-        )
+        values = self._pulled_triggers(values)
+        mapped = np.array([sum(sign * values[index] for index, sign in terms) for terms in self._terms])
         return OperatorInput(stamp, np.clip(mapped, -1.0, 1.0), tuple(bool(b) for b in buttons))
 
-    def _untouched_triggers(self, values: np.ndarray) -> np.ndarray:
-        """joy_node reports 0 for a trigger until it is first touched, later +1 at rest."""
+    def at_rest(self, axes: Sequence[float]) -> bool:
+        """Whether nothing that this layout uses is moved; two triggers that cancel each other are."""
+        values = np.array(axes, dtype=np.float64)
+        if values.size < self._layout.joy_axes:
+            return False
+        values = self._pulled_triggers(values)
+        return not any(values[index] for terms in self._terms for index, _ in terms)
+
+    def _pulled_triggers(self, values: np.ndarray) -> np.ndarray:
+        """Triggers from 0 to 1. joy_node reports 0 for one until it is first touched, later +1 at rest."""
         if self._seen.size != values.size:
             self._seen = np.zeros(values.size, dtype=bool)
         self._seen |= values != 0.0
-        for index in self._device.rest:
-            if not self._seen[index - 1]:
-                values[index - 1] = 1.0
+        for number in self._layout.triggers:
+            untouched = not self._seen[number - 1]
+            values[number - 1] = 0.0 if untouched else 0.5 * (1.0 - values[number - 1])
         return values
+
+
+def layouts_at_rest(axes: Sequence[float]) -> list[str]:
+    """Known pads on which no hand would be at these Joy axes, for a person who has to choose."""
+    return [name for name, layout in PAD_LAYOUTS.items() if TeleopDecoder(Device(name, layout)).at_rest(axes)]

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rclpy.node import Node
 
 from hil_serl_actor.teleop.devices import DEVICES
+from hil_serl_actor.teleop.layouts import layout_from_text
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import TaskSpec, load_task
@@ -51,6 +52,7 @@ class ActorOptions:
         episodes: End after so many counted episodes of all agents together, 0 for no limit.
         operator: Operator device, a key of ``teleop.DEVICES``, or none.
         switched_operator: Two arms are driven by one device, switched by a button.
+        devices: Arm ("" for a single or switched device) to the layout of its device: a name or JSON, empty for its usual one.
         interventions: The device may drive; else only its buttons for stop and labels count.
         lockstep: Tick on complete inputs of one stamp instead of on time.
         deterministic: Act with the policy's mode instead of samples.
@@ -65,6 +67,7 @@ class ActorOptions:
     episodes: int
     operator: str
     switched_operator: bool
+    devices: Mapping[str, str]
     interventions: bool
     lockstep: bool
     deterministic: bool
@@ -81,6 +84,11 @@ def read_options(node: Node) -> ActorOptions:
     )
     explores = mode is Mode.TRAIN and method.explores
     agents = _read_agents(read)
+    switched = read.boolean(
+        "switched_operator",
+        False,
+        description="one device for two arms, switched by intervention.switch_button",
+    )
     return ActorOptions(
         agents=agents,
         run_dir=read.path("run_dir", description="run folder; steps go to its bags/"),
@@ -88,11 +96,8 @@ def read_options(node: Node) -> ActorOptions:
         seed=read.integer("seed", 0, minimum=0),
         episodes=read.integer("episodes", 0, minimum=0, description="end after so many; 0: no limit"),
         operator=read.string("operator", "none", choices=[*DEVICES, "none"]),
-        switched_operator=read.boolean(
-            "switched_operator",
-            False,
-            description="one device for two arms, switched by intervention.switch_button",
-        ),
+        switched_operator=switched,
+        devices=_read_layouts(read, ("",) if switched else agents[0].spec.arm_names),
         interventions=read.boolean(
             "interventions",
             mode is not Mode.EVAL,
@@ -103,6 +108,17 @@ def read_options(node: Node) -> ActorOptions:
         device=read.string("device", "cpu", description="torch device of the policy"),
         image_transport=_read_transports(read, agents[0].spec),
     )
+
+
+def _read_layouts(read: Parameters, arms: Sequence[str]) -> dict[str, str]:
+    """``device_layout``, of two arms ``left.device_layout`` and ``right.device_layout``; raises ValueError for a bad one."""
+    found = {}
+    for arm in arms:
+        name = f"{arm}.device_layout" if arm else "device_layout"
+        found[arm] = read.string(name, "", description="layout of the device: a known name, or JSON")
+        if found[arm]:
+            layout_from_text(found[arm])
+    return found
 
 
 def _read_transports(read: Parameters, spec: TaskSpec) -> dict[str, str]:

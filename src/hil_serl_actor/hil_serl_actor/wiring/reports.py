@@ -120,10 +120,17 @@ def arm_status(arm: str, source: SourceHealth, now: float, fault: str) -> Diagno
     return _source_status(f"actor/arm/{arm}" if arm else "actor/arm", level, text, source, now)
 
 
-def device_status(arm: str, source: SourceHealth, now: float) -> DiagnosticStatus:
-    """The line of an operator's device in /diagnostics; ``now`` of the steady clock [s]."""
+def device_status(arm: str, source: SourceHealth, now: float, doubt: str = "") -> DiagnosticStatus:
+    """The line of an operator's device in /diagnostics.
+
+    Args:
+        arm: Whose device it is.
+        source: Of its messages.
+        now: Time of the steady clock [s].
+        doubt: Why its input is hardly a person's, empty if nothing speaks against it.
+    """
     silent = source.silent(now)
-    level, text = Level.OK, "delivering"
+    level, text = (Level.WARN, doubt) if doubt else (Level.OK, "delivering")
     if silent > SILENT_DEVICE:
         level = Level.WARN
         text = f"no message for {silent:.0f} s, nobody can intervene: see hil-serl teleop-check"
