@@ -35,7 +35,7 @@ def policy_file(path, spec, spec_hash):
 def act(spec, file, mode, tmp_path):
     agent = AgentOptions("", spec, "actor_0", file, "")
     return ActingPolicy(
-        ActorOptions((agent,), tmp_path, mode, 0, 1, "none", False, False, False, True, "cpu", {}), agent
+        ActorOptions((agent,), tmp_path, mode, 0, 1, "none", False, {}, False, False, True, "cpu", {}), agent
     )
 
 

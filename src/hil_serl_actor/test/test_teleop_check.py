@@ -76,7 +76,14 @@ def test_buttons_say_what_they_do_in_this_task(spec, handover):
         (2, False, True),
         (5, False, False),
     ]
-    assert "has 3 buttons, counted from 0, and the task uses 5 (STOP" in check.problems(0.0)[0]
+    assert check.problems(0.0) == []
+    todo = check.untried()
+    assert "press button 0 (close the gripper)" in todo
+    assert not any("button 1 " in step for step in todo), "it was down"
+    (unseen,) = (step for step in todo if "button 5" in step)
+    assert "not seen yet: press it once" in unseen
+    hear(check, buttons=(0, 0, 0, 0, 0, 1))
+    assert not any("button 5" in step for step in check.untried()), "drivers list a button when it is first pressed"
 
 
 def test_rate_and_age(spec):
@@ -113,3 +120,61 @@ def test_without_the_deadman_nothing_would_move(spec):
     assert not check.arbitration.active
     hear(check, axes=(1.0,) * 6, buttons=(0, 1))
     assert check.arbitration.active
+
+
+def sweep(check, **fields):
+    """Every axis to both ends."""
+    for k in range(6):
+        for value in (0.8, -0.8):
+            hear(check, axes=tuple(value if j == k else 0.0 for j in range(6)), count=2, **fields)
+
+
+def test_only_what_was_seen_to_move_is_usable(handover):
+    """A driver without a device goes on sending zeros, with fresh stamps."""
+    task = with_intervention(handover, stop_button=2)
+    check = check_of(task, "left")
+    hear(check, buttons=(0, 0, 0), count=2000, period=0.001)
+    assert check.problems(0.0) == []
+    assert not check.usable(0.0)
+    assert "move +/-x (axis 1)" in check.untried()
+    assert len(check.untried()) == 6 + 3
+    sweep(check, buttons=(0, 0, 0))
+    hear(check, axes=(0.1,) * 6, buttons=(1, 1, 0))
+    assert check.untried() == ["press button 2 (STOP the robot until clear_stop)"]
+    hear(check, buttons=(0, 0, 1))
+    hear(check, buttons=(0, 0, 0))
+    assert check.untried() == []
+    assert check.usable(0.0)
+
+
+def test_half_an_axis_is_not_an_axis_and_a_tremble_is_no_motion(spec):
+    check = check_of(with_intervention(spec, axis_map=(-2, 1, 3, 4, 5, 6)))
+    hear(check, axes=(0.1, 0.8, 0.0, 0.0, 0.0, 0.0))
+    todo = check.untried()
+    assert "move +x (axis 2)" in todo, "axis 2 is reversed"
+    assert "move +/-y (axis 1)" in todo
+
+
+def test_what_a_pad_does_not_have_is_not_asked_for(spec):
+    check = check_of(spec, device="joy", topic="joy")
+    hear(check, axes=(0.0,) * 8)
+    assert not any("roll" in step for step in check.untried()), "no pad has it"
+    assert any("+/-z" in step for step in check.untried()), "by its two triggers"
+
+
+def test_a_pad_of_another_layout_is_named(spec):
+    check = check_of(spec, device="joy", topic="joy")
+    check.hear(90.0, (0.0, 0.0, 0.1, 0.0, 1.0, 1.0, 0.0, 0.0), (0, 0), -10.0, 90.0)  # the touch
+    hear(check, axes=(0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0), count=60)
+    (problem,) = check.problems(0.0)
+    assert "at rest, the decoded motion is not zero: z +0.50, pitch +1.00" in problem
+    assert "it looks like xbox_bluetooth" in problem
+    assert not check.usable(0.0)
+
+
+def test_a_driver_that_lists_an_axis_when_it_is_first_moved(spec):
+    check = check_of(spec)
+    hear(check, axes=(0.0,) * 2)
+    assert "carries 2 axes so far, and 6 are used" in check.problems(0.0)[0]
+    hear(check)
+    assert check.problems(0.0) == []

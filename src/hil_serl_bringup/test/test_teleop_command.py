@@ -2,16 +2,20 @@
 """`hil-serl teleop-check` against published messages, and what it shows."""
 
 import io
+import threading
 
 import pytest
+import rclpy
 from rich.console import Console
+from sensor_msgs.msg import Joy
 
 from hil_serl_actor.teleop.check import DeviceCheck
-from hil_serl_actor.teleop.devices import DEVICES
+from hil_serl_actor.teleop.devices import DEVICES, device_of
 from hil_serl_bringup.commands.teleop import TeleopCheck, TeleopListener, how_to_start
 from hil_serl_bringup.monitor.teleop_view import HALF, bar, render
 from hil_serl_bringup.resources import find_task_file
 from hil_serl_core.spec import load_task
+from hil_serl_ros import qos
 
 
 def draw(checks, operator="spacenav", now=0.0, width=100):
@@ -43,8 +47,11 @@ def test_the_picture_has_axes_buttons_rate_and_verdict(width):
     check = DeviceCheck(spec, DEVICES["spacenav"], "spacenav/joy", "")
     check.publishers = 1
     for k in range(40):
-        check.hear(0.05 * k, (0.0, 0.0, -1.0, 0.0, 0.0, 0.0), (1, 0), 0.05 * k - 1.95, 0.05 * k)
-    text = draw([check], width=width)
+        axes = [0.0] * 6
+        axes[k % 6] = -1.0 if k % 12 < 6 else 1.0
+        check.hear(0.05 * k, axes, (k % 2, 1 - k % 2), 0.05 * k - 1.95, 0.05 * k)
+    check.hear(2.0, (0.0, 0.0, -1.0, 0.0, 0.0, 0.0), (1, 0), 0.05, 2.0)
+    text = draw([check], now=0.05, width=width)
     for expected in (
         "20 messages/s",
         "0.00 s ago",
@@ -59,13 +66,20 @@ def test_the_picture_has_axes_buttons_rate_and_verdict(width):
     assert all(len(line) <= width for line in text.splitlines())
 
 
+def test_what_was_not_tried_yet_is_asked_for():
+    spec = load_task(find_task_file("usb_insertion"))
+    check = DeviceCheck(spec, DEVICES["spacenav"], "spacenav/joy", "")
+    check.publishers = 1
+    for k in range(3000):  # a driver whose device is unplugged
+        check.hear(0.001 * k, (0.0,) * 6, (0, 0), 0.001 * k - 2.999, 0.001 * k)
+    text = draw([check])
+    assert "✓ usable" not in text
+    assert "→ move +/-x (axis 1)" in text
+    assert "→ press button 0 (close the gripper)" in text
+
+
 @pytest.mark.timeout(120)
 def test_published_messages_reach_both_devices():
-    import rclpy
-    from sensor_msgs.msg import Joy
-
-    from hil_serl_ros import qos
-
     spec = load_task(find_task_file("object_handover"))
     listener = TeleopListener(spec, "spacenav", namespace="teleop_test")
     context = rclpy.Context()
@@ -98,3 +112,57 @@ def test_the_command_says_that_the_device_is_missing_and_ends_with_1(capsys, mon
     command = TeleopCheck(task="usb_insertion", namespace="nobody_here", start=False, seconds=0.2)
     assert command.run() == 1
     assert "nobody publishes 'spacenav/joy'" in capsys.readouterr().out
+
+
+class Publisher:
+    """A driver that lives in this process and sends what it is told, at about 1 kHz."""
+
+    def __init__(self, topic, axes, namespace):
+        self.context, self.axes = rclpy.Context(), axes
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("driver", context=self.context, namespace=namespace, use_global_arguments=False)
+        self.publisher = self.node.create_publisher(Joy, topic, qos.OPERATOR)
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.over.wait(0.001):
+            message = Joy(axes=self.axes, buttons=[0, 0])
+            message.header.stamp = self.node.get_clock().now().to_msg()
+            self.publisher.publish(message)
+
+    def close(self):
+        self.over.set()
+        self.thread.join()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("operator", "axes", "says"), [
+    ("spacenav", [0.0] * 6, "move +/-x"),
+    ("joy", [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0], "it looks like xbox_bluetooth"),
+])  # fmt: skip
+def test_a_driver_without_a_device_and_a_pad_of_another_layout_are_not_usable(operator, axes, says, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    driver = Publisher(DEVICES[operator].topic, axes, "dead_device")
+    try:
+        command = TeleopCheck(operator, "usb_insertion", namespace="dead_device", start=False, seconds=6.0)
+        assert command.run() == 1
+    finally:
+        driver.close()
+    shown = capsys.readouterr().out
+    assert says in shown
+    assert "✓ usable" not in shown
+
+
+def test_the_robot_files_layout_and_driver_are_used(tmp_path):
+    path = tmp_path / "cell.yaml"
+    path.write_text("name: cell\ndescription: d\njoy: {single: {layout: game_controller}}\n")
+    command = TeleopCheck("joy", "usb_insertion", robot=str(path))
+    devices = command._devices()
+    assert devices[""].layout == "game_controller"
+    spec = load_task(find_task_file("usb_insertion"))
+    check = DeviceCheck(spec, device_of("joy", "game_controller"), "joy", "")
+    assert "ros2 run joy game_controller_node" in how_to_start("joy", [check])

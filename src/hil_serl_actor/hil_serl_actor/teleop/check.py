@@ -5,17 +5,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hil_serl_actor.teleop.devices import Device, TeleopDecoder
+from hil_serl_actor.teleop.layouts import AXES
+from hil_serl_actor.teleop.stuck import StuckInput
 from hil_serl_core.arbiter import Arbitration, InterventionArbiter, OperatorInput, device_axes
 from hil_serl_core.spec import TaskSpec
 
+MOVED = 0.15  # deflection from which on an axis counts as moved by a hand
+REST_PATIENCE = 2.0  # s; here people let go when they are asked to
 RATE_WINDOW = 2.0  # s over which the message rate is measured
 SILENCE = 1.0  # s without a message after which a device counts as silent; drivers repeat at 20 Hz or more
-TWIST_AXES = ("x", "y", "z", "roll", "pitch", "yaw")
+
+_NO_BUTTON = "; if the device has none, change 'intervention' in the task file"
 
 _BUTTONS = {
     "close_button": "close the gripper",
@@ -54,13 +59,14 @@ class AxisReading:
 class ButtonReading:
     """A button, whether it is down, and what it does in this task (empty: nothing).
 
-    ``there`` is False for one that the task uses and the device lacks.
+    ``there`` is False for one that no message has had yet, ``tried`` is True once it was seen down.
     """
 
     number: int
     down: bool
     meaning: str
     there: bool = True
+    tried: bool = False
 
 
 class DeviceCheck:
@@ -68,6 +74,7 @@ class DeviceCheck:
 
     Attributes:
         topic: Where it is expected.
+        layout: Of its Joy message.
         publishers: How many nodes publish there, as whoever knows says.
         received: Messages so far.
     """
@@ -76,11 +83,16 @@ class DeviceCheck:
         """``arm`` is the one that the device drives, of a switched device the first one."""
         self._spec, self._device, self._arm = spec, device, arm
         self.topic = topic
+        self.layout = device.layout
         self.publishers = 0
         self.received = 0
         self._decoder = TeleopDecoder(device)
+        self._stuck = StuckInput(spec, device)
         self._arrivals: deque[float] = deque()
         self._input = OperatorInput(0.0, np.zeros(6))
+        self._raw: tuple[Sequence[float], Sequence[int]] = ((), ())
+        self._moved: set[tuple[str, int]] = set()  # axes of the device and directions, +1 or -1
+        self._pressed: set[int] = set()
         self._lag = 0.0
         self._error = ""
 
@@ -99,14 +111,30 @@ class DeviceCheck:
         self.received += 1
         self._arrivals.append(now)
         self._lag = ros_now - stamp
+        if not self._error and (axes, buttons) == self._raw:  # drivers repeat themselves up to 1000 times a second
+            self._input = replace(self._input, stamp=stamp)
+            self._stuck.look(self._input, axes, now)
+            return
+        self._raw = axes, buttons
         try:
             self._input, self._error = self._decoder.decode(stamp, axes, buttons), ""
         except ValueError as error:
             self._error = str(error)
+            return
+        self._stuck.look(self._input, axes, now)
+        self._note()
+
+    def _note(self) -> None:
+        """Keep what was moved and pressed."""
+        least = max(MOVED, self._spec.intervention.dead_band)
+        for name, value in zip(AXES, self._input.axes, strict=True):
+            if abs(value) > least:
+                self._moved.add((name, 1 if value > 0 else -1))
+        self._pressed |= {k for k, down in enumerate(self._input.buttons) if down}
 
     @property
     def buttons_seen(self) -> int:
-        """Buttons that the device has."""
+        """Buttons that the device has, as far as it has said: some drivers list one only after it was pressed."""
         return len(self._input.buttons)
 
     def rate(self, now: float) -> float:
@@ -150,7 +178,9 @@ class DeviceCheck:
         meanings = button_meanings(self._spec)
         count = max([self.buttons_seen, *(number + 1 for number in meanings)])
         return [
-            ButtonReading(k, self._input.pressed(k), meanings.get(k, ""), k < self.buttons_seen)
+            ButtonReading(
+                k, self._input.pressed(k), meanings.get(k, ""), k < self.buttons_seen, k in self._pressed
+            )
             for k in range(count)
             if k < self.buttons_seen or k in meanings
         ]
@@ -187,13 +217,33 @@ class DeviceCheck:
                 f"its stamps are {self._lag:.1f} s old on arrival (limit {limit:g} s), so the actor would not listen: "
                 "synchronise the clocks of both computers, or let the driver set the stamp"
             )
-        missing = [f"{b.number} ({b.meaning})" for b in self.buttons() if not b.there]
-        if missing:
-            found.append(
-                f"the device has {self.buttons_seen} buttons, counted from 0, and the task uses {', '.join(missing)}: "
-                "change 'intervention' in the task file"
-            )
+        if stuck := self._stuck.problem(REST_PATIENCE):
+            found.append(stuck)
         return found
+
+    def untried(self) -> list[str]:
+        """What nobody has shown to work yet, as things to do; empty when all was seen.
+
+        That messages arrive does not say that there is a device: drivers without one go on sending zeros.
+        """
+        names = {axis: name for (name, _, _), axis in zip(_components(self._spec), device_axes(self._spec), strict=True)}
+        todo = []
+        for axis, name in names.items():
+            device_axis, sign = AXES[abs(axis) - 1], 1 if axis > 0 else -1
+            ways = [way for way in (1, -1) if (device_axis, way * sign) in self._device.layout.reach]
+            left = [way for way in ways if (device_axis, way * sign) not in self._moved]
+            if left:
+                signs = "/".join("+" if way > 0 else "-" for way in left)
+                todo.append(f"move {signs}{name} (axis {abs(axis)})")
+        for button in self.buttons():
+            if button.meaning and not button.tried:
+                name = f"button {button.number} ({button.meaning})"
+                todo.append(f"press {name}" if button.there else f"{name} not seen yet: press it once{_NO_BUTTON}")
+        return todo
+
+    def usable(self, now: float) -> bool:
+        """Whether nothing is wrong and everything that the task uses was seen to work."""
+        return not self.problems(now) and not self.untried()
 
 
 def button_meanings(spec: TaskSpec) -> dict[int, str]:
@@ -219,4 +269,4 @@ def _components(spec: TaskSpec) -> list[tuple[str, float, str]]:
     assert action.rotation_scale is not None
     translation = (1e3 * action.translation_scale, "mm/step")
     rotation = (float(np.degrees(action.rotation_scale)), "deg/step")
-    return [(name, *(translation if k < 3 else rotation)) for k, name in enumerate(TWIST_AXES)]
+    return [(name, *(translation if k < 3 else rotation)) for k, name in enumerate(AXES)]

@@ -32,7 +32,7 @@ class Device:
 
 DEVICES: dict[str, Device] = {
     "spacenav": Device("spacenav/joy", SIX_AXES),
-    "scripted": Device("spacenav/joy", SIX_AXES),
+    "scripted": Device("spacenav/joy", SIX_AXES, analog=False),
     "keyboard": Device("spacenav/joy", SIX_AXES, analog=False),
     "joy": Device("joy", PAD_LAYOUTS["xbox"]),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from hil_serl_actor.teleop.layouts import layout_to_text
 from hil_serl_bringup.graph import observers
 from hil_serl_bringup.graph.arm_processes import join
 from hil_serl_bringup.graph.dds import VARIABLE as DDS_VARIABLE
@@ -190,7 +191,7 @@ def _devices(request: GraphRequest, executable: str) -> list[ProcessSpec]:
             request,
             name,
             kind,
-            executable,
+            "game_controller_node" if device.layout == "game_controller" else executable,
             device.ros_parameters,
             sim_time=False,
             max_restarts=10,
@@ -224,6 +225,7 @@ def _actor(request: GraphRequest) -> ProcessSpec:
         parameters["deterministic"] = request.deterministic
     if request.operator in (Operator.SPACENAV, Operator.JOY) and switched(request):
         parameters["switched_operator"] = True
+    parameters |= _layouts(request)
     if request.partner:
         parameters |= {
             "partner_task": request.partner,
@@ -242,6 +244,17 @@ def _actor(request: GraphRequest) -> ProcessSpec:
 def _scheduled(request: GraphRequest, process: ProcessSpec, part: str) -> ProcessSpec:
     """The process with what the robot file says about its priority."""
     return replace(process, environment={**process.environment, **request.cell.scheduling.get(part, {})})
+
+
+def _layouts(request: GraphRequest) -> dict[str, Scalar]:
+    """Layouts of the operator's devices that are not their drivers' usual ones, as parameters of the actor."""
+    known = request.cell.devices.get(str(request.operator), {})
+    arms = ("",) if switched(request) else request.arms
+    return {
+        f"{arm}.device_layout" if arm else "device_layout": layout_to_text(known[arm].layout)
+        for arm in arms
+        if arm in known and known[arm].layout is not None
+    }
 
 
 def _across_machines(request: GraphRequest, process: ProcessSpec) -> ProcessSpec:

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from hil_serl_actor.teleop.layouts import DeviceLayout, PadName
 from hil_serl_bringup.graph.process import Value
 from hil_serl_ros.scheduling import VARIABLE, Scheduling
 
@@ -242,6 +243,11 @@ class OperatorDevice(WithParameters):
 
     environment: dict[str, str] = Field(
         default={}, description="spacenav: SPNAV_SOCKET, socket of the spacenavd that holds this device"
+    )
+    layout: PadName | DeviceLayout | None = Field(
+        default=None,
+        description="where its driver puts the axes: a known gamepad (game_controller also starts that node of joy instead of "
+        "joy_node), or written out; null: joy xbox, spacenav six axes in order",
     )
 
 

@@ -59,10 +59,7 @@ def cell_of(
         RobotFileError: The robot does not fit the task, or a file it names is missing.
         ExecutableNotFound: A package that makes the robot's description is missing.
     """
-    devices = {
-        kind: {"" if key == "single" else key: device for key, device in known.items()}
-        for kind, known in (("spacenav", robot.spacenav), ("joy", robot.joy))
-    }
+    devices = devices_of(robot)
     if robot.simulated:
         return Cell(devices=devices, remappings=robot.remappings, image_transport=robot.image_transport)
     cameras = camera_processes(
@@ -84,6 +81,14 @@ def cell_of(
         "learner": robot.scheduling.learner.environment,
     }
     return Cell(drivers, cameras, devices, robot.remappings, robot.image_transport, transports, scheduling)
+
+
+def devices_of(robot: Robot) -> dict[str, dict[str, OperatorDevice]]:
+    """Kind of operator's device -> arm -> what the robot file says of it; '' for a single one."""
+    return {
+        kind: {"" if key == "single" else key: device for key, device in known.items()}
+        for kind, known in (("spacenav", robot.spacenav), ("joy", robot.joy))
+    }
 
 
 def _check_arms(robot: Robot, task: TaskSpec) -> None:

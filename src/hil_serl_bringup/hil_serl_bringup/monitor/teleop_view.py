@@ -56,8 +56,10 @@ def _device(check: DeviceCheck, how_to_start: str, now: float) -> RenderableType
         if drives
         else Text("the policy would drive", style="green")
     )
-    if not problems:
-        lines.append(Text("✓ usable", style="green"))
+    todo = check.untried()
+    lines += [Text(f"→ {step}", style="yellow") for step in todo]
+    if not problems and not todo:
+        lines.append(Text("✓ usable: every axis and button that the task uses was seen to work", style="green"))
     return Panel(
         Group(_axes(check), Text(), _buttons(check), Text(), state, *lines),
         title=Text(title, style="bold"),
@@ -94,9 +96,9 @@ def _axes(check: DeviceCheck) -> Table:
 def _buttons(check: DeviceCheck) -> Table:
     table = Table.grid(padding=(0, 1))
     for button in check.buttons():
-        mark = (
-            Text("●", style="bold yellow") if button.down else Text("○" if button.there else "?", style="dim")
-        )
+        mark = Text("✓" if button.tried else "○" if button.there else "?", style="dim")
+        if button.down:
+            mark = Text("●", style="bold yellow")
         meaning = Text(button.meaning or "nothing in this task", style="" if button.meaning else "dim")
         table.add_row(Text(f"button {button.number}"), mark, meaning)
     return table
