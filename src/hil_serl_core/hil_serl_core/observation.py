@@ -11,10 +11,10 @@ from PIL import Image
 
 from hil_serl_core import geometry
 from hil_serl_core.spec import CameraSpec, TaskSpec
-from hil_serl_core.spec.model import STATE_PART_SIZES
+from hil_serl_core.spec.model import JOINT_PARTS, STATE_PART_SIZES
 
 STATE_PARTS = STATE_PART_SIZES
-"""State parts and their sizes.
+"""State parts and their sizes; joint parts have one number for each joint (``TaskSpec.part_size``).
 
 tcp_pose: position [m] and rotation vector [rad] of the tcp in the frame of the episode's reset pose.
 tcp_twist: linear [m/s] and angular [rad/s] velocity of the tcp, in the tcp frame.
@@ -40,8 +40,8 @@ class ArmSample:
         tcp_pose: (7,) tcp in the base frame [m, xyzw].
         tcp_twist: (6,) velocity of the tcp, axes of the base frame [m/s, rad/s].
         external_wrench: (6,) force and torque on the tool at the tcp, axes of the base frame [N, Nm].
-        joint_position: (7,) [rad].
-        joint_velocity: (7,) [rad/s].
+        joint_position: (J,) [rad].
+        joint_velocity: (J,) [rad/s].
         gripper: Opening 0 ... 1, NaN without a gripper.
         fault: Latched fault code of the controller, 0 for none.
         fault_text: Fault in words.
@@ -85,6 +85,20 @@ def _age_trouble(age: float, limit: float) -> str:
     if age < -limit:
         return f"stamped {-age:.2f} s in the future, limit {limit} s: synchronise the clocks of the machines"
     return ""
+
+
+def _part_trouble(part: str, value: np.ndarray, size: int) -> str:
+    """What is wrong with a part of an arm's state, and who can mend it; empty if nothing is."""
+    if part in JOINT_PARTS and value.shape != (size,):
+        return (
+            f"{part} of {value.size} joints, {size} are expected: if the arm has {value.size}, set 'joints: {value.size}' in "
+            "the robot file"
+        )
+    if value.shape == (size,) and np.isfinite(value).all():
+        return ""
+    if part == "gripper":
+        return f"no opening of the gripper: {value.tolist()}; does gripper_node run, and publish gripper/state for this arm?"
+    return f"no valid {part}: {value.tolist()}; check the arm driver"
 
 
 def crop_and_resize(image: np.ndarray, camera: CameraSpec) -> np.ndarray:
@@ -213,10 +227,8 @@ class ObservationAssembler:
                 f"{topic} carries no valid tcp pose: {sample.tcp_pose.tolist()}; check the arm driver"
             )
         for part, value in ego_centric_state(sample, sample.tcp_pose, self._spec.state).items():
-            if value.shape != (STATE_PARTS[part],) or not np.isfinite(value).all():
-                raise ObservationError(
-                    f"{topic} carries no valid {part}: {value.tolist()}; check the arm driver"
-                )
+            if trouble := _part_trouble(part, value, self._spec.part_size(part, arm)):
+                raise ObservationError(f"{topic} carries {trouble}")
         self._arms[arm] = sample
 
     def missing(self, now: float, exact: bool = False) -> list[str]:

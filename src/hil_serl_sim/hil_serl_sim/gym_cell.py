@@ -202,16 +202,16 @@ class GymCell:
 
     def arm_state(self, arm: str = "") -> ArmReading:
         """The arm as the environment shows it."""
-        pose = self._pose()
+        pose, joints = self._pose(), self.spec.part_size("joint_position")
         force, torque = self._part("tcp_force", 3), self._part("tcp_torque", 3)
         gripper = self._part("gripper", 1, missing=self._opening if self.spec.grippers else np.nan)
         return ArmReading(
             pose=pose,
             twist=self._part("tcp_twist", 6),
             wrench=np.concatenate([force, torque]),
-            joint_position=self._part("joint_position", 7),
-            joint_velocity=self._part("joint_velocity", 7),
-            joint_effort=np.zeros(7),
+            joint_position=self._part("joint_position", joints),
+            joint_velocity=self._part("joint_velocity", joints),
+            joint_effort=np.zeros(joints),
             target=pose,
             fault=0,
             fault_text="",

@@ -154,7 +154,9 @@ def _read_agents(read: Parameters) -> tuple[AgentOptions, ...]:
 
 def _check_partners(task: TaskSpec, partner: TaskSpec) -> None:
     """Raises ValueError unless both tasks can run on one cell."""
-    for field in ("arms", "base_frame", "tcp_frame", "cameras", "state", "action", "control", "workspace"):
+    for field in (
+        "arms", "joints", "base_frame", "tcp_frame", "cameras", "state", "action", "control", "workspace"
+    ):  # fmt: skip
         if getattr(task, field) != getattr(partner, field):
             raise ValueError(
                 f"tasks '{task.name}' and '{partner.name}' differ in '{field}'; forward and backward agents share one "

@@ -44,7 +44,7 @@ class Record(CellOptions):
         task = classifier_record.recording_task(
             find_task(self.task, setup.robot.simulated), setup.robot.simulated
         )
-        folder = open_folder(task, self.seed, "classifier record", self.run_dir, self.resume)
+        folder = open_folder(task, self.seed, "classifier record", self.run_dir, self.resume, setup.robot)
         console = plain_console()
         console.print(classifier_record.label_help(task, self.operator, folder.path), highlight=False)
         episodes = self.episodes or (None if scripted else classifier_record.LEAST_EPISODES)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from hil_serl_bringup.graph.build import GraphError, Operator
 from hil_serl_bringup.graph.claims import claims_of_run, runs_elsewhere
+from hil_serl_bringup.graph.robot_processes import fitted
 from hil_serl_bringup.graph.robots import Robot, find_robot
 from hil_serl_bringup.monitor.node import MonitorNode
 from hil_serl_bringup.monitor.statistics import StopRule
@@ -60,7 +61,7 @@ def open_folder(
     command: str,
     run_dir: Path | None,
     resume: Path | None,
-    simulated: bool = True,
+    robot: Robot = SIMULATED,
     **facts: str,
 ) -> RunFolder:
     """The run folder to go on with, or a new one of a task given as such, by name or by path.
@@ -71,14 +72,15 @@ def open_folder(
         command: Which command makes it.
         run_dir: The folder itself, None for a name made up.
         resume: A run to go on with; task and seed are then the run's own.
-        simulated: The task's twin rather than the real cell.
+        robot: The cell; a simulated one takes the task's twin.
         facts: What else a resumed command has to know.
     """
     if resume is not None:
         return RunFolder.open(resume)
-    spec = find_task(task, simulated) if isinstance(task, str) else task
-    partner = find_task(spec.reset.partner, simulated) if spec.reset.partner else None
-    return RunFolder.create(spec, seed, command, Path("runs"), run_dir, partner, **facts)
+    spec = find_task(task, robot.has_twin) if isinstance(task, str) else task
+    partner = find_task(spec.reset.partner, robot.has_twin) if spec.reset.partner else None
+    partner = None if partner is None else fitted(partner, robot)
+    return RunFolder.create(fitted(spec, robot), seed, command, Path("runs"), run_dir, partner, **facts)
 
 
 def demonstrations_of(folder: RunFolder, asked: int | None, usual: int | None = None) -> int:
@@ -211,8 +213,8 @@ class RewardOptions:
         spec = self.judged(find_task(task, robot.has_twin), robot.simulated)
         partner = find_task(spec.reset.partner, robot.has_twin) if spec.reset.partner else None
         if partner is not None:
-            partner = self.judged(partner, robot.simulated)
-        return RunFolder.create(spec, seed, command, Path("runs"), run_dir, partner, **self.facts())
+            partner = fitted(self.judged(partner, robot.simulated), robot)
+        return RunFolder.create(fitted(spec, robot), seed, command, Path("runs"), run_dir, partner, **self.facts())
 
     def facts(self) -> dict[str, str]:
         """What a run keeps of these options, so that it goes on alike."""

@@ -52,7 +52,7 @@ class Demo(LearnerOptions, CellOptions):
 
     def run(self) -> int:
         setup = self.setup(self.device, self.learner_threads)
-        folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume, setup.robot.has_twin)
+        folder = open_folder(self.task, self.seed, "demo", self.run_dir, self.resume, setup.robot)
         demos = demonstrations_of(folder, self.demos, usual=_DEMOS)
         folder.remember(demonstrations=demos)
         plan = demo.DemoPlan(demos, self.episodes, self.stop_rule(), self.film_episodes, self.compare)

@@ -35,9 +35,8 @@ _PARTS = {
     "tcp_twist": ("vx", "vy", "vz", "wx", "wy", "wz"),
     "tcp_wrench": ("fx", "fy", "fz", "tx", "ty", "tz"),
     "gripper": ("opening",),
-    "joint_position": tuple(f"q{i}" for i in range(1, 8)),
-    "joint_velocity": tuple(f"dq{i}" for i in range(1, 8)),
 }
+_JOINT_PARTS = {"joint_position": "q", "joint_velocity": "dq"}
 _TWIST = ("dx", "dy", "dz", "drx", "dry", "drz")
 _OWN = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 
@@ -72,7 +71,7 @@ def features_of(spec: TaskSpec, videos: bool) -> dict[str, dict[str, Any]]:
             "shape": [camera.size, camera.size, 3],
             "names": ["height", "width", "channels"],
         }
-    state = [f"{part}.{name}" for part in spec.state_sizes for name in _PARTS[part.split("/")[-1]]]
+    state = [f"{part}.{name}" for part, size in spec.state_sizes.items() for name in _names(part, size)]
     one = list(_TWIST if spec.action.kind == "twist" else spec.action.wrench_axes)
     arms = [f"{arm}." if arm else "" for arm in spec.arm_names]
     action = [f"{arm}{name}" for arm in arms for name in one]
@@ -85,6 +84,12 @@ def features_of(spec: TaskSpec, videos: bool) -> dict[str, dict[str, Any]]:
     features["complementary_info.discrete_penalty"] = vector("float32", ["discrete_penalty"])
     features["complementary_info.is_intervention"] = vector("bool", ["is_intervention"])
     return features | {name: vector("float32" if name == "timestamp" else "int64", None) for name in _OWN}
+
+
+def _names(part: str, size: int) -> Sequence[str]:
+    """Names of the numbers of a state part, as of ``left/joint_position``."""
+    name = part.split("/")[-1]
+    return _PARTS[name] if name in _PARTS else [f"{_JOINT_PARTS[name]}{i}" for i in range(1, size + 1)]
 
 
 def convert(episodes: Sequence[RecordedEpisode], target: Path, *, videos: bool = True) -> Converted:

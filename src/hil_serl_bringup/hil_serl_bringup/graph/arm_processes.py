@@ -178,12 +178,21 @@ def _component(driver: Driver, node: ProcessSpec) -> ProcessSpec:
     )
 
 
-def _controller_file(arm: Arm, name: str, task: TaskSpec, namespace: str) -> dict[str, dict[str, Any]]:
-    """Parameters of controller manager and controllers under their full names, with what the task decides."""
+def controller_joints(arm: Arm) -> int | None:
+    """How many joints the arm's controller moves; None where its file does not say.
+
+    Raises:
+        RobotFileError, ExecutableNotFound: As for ``arm_processes``.
+    """
+    return len(_controllers_of(arm).get(CONTROLLER, {}).get("joints", ())) or None
+
+
+def _controllers_of(arm: Arm) -> dict[str, dict[str, Any]]:
+    """Node name to parameters, as the controller file has them."""
     path = path_of(arm.controllers)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        nodes = {
+        return {
             key.rsplit("/", 1)[-1]: dict(value["ros__parameters"])
             for key, value in content.items()
             if key != "/**"
@@ -192,6 +201,11 @@ def _controller_file(arm: Arm, name: str, task: TaskSpec, namespace: str) -> dic
         raise RobotFileError(
             f"{path} is no ROS parameter file (node name, ros__parameters, values): {error}"
         ) from error
+
+
+def _controller_file(arm: Arm, name: str, task: TaskSpec, namespace: str) -> dict[str, dict[str, Any]]:
+    """Parameters of controller manager and controllers under their full names, with what the task decides."""
+    nodes = _controllers_of(arm)
     joints = {
         joint
         for parameters in nodes.values()

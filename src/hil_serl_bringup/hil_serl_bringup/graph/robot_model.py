@@ -271,6 +271,11 @@ class Robot(RobotModel):
     )
     arm: Arm | None = Field(default=None, description="the arm of a cell with one")
     arms: dict[Literal["left", "right"], Arm] = Field(default={}, description="the arms of a cell with two")
+    joints: int | dict[Literal["left", "right"], int] | None = Field(
+        default=None,
+        description="joints of each arm, the size of joint_position and joint_velocity in the state; null: as many as its "
+        "cartesian_controller has, 7 where arms are started elsewhere",
+    )
     cell: CellNode = Field(
         default=CellNode(), description="node that resets the cell; runs where there are arms"
     )
@@ -309,6 +314,11 @@ class Robot(RobotModel):
             raise ValueError(
                 "a simulated cell has no arms, cameras or drivers: its simulator publishes the topics"
             )
+        stated = self.joints.values() if isinstance(self.joints, dict) else filter(None, [self.joints])
+        if not all(1 <= count <= 32 for count in stated) or self.joints == 0:
+            raise ValueError("'joints' has to be from 1 to 32 for each arm")
+        if self.has_twin and self.joints is not None:
+            raise ValueError("the twins' arm has its own joints: leave 'joints' out")
         if self.gym is not None and not self.simulated:
             raise ValueError("'gym' needs 'simulated: true'")
         return self

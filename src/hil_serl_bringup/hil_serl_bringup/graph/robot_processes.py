@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hil_serl_bringup.graph.arm_processes import arm_processes, driver_process
+from hil_serl_bringup.graph.arm_processes import arm_processes, controller_joints, driver_process
 from hil_serl_bringup.graph.camera_drivers import camera_processes
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.graph.robot_model import OperatorDevice, Robot, RobotFileError
@@ -69,6 +69,7 @@ def cell_of(
     arms = robot.arms_by_name
     if arms:
         _check_arms(robot, task)
+        _check_joints(task, robot, joints_of(robot, task.arm_names) if task.shows_joints else {})
         files = (folder or Path(tempfile.mkdtemp(prefix="hil-serl-"))) / PARAMETER_FOLDER
         for name, arm in arms.items():
             drivers += arm_processes(arm, name, task, namespace, files)
@@ -89,6 +90,47 @@ def devices_of(robot: Robot) -> dict[str, dict[str, OperatorDevice]]:
         kind: {"" if key == "single" else key: device for key, device in known.items()}
         for kind, known in (("spacenav", robot.spacenav), ("joy", robot.joy))
     }
+
+
+def joints_of(robot: Robot, arms: Sequence[str]) -> dict[str, int]:
+    """How many joints a robot's arms have, as far as its file and those of its controllers say.
+
+    Args:
+        robot: The robot file.
+        arms: The task's names of its arms.
+
+    Raises:
+        RobotFileError, ExecutableNotFound: A controller file cannot be read.
+    """
+    if isinstance(robot.joints, int):
+        return dict.fromkeys(arms, robot.joints)
+    stated = {str(arm): count for arm, count in (robot.joints or {}).items()}
+    found = {name: controller_joints(arm) for name, arm in robot.arms_by_name.items() if name not in stated}
+    return {arm: count for arm, count in {**found, **stated}.items() if count is not None and arm in arms}
+
+
+def fitted(task: TaskSpec, robot: Robot) -> TaskSpec:
+    """The task for the arms of a robot: what its policy sees of joints depends on how many they have.
+
+    Raises:
+        RobotFileError: The task file states another number.
+    """
+    if not task.shows_joints or robot.has_twin:
+        return task
+    joints = joints_of(robot, task.arm_names)
+    _check_joints(task, robot, joints)
+    return task.with_joints(joints)
+
+
+def _check_joints(task: TaskSpec, robot: Robot, joints: Mapping[str, int]) -> None:
+    for arm, count in joints.items():
+        stated = task.stated_joints(arm)
+        if task.shows_joints and stated not in (None, count):
+            name = f"{arm} arm of " if arm else ""
+            raise RobotFileError(
+                f"the {name}robot '{robot.name}' has {count} joints, and task '{task.name}' is for {stated}: its policy sees "
+                "joint positions or velocities, so choose the robot that it was made for, or take 'joints' out of the task file"
+            )
 
 
 def _check_arms(robot: Robot, task: TaskSpec) -> None:

@@ -108,7 +108,7 @@ def _folder(text: Mapping[str, str], mode: Mode, robot: Robot, options: MethodOp
     seed = int(text["seed"])
     if mode is Mode.RECORD_CLASSIFIER:  # what is recorded there makes the judge
         task = recording_task(find_task(text["task"], robot.has_twin), robot.simulated)
-        return open_folder(task, seed, "launch", path, known)
+        return open_folder(task, seed, "launch", path, known, robot)
     return options.open_judged(text["task"], seed, "launch", path, known, robot)
 
 

@@ -110,3 +110,4 @@ class ArmSpec(SpecModel):
     )
     workspace: WorkspaceSpec
     control: ControlSpec | None = Field(default=None, description="null: the task's")
+    joints: int | None = Field(default=None, ge=1, le=32, description="of this arm; null: the task's")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -17,14 +18,19 @@ from hil_serl_core.spec.episode import EpisodeSpec, InterventionSpec, ResetSpec
 from hil_serl_core.spec.learner import LearnerSpec
 from hil_serl_core.spec.rewards import RewardSpec
 
+USUAL_JOINTS = 7
+"""Joints of an arm where neither task nor robot file says how many."""
+JOINT_PARTS = ("joint_position", "joint_velocity")
+"""State parts with one number for each joint."""
 STATE_PART_SIZES: dict[str, int] = {
     "tcp_pose": 6,
     "tcp_twist": 6,
     "tcp_wrench": 6,
     "gripper": 1,
-    "joint_position": 7,
-    "joint_velocity": 7,
+    "joint_position": USUAL_JOINTS,
+    "joint_velocity": USUAL_JOINTS,
 }
+"""State parts and their sizes for an arm with the usual number of joints; see ``TaskSpec.part_size``."""
 
 # What a policy or a recorded step depends on. Settings that neither change the meaning of a record nor the shape of a
 # tensor (learning rate, batch size, ratios) are left out, so that they can be changed on resume.
@@ -90,6 +96,13 @@ class TaskSpec(SpecModel):
     state: tuple[
         Literal["tcp_pose", "tcp_twist", "tcp_wrench", "gripper", "joint_position", "joint_velocity"], ...
     ] = Field(min_length=1, description="parts of the proprioceptive observation, of each arm")
+    joints: int | None = Field(
+        default=None,
+        ge=1,
+        le=32,
+        description="joints of each arm, the size of joint_position and joint_velocity; null: as many as the robot file says, "
+        "7 where it says nothing",
+    )
     observation_timeout: float = Field(
         default=0.25, gt=0.0, description="age at which arm state or a frame is stale [s]"
     )
@@ -169,9 +182,35 @@ class TaskSpec(SpecModel):
                 nominal_rotation=self.reset.nominal_rotation,
                 workspace=self.workspace,
                 control=self.control,
+                joints=self.joints,
             )
         arm = next(spec for key, spec in self.arms.items() if key == name)
         return arm if arm.control is not None else arm.model_copy(update={"control": self.control})
+
+    def stated_joints(self, arm: str) -> int | None:
+        """How many joints the task file says an arm has; None where it leaves that to the robot file."""
+        own = None if self.arms is None else self.arm(arm).joints
+        return self.joints if own is None else own
+
+    def part_size(self, part: str, arm: str = "") -> int:
+        """Length of a part of an arm's state; the parts' names are those of ``state``."""
+        if part in JOINT_PARTS:
+            return self.stated_joints(arm) or USUAL_JOINTS
+        return STATE_PART_SIZES[part]
+
+    @property
+    def shows_joints(self) -> bool:
+        """Whether the policy sees joints, so that observations and networks depend on how many there are."""
+        return any(part in JOINT_PARTS for part in self.state)
+
+    def with_joints(self, joints: Mapping[str, int]) -> TaskSpec:
+        """The same task on arms with so many joints; of an arm that is not named nothing changes."""
+        if self.arms is None:
+            return self.model_copy(update={"joints": joints.get("", self.joints)})
+        arms = {
+            name: arm.model_copy(update={"joints": joints.get(name, arm.joints)}) for name, arm in self.arms.items()
+        }
+        return self.model_copy(update={"arms": arms})
 
     @property
     def continuous_size(self) -> int:
@@ -197,7 +236,7 @@ class TaskSpec(SpecModel):
     def state_sizes(self) -> dict[str, int]:
         """Size of each state part, arm by arm; two arms: ``left/tcp_pose``."""
         return {
-            f"{arm}/{part}" if arm else part: STATE_PART_SIZES[part]
+            f"{arm}/{part}" if arm else part: self.part_size(part, arm)
             for arm in self.arm_names
             for part in self.state
         }
@@ -229,11 +268,14 @@ class TaskSpec(SpecModel):
         identity["reset"].pop("lift")  # nor does the way to the start
         for timing in ("travel_time", "reopened_time"):  # nor how slow the hand is
             (identity["action"]["gripper"] or {}).pop(timing, None)
+        for arm in (identity["arms"] or {}).values():
+            arm.pop("joints")
+        joints = {arm: self.part_size("joint_position", arm) for arm in self.arm_names}
+        if self.shows_joints and any(count != USUAL_JOINTS for count in joints.values()):
+            identity["joints"] = joints  # else as before it could be told
         identity["reward"] = {"success_reward": self.reward.success_reward, "dense": dense}
         networks = self.learner.model_dump(mode="json", include=_IDENTITY_OF_NETWORKS)
-        if (
-            not self.learner.critic_shared_output
-        ):  # as before there was a choice: records and runs of then still fit
+        if not self.learner.critic_shared_output:  # else as before it could be chosen
             networks.pop("critic_shared_output", None)
         identity["networks"] = networks
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))

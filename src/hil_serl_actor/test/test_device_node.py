@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operator's devices at the actor node, over topics: what they cost, a lost device, a pad of another layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from played_cell import actor_and_cell
+from sensor_msgs.msg import Joy
+
+from hil_serl_ros import qos
+from hil_serl_ros.stamps import stamp_from_seconds
+
+RAM = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+TASK = """
+extends: {base}
+observation_timeout: 1000.0    # a busy machine is not what is tested here
+reward: {{kind: operator}}
+episode: {{max_steps: 10000}}
+intervention: {{stop_button: 3, timeout: 5.0}}
+"""
+BLUETOOTH_REST = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+
+
+@pytest.fixture
+def cell(tmp_path):
+    """``cell(parameters)``: the actor with a gamepad, and its cell."""
+    task = tmp_path / "task.yaml"
+    task.write_text(TASK.format(base=RAM))
+    made = []
+
+    def make(**parameters):
+        made.append(actor_and_cell(task, tmp_path / "run", operator="joy", **parameters))
+        return made[0].__enter__()
+
+    yield make
+    for each in made:
+        each.__exit__(None, None, None)
+
+
+def pad(world):
+    """``press(axes, buttons)``: one message of the pad."""
+    publisher = world.node.create_publisher(Joy, "joy", qos.OPERATOR)
+    world.spin_until(publisher.get_subscription_count, "the actor's ear")
+
+    def press(axes, buttons=(0, 0, 0, 0)):
+        message = Joy(axes=axes, buttons=buttons)
+        message.header.stamp = stamp_from_seconds(world.now)
+        publisher.publish(message)
+
+    return press
+
+
+def operator_lines(world):
+    return [
+        status for array in world.diagnostics for status in array.status if status.name == "actor/operator"
+    ]
+
+
+def test_a_pad_of_another_layout_does_not_drive_without_a_word(cell):
+    world = cell()
+    press = pad(world)
+    press([0.0, 0.0, 0.1, *BLUETOOTH_REST[3:]])
+
+    def said():
+        press(BLUETOOTH_REST)
+        return any("another layout (it looks like xbox_bluetooth)" in s.message for s in operator_lines(world))
+
+    world.spin_until(said, "the doubt in /diagnostics")
+    assert any(s.level == b"\x01" for s in operator_lines(world)), "WARN"
+
+
+@pytest.mark.parametrize("layout", [
+    "xbox_bluetooth",
+    "'" + json.dumps({"axes": {"x": 2, "y": 1, "z": [6, -5], "pitch": 4, "yaw": 3}, "triggers": [5, 6]}) + "'",
+])  # fmt: skip
+def test_the_pad_of_the_robot_files_layout_is_at_rest(cell, layout):
+    world = cell(device_layout=layout)
+    press = pad(world)
+    press([0.0, 0.0, 0.1, *BLUETOOTH_REST[3:]])
+    begun = world.now
+
+    def heard_for_long():
+        press(BLUETOOTH_REST)
+        return world.now - begun > 6.0 and len(operator_lines(world)) > 3
+
+    world.spin_until(heard_for_long, "some reports")
+    assert {s.message for s in operator_lines(world)} == {"delivering"}
