@@ -125,6 +125,7 @@ class ActorNode(Node):
     def send_commands(self, commands: Mapping[str, ArmCommand], stamp: float) -> None:
         """See ``Ports``."""
         self._commands.publish(commands, stamp)
+        self._senses.commanded(commands)
 
     def request_reset(self, reset: Reset) -> None:
         """See ``Ports``; asks until the cell's service is there."""

@@ -42,6 +42,7 @@ class MockCameras(Node):
             raise ValueError(f"parameter 'cameras' names {unknown}, task '{spec.name}' has cameras {known}")
         fps = parameters.number("fps", 10.0, minimum=0.1, maximum=200.0)
         self._scene = MockScene(spec)
+        self._rng = np.random.default_rng(0)
         self._poses: dict[str, np.ndarray] = {}
         self._openings: dict[str, float] = {}
         compressed = parameters.strings("compressed", (), description="cameras that publish JPEG")
@@ -65,7 +66,9 @@ class MockCameras(Node):
     def _publish(self) -> None:
         stamp = self.get_clock().now().nanoseconds
         for camera, publisher in self._images.items():
-            pixels = self._scene.draw(camera, self._poses, self._openings)
+            # Flickers as a real light does: a picture that never changes by a bit is taken for a frozen driver's.
+            flicker = self._rng.integers(0, 3, dtype=np.uint8)
+            pixels = np.minimum(self._scene.draw(camera, self._poses, self._openings), 253) + flicker
             make = compressed_from_array if publisher.msg_type is CompressedImage else image_from_array
             publisher.publish(make(pixels, stamp, f"{camera}_optical_frame"))
 

@@ -31,6 +31,7 @@ class Cell:
     def __init__(self, spec, pose, cameras):
         self.spec, self.pose, self.resets = spec, pose, 0
         self.offset, self.opening = 0.0, 1.0  # s, of its clock; measured opening of the gripper
+        self._noise = np.random.default_rng(0)
         self.node = rclpy.create_node("played_cell", use_global_arguments=False)
         self.arm = self.node.create_publisher(ArmState, names.ARM_STATE, qos.ARM_STATE)
         self.cameras = {
@@ -65,6 +66,7 @@ class Cell:
         self.arm.publish(arm_state_to_message(sample, tcp_frame=self.spec.tcp_frame, target_pose=self.pose))
         for camera, publisher in self.cameras.items():
             pixels = np.zeros((camera.source_height, camera.source_width, 3), np.uint8)
+            pixels[0, 0] = self._noise.integers(0, 256, 3)  # no sensor shows the same twice
             publisher.publish(image_from_array(pixels, seconds_to_ns(self.now), camera.name))
 
 

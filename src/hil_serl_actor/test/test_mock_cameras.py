@@ -94,6 +94,11 @@ def node():
     rclpy.try_shutdown()
 
 
+def flickers(picture, expected):
+    """Whether a picture is the one drawn, but for the light's flicker of two grey levels."""
+    return picture.shape == expected.shape and np.abs(picture.astype(int) - expected).max() <= 2
+
+
 def test_the_node_publishes_what_it_hears(node):
     task = TASKS / "ram_insertion.yaml"
     spec = load_task(task)
@@ -111,10 +116,12 @@ def test_the_node_publishes_what_it_hears(node):
         while time.monotonic() < deadline:
             rclpy.spin_once(node, timeout_sec=0.05)
             states.publish(arm_state(spec, spec.reset.nominal_position))
-            if jpegs and pictures and (image_to_array(pictures[-1], "a") == expected).all():
-                break
+            if jpegs and pictures and flickers(image_to_array(pictures[-1], "a"), expected):
+                if len({bytes(picture.data) for picture in pictures}) > 2:
+                    break
         assert (pictures[-1].width, pictures[-1].height) == (640, 480)
-        assert (image_to_array(pictures[-1], "b") == expected).all()
+        assert flickers(image_to_array(pictures[-1], "b"), expected)
+        assert len({bytes(picture.data) for picture in pictures}) > 2, "an arm that rests is no frozen camera"
         assert compressed_to_array(jpegs[-1], "c").shape == (480, 640, 3)
     finally:
         process.terminate()

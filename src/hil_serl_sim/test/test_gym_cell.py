@@ -166,6 +166,12 @@ def test_an_adapter_takes_parts_of_vectors(slide, tmp_path):
     assert not np.any(state.joint_position)
 
 
+def test_an_environment_of_an_arm_with_six_joints(slide):
+    spec = slide[1].with_joints({"": 6})
+    state = GymCell(spec, make_environment("slide_world:Slide"), Adapter(), seed=1).arm_state()
+    assert len(state.joint_position) == len(state.joint_velocity) == len(state.joint_effort) == 6
+
+
 def start(module: str, *paths: str, **parameters) -> subprocess.Popen:
     command = [sys.executable, "-m", module, "--ros-args", "-p", "use_sim_time:=true"]
     for name, value in parameters.items():

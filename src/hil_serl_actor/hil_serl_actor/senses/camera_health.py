@@ -9,6 +9,8 @@ from collections import deque
 import numpy as np
 
 WINDOW = 30  # pictures that rates and latencies are taken over
+FROZEN = 3.0  # s; a sensor's noise changes some of the bits of every picture
+_FEWEST = 5  # pictures that were looked at and the same, from which on they count as frozen
 
 
 class CameraHealth:
@@ -28,6 +30,8 @@ class CameraHealth:
         self.problem = ""
         self._stamps: deque[float] = deque(maxlen=WINDOW)
         self._latencies: deque[float] = deque(maxlen=WINDOW)
+        self._same = 0  # pictures in a row that were looked at and are the same as the one before them
+        self._same_since = self._looked_at = math.nan  # stamps of the first and the last of them
 
     def arrived(self, stamp: float, latency: float = math.nan) -> None:
         """Note a picture taken at ``stamp`` [s] that needed ``latency`` [s] to get here (NaN: unknown)."""
@@ -42,6 +46,25 @@ class CameraHealth:
         """Stamps from before cannot be compared with those to come."""
         self._stamps.clear()
         self._latencies.clear()
+        self._same, self._same_since, self._looked_at = 0, math.inf, -math.inf
+
+    def looked_at(self, stamp: float, same: bool) -> None:
+        """Note that somebody used the picture of ``stamp`` [s]; ``same``: bit for bit the one used before."""
+        if not same or not stamp >= self._same_since:
+            self._same, self._same_since = 0, stamp
+        else:
+            self._same += stamp > self._looked_at
+        self._looked_at = stamp
+
+    def frozen(self) -> str:
+        """Whether a real camera's driver repeats one picture, with the remedy; empty if not. A simulator's may stand still."""
+        still = self._looked_at - self._same_since
+        if self._same < _FEWEST or not still >= FROZEN:
+            return ""
+        return (
+            f"the picture has not changed by a bit for {still:.0f} s, though its stamps are new: its driver repeats an old one, or "
+            "the lens is covered; start the driver again, and look at the picture (hil-serl camera-check)"
+        )
 
     def accepted(self) -> None:
         """Note that the newest picture could be used."""

@@ -30,6 +30,7 @@ class CameraInputs:
     def __init__(self, cameras: Sequence[str]) -> None:
         """``cameras``: names in the task."""
         self._waiting: dict[str, CameraMessage] = {}
+        self._looked_at: dict[str, CameraMessage] = {}  # the last one of each, to tell a picture that is only repeated
         self.health = {name: CameraHealth(name) for name in cameras}
         self._pool: ThreadPoolExecutor | None = None
 
@@ -52,6 +53,11 @@ class CameraInputs:
             warn: Called with what is wrong with a picture.
         """
         waiting, self._waiting = self._waiting, {}
+        for camera, message in waiting.items():
+            last = self._looked_at.get(camera)
+            same = last is not None and last.data == message.data
+            self.health[camera].looked_at(stamp_to_seconds(message.header.stamp), same)
+        self._looked_at |= waiting
         for camera, result in self._decoded(waiting):
             try:
                 if isinstance(result, ValueError):

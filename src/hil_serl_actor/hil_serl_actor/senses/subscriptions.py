@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +14,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, Joy
 
 from hil_serl_actor.loop.control_loop import ControlLoop
+from hil_serl_actor.senses.arm_health import ArmHealth
 from hil_serl_actor.senses.camera_input import CameraMessage
 from hil_serl_actor.senses.device_input import DeviceInput
 from hil_serl_actor.senses.exposure import ExposureWatch
@@ -22,6 +23,7 @@ from hil_serl_actor.senses.source_health import SourceHealth
 from hil_serl_actor.teleop.devices import DEVICES, device_of
 from hil_serl_actor.wiring import reports
 from hil_serl_actor.wiring.options import ActorOptions
+from hil_serl_core.action import ArmCommand
 from hil_serl_core.observation import ArmSample
 from hil_serl_msgs.msg import ArmState, SceneTruth
 from hil_serl_ros import names, qos
@@ -71,6 +73,8 @@ class Senses:
         grace = time.monotonic() + _START_GRACE - _SILENCE
         self._arms = {arm: SourceHealth(topic, grace) for arm, topic in arms.items()}
         self._cameras = {camera: SourceHealth(topic, grace) for camera, topic in self._topics.items()}
+        self._alive = {arm: ArmHealth("tcp_wrench" in self._spec.state) for arm in arms}
+        self._real = not (options.lockstep or node.get_parameter("use_sim_time").value)  # simulators have no noise
         self._devices: dict[str, SourceHealth] = {}
         for arm, topic in arms.items():
             node.create_subscription(ArmState, topic, partial(self._on_arm, arm), qos.ARM_STATE)
@@ -189,15 +193,32 @@ class Senses:
 
     def doubts(self) -> list[str]:
         """What arrives in time and is yet not believed, for people."""
-        return [problem for device in self._inputs.values() if (problem := device.stuck.problem())]
+        found = [device.stuck.problem() for device in self._inputs.values()]
+        found += [
+            f"{self._arms[arm].topic}: {problem}" for arm, alive in self._alive.items() if (problem := alive.problem())
+        ]
+        if self._real:
+            cameras = self._loop.inputs.cameras.health
+            found += [f"camera '{name}': {problem}" for name, h in cameras.items() if (problem := h.frozen())]
+        return [problem for problem in found if problem]
+
+    def commanded(self, commands: Mapping[str, ArmCommand]) -> None:
+        """Take what the arms are asked for, by which one shows whose state does not live."""
+        if self._real:
+            for arm, command in commands.items():
+                self._alive[arm].commanded(command)
 
     def statuses(self, now: float) -> list[DiagnosticStatus]:
         """One line per arm, operator's device and camera for /diagnostics, at ``now`` [s]."""
         if self._exposure is not None:
             self._exposure.poll()
         wall, arms = time.monotonic(), self._loop.inputs.arms or {}
+        if self._real:
+            for arm, alive in self._alive.items():
+                alive.look(arms.get(arm), wall)
         statuses = [
-            reports.arm_status(arm, source, wall, _fault(arms.get(arm))) for arm, source in self._arms.items()
+            reports.arm_status(arm, source, wall, _fault(arms.get(arm)), self._alive[arm].problem())
+            for arm, source in self._arms.items()
         ]
         statuses += [
             reports.device_status(arm, source, wall, self._inputs[arm].stuck.problem())
@@ -205,6 +226,7 @@ class Senses:
         ]
         for name, health in self._loop.inputs.cameras.health.items():
             problems = health.problems(now, self._spec.control.frequency, self._spec.observation_timeout)
+            problems += [health.frozen()] if self._real and health.frozen() else []
             problems += [] if self._exposure is None else self._exposure.problems(name)
             lost = not health.received or health.age(now) > self._spec.observation_timeout
             statuses.append(reports.camera_status(health, self._topics[name], now, problems, lost))

@@ -109,10 +109,18 @@ def stop_status(latch: StopLatch) -> DiagnosticStatus:
     return diagnostic_status("actor/stop", level, latch.text or "not stopped")
 
 
-def arm_status(arm: str, source: SourceHealth, now: float, fault: str) -> DiagnosticStatus:
-    """An arm's line in /diagnostics; ``now`` of the steady clock [s], ``fault`` of its controller in words."""
+def arm_status(arm: str, source: SourceHealth, now: float, fault: str, doubt: str = "") -> DiagnosticStatus:
+    """An arm's line in /diagnostics.
+
+    Args:
+        arm: Its name in the task.
+        source: Of its states.
+        now: Time of the steady clock [s].
+        fault: Of its controller in words, empty for none.
+        doubt: Why its states are hardly measured, empty if nothing speaks against it.
+    """
     silent = source.silent(now)
-    level, text = Level.OK, "delivering"
+    level, text = (Level.WARN, doubt) if doubt else (Level.OK, "delivering")
     if fault:
         level, text = Level.ERROR, f"its controller holds it: {fault}; clear the cause, then {_RECOVERY}"
     elif silent > SILENT_ARM:

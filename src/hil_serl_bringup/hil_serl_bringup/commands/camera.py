@@ -100,6 +100,8 @@ class CameraListener:
         while data and now - data[0][0] > _WINDOW:
             data.popleft()
         problems = health.problems(self._now, self._spec.control.frequency, self._spec.observation_timeout)
+        simulated = self._node.get_parameter("use_sim_time").value
+        problems += [health.frozen()] if health.frozen() and not simulated else []
         words, doubt = brightness_of(self._views[camera]) if camera in self._views else ("", "")
         return CameraLine(
             camera,
