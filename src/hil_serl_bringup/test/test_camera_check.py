@@ -41,7 +41,7 @@ def driver():
     executor = SingleThreadedExecutor(context=context)
     nodes = []
 
-    def start(camera, make, shape, value=120, **parameters):
+    def start(camera, make, shape, value=120, noise=True, **parameters):
         node = rclpy.create_node(f"driver_of_{camera}", context=context, use_global_arguments=False)
         for name, default in parameters.items():
             node.declare_parameter(name, default)
@@ -49,9 +49,14 @@ def driver():
         compressed = make is compressed_from_array
         topic = names.camera_compressed(camera) if compressed else names.camera_image(camera)
         publisher = node.create_publisher(type(make(pixels, 0, camera)), topic, qos.CAMERA)
-        node.create_timer(
-            0.1, lambda: publisher.publish(make(pixels, node.get_clock().now().nanoseconds, camera))
-        )
+        rng = np.random.default_rng(0)
+
+        def publish():
+            if noise:  # no sensor shows the same twice
+                pixels[0, 0] = rng.integers(0, 256, 3)
+            publisher.publish(make(pixels, node.get_clock().now().nanoseconds, camera))
+
+        node.create_timer(0.1, publish)
         executor.add_node(node)
         nodes.append(node)
 
@@ -106,6 +111,15 @@ def test_a_silent_camera_fails_the_check(task, driver, capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "no picture yet" in printed
     assert "/camera/wrist_2/image_raw" in printed
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_a_driver_that_repeats_one_picture_fails_the_check(task, driver, capsys, noise):
+    driver("wrist_1", image_from_array, (64, 80), noise=noise)
+    driver("wrist_2", compressed_from_array, (64, 80))
+    code = CameraCheck(task=str(task), seconds=8.0).run()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("wrist_1" in printed, "has not changed by a bit" in printed, code) == (True, not noise, int(not noise))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 
 WINDOW = 30  # pictures that rates and latencies are taken over
 FROZEN = 3.0  # s; a sensor's noise changes some of the bits of every picture
-_FEWEST = 5  # pictures that were looked at and the same, from which on they count as frozen
+_FEWEST = 5  # pictures that repeat the one before them, from which on a camera counts as frozen
 
 
 class CameraHealth:
@@ -30,8 +30,8 @@ class CameraHealth:
         self.problem = ""
         self._stamps: deque[float] = deque(maxlen=WINDOW)
         self._latencies: deque[float] = deque(maxlen=WINDOW)
-        self._same = 0  # pictures in a row that were looked at and are the same as the one before them
-        self._same_since = self._looked_at = math.nan  # stamps of the first and the last of them
+        self._same = 0  # pictures in a row that are the same as the one before them
+        self._same_since = self._same_until = math.nan  # stamps of the first and the last one of that content
 
     def arrived(self, stamp: float, latency: float = math.nan) -> None:
         """Note a picture taken at ``stamp`` [s] that needed ``latency`` [s] to get here (NaN: unknown)."""
@@ -46,19 +46,20 @@ class CameraHealth:
         """Stamps from before cannot be compared with those to come."""
         self._stamps.clear()
         self._latencies.clear()
-        self._same, self._same_since, self._looked_at = 0, math.inf, -math.inf
+        self._same = 0
+        self._same_since = self._looked_at = math.nan
 
-    def looked_at(self, stamp: float, same: bool) -> None:
-        """Note that somebody used the picture of ``stamp`` [s]; ``same``: bit for bit the one used before."""
+    def compared(self, stamp: float, same: bool) -> None:
+        """Note whether the picture taken at ``stamp`` [s] is bit for bit the one before it."""
         if not same or not stamp >= self._same_since:
             self._same, self._same_since = 0, stamp
         else:
-            self._same += stamp > self._looked_at
-        self._looked_at = stamp
+            self._same += stamp > self._same_until
+        self._same_until = stamp
 
     def frozen(self) -> str:
         """Whether a real camera's driver repeats one picture, with the remedy; empty if not. A simulator's may stand still."""
-        still = self._looked_at - self._same_since
+        still = self._same_until - self._same_since
         if self._same < _FEWEST or not still >= FROZEN:
             return ""
         return (

@@ -30,7 +30,7 @@ class CameraInputs:
     def __init__(self, cameras: Sequence[str]) -> None:
         """``cameras``: names in the task."""
         self._waiting: dict[str, CameraMessage] = {}
-        self._looked_at: dict[str, CameraMessage] = {}  # the last one of each, to tell a picture that is only repeated
+        self._last: dict[str, CameraMessage] = {}  # to tell a picture that is only repeated
         self.health = {name: CameraHealth(name) for name in cameras}
         self._pool: ThreadPoolExecutor | None = None
 
@@ -43,7 +43,11 @@ class CameraInputs:
             latency: From the picture's stamp to its arrival [s]; NaN where clocks say nothing about it.
         """
         self._waiting[camera] = message
-        self.health[camera].arrived(stamp_to_seconds(message.header.stamp), latency)
+        stamp, last = stamp_to_seconds(message.header.stamp), self._last.get(camera)
+        self.health[camera].arrived(stamp, latency)
+        # Pictures with a sensor's noise differ within their first bytes, so that this costs nothing.
+        self.health[camera].compared(stamp, same=last is not None and last.data == message.data)
+        self._last[camera] = message
 
     def decode(self, use: Callable[[str, float, np.ndarray], None], warn: Callable[[str], None]) -> None:
         """Decode what has come since the last call; the last good picture stays where the newest cannot be used.
@@ -53,11 +57,6 @@ class CameraInputs:
             warn: Called with what is wrong with a picture.
         """
         waiting, self._waiting = self._waiting, {}
-        for camera, message in waiting.items():
-            last = self._looked_at.get(camera)
-            same = last is not None and last.data == message.data
-            self.health[camera].looked_at(stamp_to_seconds(message.header.stamp), same)
-        self._looked_at |= waiting
         for camera, result in self._decoded(waiting):
             try:
                 if isinstance(result, ValueError):
