@@ -112,8 +112,8 @@ STORIES: dict[str, tuple[Run, ...]] = {
             more="--simulated --at 8 0 64 --no-write", says="has this crop already"),
     ),
     "docs/operators_guide.md": (
-        Run("hil-serl teleop-check --operator spacenav --task usb_insertion", becomes={"spacenav": "keyboard"}, keys="w",
-            until="✓ usable"),
+        Run("hil-serl teleop-check --operator spacenav --task usb_insertion", becomes={"spacenav": "keyboard"},
+            keys="wsadfrjlikqeco", until="✓ usable"),
     ),
     "docs/task_schema.md": (
         Run("hil-serl schema --output docs/task_schema.md", becomes={"docs/": ""}, leaves=("task_schema.md",)),

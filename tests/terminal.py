@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -95,12 +96,15 @@ class Terminal:
 
     def _await(self, run: Run, process: subprocess.Popen[bytes], keys: int, log: Path) -> None:
         end, awaited = time.monotonic() + PATIENCE, re.compile(run.until)
+        typed = itertools.cycle(
+            [bytes([key]) for key in run.keys.encode()] or [b""]
+        )  # one after the other, as by a hand
         file = self.folder / run.within if run.within else log
         while not (file.exists() and awaited.search(file.read_text(errors="replace"))):
             if process.poll() is not None or time.monotonic() > end:
                 text = log.read_text(errors="replace")[-3000:]
                 pytest.fail(f"{run.typed}: ended, or '{run.until}' never came:\n{text}")
-            os.write(keys, run.keys.encode())
+            os.write(keys, next(typed))
             time.sleep(PERIOD)
 
 

@@ -50,7 +50,17 @@ def environment(folder: Path) -> dict[str, str]:
         path = folder / "src" / "control_msgs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    command = [sys.executable, "-m", "colcon", "--log-base", "log", "build", "--base-paths", "src", "--cmake-args"]
+    command = [
+        sys.executable,
+        "-m",
+        "colcon",
+        "--log-base",
+        "log",
+        "build",
+        "--base-paths",
+        "src",
+        "--cmake-args",
+    ]
     command += [f"-DPython3_EXECUTABLE={sys.executable}", "-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Debug"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -61,7 +71,9 @@ def environment(folder: Path) -> dict[str, str]:
         "LD_LIBRARY_PATH": str(prefix / "lib"),
         "PYTHONPATH": str(packages),
     }
-    paths = {name: os.pathsep.join(filter(None, (path, os.environ.get(name)))) for name, path in added.items()}
+    paths = {
+        name: os.pathsep.join(filter(None, (path, os.environ.get(name)))) for name, path in added.items()
+    }
     return {**os.environ, **paths}
 
 

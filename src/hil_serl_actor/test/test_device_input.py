@@ -35,7 +35,9 @@ def test_all_but_the_newest_input_costs_no_decoding(spec):
     assert device.received == 3 * RATE
     assert device.decoded == 3 * TICKS
     assert device.decoded / device.received <= TICKS / RATE
-    assert [value.stamp for value in seen] == [pytest.approx((100 * (n + 1) - 1) / RATE) for n in range(3 * TICKS)]
+    assert [value.stamp for value in seen] == [
+        pytest.approx((100 * (n + 1) - 1) / RATE) for n in range(3 * TICKS)
+    ]
     assert device.look(3.0) is None, "nothing new"
 
 
@@ -83,7 +85,9 @@ def test_a_polled_subscription_wakes_nobody_and_keeps_what_came():
         while len(woken) < 4:
             rclpy.spin_once(node, timeout_sec=1.0)
             spins += 1
-        assert spins < 100, "once for each of the timer's calls and a few of the node's own, not for each message"
+        assert spins < 100, (
+            "once for each of the timer's calls and a few of the node's own, not for each message"
+        )
         heard = [*polled.take()]
         assert [m.axes[0] for m in heard] == list(np.arange(100.0))
         assert sum(m.buttons[0] for m in heard) == 1

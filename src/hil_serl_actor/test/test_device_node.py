@@ -66,7 +66,9 @@ def test_a_pad_of_another_layout_does_not_drive_without_a_word(cell):
 
     def said():
         press(BLUETOOTH_REST)
-        return any("another layout (it looks like xbox_bluetooth)" in s.message for s in operator_lines(world))
+        return any(
+            "another layout (it looks like xbox_bluetooth)" in s.message for s in operator_lines(world)
+        )
 
     world.spin_until(said, "the doubt in /diagnostics")
     assert any(s.level == b"\x01" for s in operator_lines(world)), "WARN"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources whose messages arrive in time and say nothing new: a camera's driver, an arm's driver, a wrench nobody measures."""
+"""Sources whose messages arrive in time and say nothing new: drivers of a camera, of an arm, a wrench nobody measures."""
 
 from __future__ import annotations
 

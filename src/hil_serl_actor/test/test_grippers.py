@@ -139,7 +139,9 @@ def test_a_server_that_ends_during_a_goal_is_noticed_and_gets_the_next_command_w
     hand.look()
     hand.clock[0] = 1.0  # GONE_TIME is over
     hand.look()
-    assert "action server 'hand/move' went away during a goal; start the gripper's driver again" in hand.trouble
+    assert (
+        "action server 'hand/move' went away during a goal; start the gripper's driver again" in hand.trouble
+    )
     hand.clock[0] = 600.0
     hand.look()
     assert "no action server 'hand/move'" in hand.trouble

@@ -32,7 +32,16 @@ def test_a_device_that_does_not_fit_is_named(axes):
         TeleopDecoder(DEVICES["spacenav"]).decode(0.0, axes, [])
 
 
-BLUETOOTH_REST = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]  # LX LY RX RY RT LT and the cross, after one touch of each
+BLUETOOTH_REST = [
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    1.0,
+    1.0,
+    0.0,
+    0.0,
+]  # LX LY RX RY RT LT and the cross, after one touch of each
 TOUCHED = [0.0, 0.0, 0.1, 0.0, 1.0, 1.0, 0.0, 0.0]
 
 
@@ -43,7 +52,9 @@ TOUCHED = [0.0, 0.0, 0.1, 0.0, 1.0, 1.0, 0.0, 0.0]
 ])  # fmt: skip
 def test_known_pads_are_still_at_rest_and_lift_by_the_left_trigger(layout, rest, left_trigger):
     decoder = TeleopDecoder(device_of("joy", layout))
-    assert decoder.decode(0.0, [0.0] * 8, ()).axes == pytest.approx([0] * 6), "joy_node before the first touch"
+    assert decoder.decode(0.0, [0.0] * 8, ()).axes == pytest.approx([0] * 6), (
+        "joy_node before the first touch"
+    )
     assert decoder.decode(0.0, rest, ()).axes == pytest.approx([0] * 6)
     assert decoder.decode(0.0, left_trigger, ()).axes == pytest.approx([0, 0, 1, 0, 0, 0])
     sticks = [0.5, 0.25, *rest[2:]]
@@ -77,7 +88,9 @@ def test_a_layout_that_cannot_be_is_refused(text, problem):
 def test_a_pad_that_is_at_rest_by_another_layout_is_recognised():
     assert layouts_at_rest(TOUCHED) == []
     assert layouts_at_rest([0, 0, 1, 0, 0, 1, 0, 0]) == ["xbox"]
-    assert layouts_at_rest(BLUETOOTH_REST) == ["xbox_bluetooth"], "two triggers that cancel each other are no rest"
+    assert layouts_at_rest(BLUETOOTH_REST) == ["xbox_bluetooth"], (
+        "two triggers that cancel each other are no rest"
+    )
 
 
 # ------------------------------------------------- input that no hand gives
@@ -109,16 +122,22 @@ def test_it_is_said_also_while_a_hand_moves_another_axis(spec):
 
 def test_a_trembling_hand_and_keys_that_are_held_are_no_fault(spec):
     rng = np.random.default_rng(0)
-    hand = watched(spec, None, 20.0, DEVICES["spacenav"], change=lambda t: [0.5 + 0.01 * rng.random(), 0, 0, 0, 0, 0])
+    hand = watched(
+        spec, None, 20.0, DEVICES["spacenav"], change=lambda t: [0.5 + 0.01 * rng.random(), 0, 0, 0, 0, 0]
+    )
     assert hand.problem() == ""
     assert watched(spec, [0.5, 0, 0, 0, 0, 0, 0, 0], 20.0, DEVICES["keyboard"]).problem() == ""
 
 
 def test_a_deadman_that_is_held_by_nobody_is_said(spec):
-    held = spec.model_copy(update={"intervention": spec.intervention.model_copy(update={"deadman_button": 1})})
+    held = spec.model_copy(
+        update={"intervention": spec.intervention.model_copy(update={"deadman_button": 1})}
+    )
     dead = [0.0] * 6
     assert watched(held, dead, 5.0, DEVICES["spacenav"], (0, 1)).problem() == ""
     assert "the deadman is down, and no bit of the input has changed" in (
         watched(held, dead, 7.0, DEVICES["spacenav"], (0, 1)).problem()
     )
-    assert watched(held, dead, 7.0, DEVICES["spacenav"], (0, 0)).problem() == "", "at rest nothing needs to change"
+    assert watched(held, dead, 7.0, DEVICES["spacenav"], (0, 0)).problem() == "", (
+        "at rest nothing needs to change"
+    )

@@ -83,7 +83,9 @@ def test_buttons_say_what_they_do_in_this_task(spec, handover):
     (unseen,) = (step for step in todo if "button 5" in step)
     assert "not seen yet: press it once" in unseen
     hear(check, buttons=(0, 0, 0, 0, 0, 1))
-    assert not any("button 5" in step for step in check.untried()), "drivers list a button when it is first pressed"
+    assert not any("button 5" in step for step in check.untried()), (
+        "drivers list a button when it is first pressed"
+    )
 
 
 def test_rate_and_age(spec):

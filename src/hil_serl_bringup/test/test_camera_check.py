@@ -119,7 +119,11 @@ def test_a_driver_that_repeats_one_picture_fails_the_check(task, driver, capsys,
     driver("wrist_2", compressed_from_array, (64, 80))
     code = CameraCheck(task=str(task), seconds=8.0).run()
     printed = " ".join(capsys.readouterr().out.split())
-    assert ("wrist_1" in printed, "has not changed by a bit" in printed, code) == (True, not noise, int(not noise))
+    assert ("wrist_1" in printed, "has not changed by a bit" in printed, code) == (
+        True,
+        not noise,
+        int(not noise),
+    )
 
 
 @pytest.mark.parametrize(

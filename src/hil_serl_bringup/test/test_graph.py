@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil_serl_actor.teleop.layouts import DeviceLayout
 from hil_serl_bringup.graph import observers
 from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator, Part, build_graph
 from hil_serl_bringup.graph.process import ProcessSpec, yaml_scalar, yaml_value
@@ -76,6 +77,32 @@ def test_the_operator_is_one_argument():
         Operator.KEYBOARD: {"keyboard"},
         Operator.NONE: set(),
     }
+
+
+def test_the_layout_of_a_device_reaches_its_driver_and_the_actor():
+    own = DeviceLayout(axes={"x": 1, "z": [5, -6]}, triggers=(5, 6))
+    for layout, driver, text in (
+        (None, "joy_node", None),
+        ("xbox_bluetooth", "joy_node", "xbox_bluetooth"),
+        ("game_controller", "game_controller_node", "game_controller"),
+        (own, "joy_node", own.model_dump_json()),
+    ):
+        cell = Cell(devices={"joy": {"": OperatorDevice(layout=layout)}})
+        nodes = graph(Mode.TRAIN, simulated=False, operator=Operator.JOY, cell=cell)
+        assert nodes["joy"].executable == driver
+        assert nodes["actor"].parameters.get("device_layout") == text
+    two = {"left": OperatorDevice(layout="xbox"), "right": OperatorDevice(layout="xbox_bluetooth")}
+    nodes = graph(
+        Mode.TRAIN,
+        simulated=False,
+        operator=Operator.JOY,
+        cell=Cell(devices={"joy": two}),
+        arms=("left", "right"),
+    )
+    parameters = nodes["actor"].parameters
+    assert parameters["left.device_layout"] == "xbox"
+    assert parameters["right.device_layout"] == "xbox_bluetooth"
+    assert "device_layout" not in graph(Mode.TRAIN, operator=Operator.NONE, cell=cell)["actor"].parameters
 
 
 def test_a_robot_brings_its_own_drivers_and_no_simulator():

@@ -56,7 +56,9 @@ def test_a_run_is_made_for_the_robots_arm(robot_of, tmp_path):
 
 def test_a_task_without_joints_in_its_state_is_left_alone(robot_of):
     assert fitted(RAM, robot_of("joints: 6\n")) == RAM
-    assert fitted(find_task("object_flip"), find_robot("sim")) == find_task("object_flip"), "the twin has its own"
+    assert fitted(find_task("object_flip"), find_robot("sim")) == find_task("object_flip"), (
+        "the twin has its own"
+    )
 
 
 def test_a_run_does_not_go_on_with_another_arm(robot_of, tmp_path):

@@ -163,3 +163,25 @@ def test_a_learner_on_a_machine_of_its_own_is_not_put_last(tmp_path, with_arm):
     )
     request = GraphRequest("t", Mode.TRAIN, tmp_path, Operator.NONE, actor=False, **values)
     assert scheduling_of({process.name: process for process in build_graph(request)}) == {}
+
+
+def test_the_layout_of_a_gamepad_is_a_known_name_or_written_out(tmp_path):
+    robot = robot_of(tmp_path, "joy: {single: {layout: xbox_bluetooth}}\n")
+    assert robot.joy["single"].layout == "xbox_bluetooth"
+    own = robot_of(tmp_path, "joy: {left: {layout: {axes: {x: 2, z: [5, -6]}, triggers: [5, 6]}}}\n")
+    assert own.joy["left"].layout.axes == {"x": (2,), "z": (5, -6)}
+    for wrong, says in (
+        ("nintendo", "xbox_bluetooth"),
+        ("{axes: {x: 0}}", "0 is no Joy axis"),
+        ("{axes: {x: 1}, trigger: [1]}", "trigger"),
+        ("{axes: {x: 1}, triggers: [2]}", "no axis of the device uses"),
+    ):
+        with pytest.raises(RobotFileError, match=says):
+            robot_of(tmp_path, f"joy: {{single: {{layout: {wrong}}}}}\n")
+
+
+@pytest.mark.parametrize("name", ["fr3", "panda", "bimanual_fr3", "mock", "bimanual_mock"])
+def test_every_gripper_that_ships_names_its_finger(name):
+    """A driver's joint states may hold several joints, and the gripper node does not guess."""
+    for arm in find_robot(name).arms_by_name.values():
+        assert arm.gripper.ros_parameters["joint"]

@@ -120,7 +120,9 @@ class Publisher:
     def __init__(self, topic, axes, namespace):
         self.context, self.axes = rclpy.Context(), axes
         rclpy.init(context=self.context)
-        self.node = rclpy.create_node("driver", context=self.context, namespace=namespace, use_global_arguments=False)
+        self.node = rclpy.create_node(
+            "driver", context=self.context, namespace=namespace, use_global_arguments=False
+        )
         self.publisher = self.node.create_publisher(Joy, topic, qos.OPERATOR)
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run)
@@ -144,7 +146,9 @@ class Publisher:
     ("spacenav", [0.0] * 6, "move +/-x"),
     ("joy", [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0], "it looks like xbox_bluetooth"),
 ])  # fmt: skip
-def test_a_driver_without_a_device_and_a_pad_of_another_layout_are_not_usable(operator, axes, says, capsys, monkeypatch):
+def test_a_driver_without_a_device_and_a_pad_of_another_layout_are_not_usable(
+    operator, axes, says, capsys, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "250")
     driver = Publisher(DEVICES[operator].topic, axes, "dead_device")
     try:

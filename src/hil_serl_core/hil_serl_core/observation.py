@@ -91,13 +91,13 @@ def _part_trouble(part: str, value: np.ndarray, size: int) -> str:
     """What is wrong with a part of an arm's state, and who can mend it; empty if nothing is."""
     if part in JOINT_PARTS and value.shape != (size,):
         return (
-            f"{part} of {value.size} joints, {size} are expected: if the arm has {value.size}, set 'joints: {value.size}' in "
-            "the robot file"
+            f"{part} of {value.size} joints, {size} are expected: if the arm has {value.size}, set 'joints: {value.size}' "
+            "in the robot file"
         )
     if value.shape == (size,) and np.isfinite(value).all():
         return ""
     if part == "gripper":
-        return f"no opening of the gripper: {value.tolist()}; does gripper_node run, and publish gripper/state for this arm?"
+        return f"no opening of the gripper: {value.tolist()}; does its gripper_node run, and publish gripper/state?"
     return f"no valid {part}: {value.tolist()}; check the arm driver"
 
 

@@ -19,7 +19,11 @@ def jointed(task_dict):
 
 
 def sample(joints, **fields):
-    values = {"tcp_pose": np.array([0.5, 0, 0.2, 1.0, 0, 0, 0]), "tcp_twist": np.zeros(6), "external_wrench": np.zeros(6)}
+    values = {
+        "tcp_pose": np.array([0.5, 0, 0.2, 1.0, 0, 0, 0]),
+        "tcp_twist": np.zeros(6),
+        "external_wrench": np.zeros(6),
+    }
     values |= {"joint_position": np.zeros(joints), "joint_velocity": np.zeros(joints), **fields}
     return ArmSample(stamp=1.0, frame_id="base", **values)
 
@@ -53,7 +57,7 @@ def test_a_six_joint_arm_fits_its_task_and_is_not_blamed_elsewhere(jointed):
 
 
 def test_joints_that_are_not_finite_are_the_drivers(jointed):
-    with pytest.raises(ObservationError, match="no valid joint_position.*check the arm driver"):
+    with pytest.raises(ObservationError, match=r"no valid joint_position.*check the arm driver"):
         ObservationAssembler(task_from_dict(jointed)).put_arm(sample(7, joint_position=np.full(7, np.nan)))
 
 

@@ -100,10 +100,11 @@ class Arm:
     )
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, spec: TaskSpec, name: str = ""):
-        if spec.shows_joints and spec.part_size("joint_position", name) != len(JOINTS):
+        joints = spec.part_size("joint_position", name)
+        if spec.shows_joints and joints != len(JOINTS):
             raise ValueError(
-                f"task '{spec.name}' is for an arm of {spec.part_size('joint_position', name)} joints, the simulated one has "
-                f"{len(JOINTS)}: leave 'joints' out of the twin's task file"
+                f"task '{spec.name}' is for an arm of {joints} joints, the simulated one has {len(JOINTS)}: leave 'joints' "
+                "out of the twin's task file"
             )
         self._model, self._data, self.name = model, data, name
         self.frames = (spec.arm(name).base_frame, spec.arm(name).tcp_frame)

@@ -79,7 +79,9 @@ class HandDriver:
         """
         self._adapter, self._now, self._warn, self._goal_time = adapter, now, warn, goal_time
         self._servo = GripperServo(adapter.preempts)
-        self._serial = 0  # of the newest goal: older ones were replaced or given up, and their ends mean nothing
+        self._serial = (
+            0  # of the newest goal: older ones were replaced or given up, and their ends mean nothing
+        )
         self._under_way: _UnderWay | None = None
         self._homing = False
         self._measured = measured
@@ -206,4 +208,3 @@ class HandDriver:
     def _fail(self, trouble: str) -> None:
         self.trouble = trouble
         self._warn(trouble)
-

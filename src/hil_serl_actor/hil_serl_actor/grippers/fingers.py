@@ -42,8 +42,8 @@ class Fingers:
         share = self._hand.share(position)
         if not -_BEYOND <= share <= 1.0 + _BEYOND:
             self.trouble = (
-                f"{self._topic}: {self._joint} stands at {position:.4g}, far outside joint_closed {self._hand.joint_closed:g} "
-                f"to joint_open {self._hand.joint_open:g}: set the gripper node's parameter 'joint' to the finger's, and "
+                f"{self._topic}: {self._joint} stands at {position:.4g}, far outside joint_closed "
+                f"{self._hand.joint_closed:g} to joint_open {self._hand.joint_open:g}: set the gripper node's parameter 'joint' to the finger's, and "
                 "joint_open and joint_closed to what it shows when open and closed"
             )
             return None
@@ -63,7 +63,10 @@ class Fingers:
         """What is wrong where no opening was measured for ``limit`` [s]; empty for nothing."""
         if self.trouble or now - self._heard <= limit:
             return self.trouble
-        return f"{self._topic} shows no position of {self._joint}; is the gripper's driver running, is 'joint' its joint's name?"
+        return (
+            f"{self._topic} shows no position of {self._joint}; is the gripper's driver running, is 'joint' its joint's "
+            "name?"
+        )
 
     def frozen(self, before: float, opening: float, sent: float, ended: float, now: float) -> str:
         """Whether the fingers did not show a goal that ended well; empty if they did, or need not.
@@ -79,8 +82,8 @@ class Fingers:
         if not still or not abs(opening - before) > _STROKE:  # NaN: nothing was measured before
             return ""
         return (
-            f"{self._topic}: the hand says that it went from {before:.2f} to {opening:.2f}, but {self._joint} has not changed "
-            "by a single bit: does its driver repeat an old state, or are the fingers blocked?"
+            f"{self._topic}: the hand says that it went from {before:.2f} to {opening:.2f}, but {self._joint} has not "
+            "changed by a single bit: does its driver repeat an old state, or are the fingers blocked?"
         )
 
     @property
@@ -96,8 +99,8 @@ class Fingers:
         if known > 1:
             listed = ", ".join(self._names) or f"{known} without names"
             self.trouble = (
-                f"{self._topic} carries {known} joints ({listed}), and nothing says which one is the finger: set the gripper "
-                "node's parameter 'joint' to its name (robot file: gripper.parameters.joint)"
+                f"{self._topic} carries {known} joints ({listed}), and nothing says which one is the finger: set the "
+                "gripper node's parameter 'joint' to its name (robot file: gripper.parameters.joint)"
             )
             return None
         return positions[0] if len(positions) else None

@@ -48,14 +48,14 @@ class ArmHealth:
         still = self._now - self._changed
         if self._asked and still >= FROZEN:
             return (
-                f"its state has not changed by a bit for {still:.0f} s though it was asked to move: its driver repeats an old "
-                "state; see its log, and whether the arm is enabled"
+                f"its state has not changed by a bit for {still:.0f} s though it was asked to move: its driver repeats an "
+                "old state; see its log, and whether the arm is enabled"
             )
         zero = self._now - self._pushed
         if self._sees_wrench and self._sample is not None and zero >= NO_WRENCH:
             return (
-                f"its external_wrench has been exactly zero for {zero:.0f} s, and the policy sees it: nobody measures it; give "
-                "the controller a source for it"
+                f"its external_wrench has been exactly zero for {zero:.0f} s, and the policy sees it: nobody measures it; "
+                "give the controller a source for it"
             )
         return ""
 

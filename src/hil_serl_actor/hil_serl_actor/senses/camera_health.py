@@ -47,7 +47,7 @@ class CameraHealth:
         self._stamps.clear()
         self._latencies.clear()
         self._same = 0
-        self._same_since = self._looked_at = math.nan
+        self._same_since = self._same_until = math.nan
 
     def compared(self, stamp: float, same: bool) -> None:
         """Note whether the picture taken at ``stamp`` [s] is bit for bit the one before it."""
@@ -58,13 +58,13 @@ class CameraHealth:
         self._same_until = stamp
 
     def frozen(self) -> str:
-        """Whether a real camera's driver repeats one picture, with the remedy; empty if not. A simulator's may stand still."""
+        """Whether a real camera's driver repeats one picture, with the remedy; empty if not. A simulator's may do that."""
         still = self._same_until - self._same_since
         if self._same < _FEWEST or not still >= FROZEN:
             return ""
         return (
-            f"the picture has not changed by a bit for {still:.0f} s, though its stamps are new: its driver repeats an old one, or "
-            "the lens is covered; start the driver again, and look at the picture (hil-serl camera-check)"
+            f"the picture has not changed by a bit for {still:.0f} s, though its stamps are new: its driver repeats an "
+            "old one, or the lens is covered; start the driver again, and look at the picture (hil-serl camera-check)"
         )
 
     def accepted(self) -> None:

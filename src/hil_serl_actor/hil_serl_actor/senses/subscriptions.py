@@ -74,7 +74,9 @@ class Senses:
         self._arms = {arm: SourceHealth(topic, grace) for arm, topic in arms.items()}
         self._cameras = {camera: SourceHealth(topic, grace) for camera, topic in self._topics.items()}
         self._alive = {arm: ArmHealth("tcp_wrench" in self._spec.state) for arm in arms}
-        self._real = not (options.lockstep or node.get_parameter("use_sim_time").value)  # simulators have no noise
+        self._real = not (
+            options.lockstep or node.get_parameter("use_sim_time").value
+        )  # simulators have no noise
         self._devices: dict[str, SourceHealth] = {}
         for arm, topic in arms.items():
             node.create_subscription(ArmState, topic, partial(self._on_arm, arm), qos.ARM_STATE)
@@ -195,7 +197,9 @@ class Senses:
         """What arrives in time and is yet not believed, for people."""
         found = [device.stuck.problem() for device in self._inputs.values()]
         found += [
-            f"{self._arms[arm].topic}: {problem}" for arm, alive in self._alive.items() if (problem := alive.problem())
+            f"{self._arms[arm].topic}: {problem}"
+            for arm, alive in self._alive.items()
+            if (problem := alive.problem())
         ]
         if self._real:
             cameras = self._loop.inputs.cameras.health

@@ -111,7 +111,9 @@ class DeviceCheck:
         self.received += 1
         self._arrivals.append(now)
         self._lag = ros_now - stamp
-        if not self._error and (axes, buttons) == self._raw:  # drivers repeat themselves up to 1000 times a second
+        if (
+            not self._error and (axes, buttons) == self._raw
+        ):  # drivers repeat themselves up to 1000 times a second
             self._input = replace(self._input, stamp=stamp)
             self._stuck.look(self._input, axes, now)
             return
@@ -226,7 +228,10 @@ class DeviceCheck:
 
         That messages arrive does not say that there is a device: drivers without one go on sending zeros.
         """
-        names = {axis: name for (name, _, _), axis in zip(_components(self._spec), device_axes(self._spec), strict=True)}
+        names = {
+            axis: name
+            for (name, _, _), axis in zip(_components(self._spec), device_axes(self._spec), strict=True)
+        }
         todo = []
         for axis, name in names.items():
             device_axis, sign = AXES[abs(axis) - 1], 1 if axis > 0 else -1
@@ -238,7 +243,9 @@ class DeviceCheck:
         for button in self.buttons():
             if button.meaning and not button.tried:
                 name = f"button {button.number} ({button.meaning})"
-                todo.append(f"press {name}" if button.there else f"{name} not seen yet: press it once{_NO_BUTTON}")
+                todo.append(
+                    f"press {name}" if button.there else f"{name} not seen yet: press it once{_NO_BUTTON}"
+                )
         return todo
 
     def usable(self, now: float) -> bool:

@@ -50,7 +50,9 @@ class TeleopDecoder:
 
     def __init__(self, device: Device) -> None:
         self._topic, self._layout = device.topic, device.layout
-        self._terms = [[(abs(n) - 1, 1.0 if n > 0 else -1.0) for n in self._layout.axes.get(a, ())] for a in AXES]
+        self._terms = [
+            [(abs(n) - 1, 1.0 if n > 0 else -1.0) for n in self._layout.axes.get(a, ())] for a in AXES
+        ]
         self._seen = np.zeros(0, dtype=bool)
 
     def decode(self, stamp: float, axes: Sequence[float], buttons: Sequence[int]) -> OperatorInput:
@@ -66,11 +68,13 @@ class TeleopDecoder:
         """
         values = np.array(axes, dtype=np.float64)
         if not np.isfinite(values).all():
-            raise ValueError(f"{self._topic} carries axes that are not finite ({values.tolist()}): see its driver")
+            raise ValueError(
+                f"{self._topic} carries axes that are not finite ({values.tolist()}): see its driver"
+            )
         if values.size < self._layout.joy_axes:
             raise ValueError(
-                f"{self._topic} carries {values.size} axes so far, and {self._layout.joy_axes} are used: some drivers list an "
-                "axis only after it was moved, so move each once; else choose the operator argument, or the robot file's "
+                f"{self._topic} carries {values.size} axes so far, and {self._layout.joy_axes} are used: some drivers list "
+                "an axis only after it was moved, so move each once; else choose the operator argument, or the robot file's "
                 "layout, that fits the device"
             )
         values = self._pulled_triggers(values)

@@ -18,7 +18,7 @@ def _listed(value: object) -> object:
 
 
 class DeviceLayout(BaseModel):
-    """Where a device's driver puts its axes in ``sensor_msgs/Joy``. Axes are counted from 1, as in ``intervention.axis_map``."""
+    """Where a device's driver puts its axes in ``sensor_msgs/Joy``; counted from 1, as in ``intervention.axis_map``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +40,9 @@ class DeviceLayout(BaseModel):
             raise ValueError("a layout without axes moves nothing; name at least one")
         for number in (*used, *self.triggers):
             if not 1 <= number <= _MOST_AXES:
-                raise ValueError(f"{number} is no Joy axis: they are counted from 1, and a trigger has no sign")
+                raise ValueError(
+                    f"{number} is no Joy axis: they are counted from 1, and a trigger has no sign"
+                )
         if unused := sorted(set(self.triggers) - set(used)):
             raise ValueError(
                 f"triggers names axis {unused[0]}, which no axis of the device uses; those used are {sorted(set(used))}"
@@ -73,7 +75,9 @@ PAD_LAYOUTS: dict[str, DeviceLayout] = {
     # LX LY LT RX RY RT: joy_node with an Xbox pad at USB, a PlayStation pad.
     "xbox": DeviceLayout(axes={"x": 2, "y": 1, "z": [3, -6], "pitch": 5, "yaw": 4}, triggers=(3, 6)),
     # LX LY RX RY RT LT: joy_node with an Xbox pad over Bluetooth.
-    "xbox_bluetooth": DeviceLayout(axes={"x": 2, "y": 1, "z": [6, -5], "pitch": 4, "yaw": 3}, triggers=(5, 6)),
+    "xbox_bluetooth": DeviceLayout(
+        axes={"x": 2, "y": 1, "z": [6, -5], "pitch": 4, "yaw": 3}, triggers=(5, 6)
+    ),
     # LX LY RX RY LT RT, triggers 0 at rest and -1 pulled: game_controller_node, for every pad that SDL knows.
     "game_controller": DeviceLayout(axes={"x": 2, "y": 1, "z": [-5, 6], "pitch": 4, "yaw": 3}),
 }

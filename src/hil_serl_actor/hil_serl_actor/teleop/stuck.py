@@ -65,13 +65,13 @@ class StuckInput:
             looks = f" (it looks like {' or '.join(fitting)})" if fitting else ""
             return (
                 f"{self._device.topic}: at rest, the decoded motion is not zero: {listed}, the same to the last bit for "
-                f"{patience:g} s. Unless a hand holds the device at its stop, this is another layout{looks}: set 'layout' in the "
-                "robot file; or its driver has lost the device: plug it in again and run hil-serl teleop-check"
+                f"{patience:g} s. Unless a hand holds the device at its stop, this is another layout{looks}: set 'layout' "
+                "in the robot file; or its driver has lost the device: plug it in again and run hil-serl teleop-check"
             )
         if self.deadman():
             return (
-                f"{self._device.topic}: the deadman is down, and no bit of the input has changed for {STUCK_DEADMAN:g} s: unless a "
-                "hand holds it, its driver has lost the device, and its stop button is dead too. Let go and look whether this "
-                "shows it"
+                f"{self._device.topic}: the deadman is down, and no bit of the input has changed for {STUCK_DEADMAN:g} s: "
+                "unless a hand holds it, its driver has lost the device, and its stop button is dead too. Let go, and look "
+                "whether that shows here"
             )
         return ""

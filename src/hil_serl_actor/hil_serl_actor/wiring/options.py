@@ -52,7 +52,7 @@ class ActorOptions:
         episodes: End after so many counted episodes of all agents together, 0 for no limit.
         operator: Operator device, a key of ``teleop.DEVICES``, or none.
         switched_operator: Two arms are driven by one device, switched by a button.
-        devices: Arm ("" for a single or switched device) to the layout of its device: a name or JSON, empty for its usual one.
+        devices: Arm ("" for a single or switched device) to the layout of its device: a name, JSON, or empty for the usual.
         interventions: The device may drive; else only its buttons for stop and labels count.
         lockstep: Tick on complete inputs of one stamp instead of on time.
         deterministic: Act with the policy's mode instead of samples.
@@ -111,7 +111,7 @@ def read_options(node: Node) -> ActorOptions:
 
 
 def _read_layouts(read: Parameters, arms: Sequence[str]) -> dict[str, str]:
-    """``device_layout``, of two arms ``left.device_layout`` and ``right.device_layout``; raises ValueError for a bad one."""
+    """``device_layout``, of two arms ``left.device_layout`` and ``right.device_layout``; ValueError for a bad one."""
     found = {}
     for arm in arms:
         name = f"{arm}.device_layout" if arm else "device_layout"

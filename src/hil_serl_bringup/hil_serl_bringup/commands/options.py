@@ -214,7 +214,9 @@ class RewardOptions:
         partner = find_task(spec.reset.partner, robot.has_twin) if spec.reset.partner else None
         if partner is not None:
             partner = fitted(self.judged(partner, robot.simulated), robot)
-        return RunFolder.create(fitted(spec, robot), seed, command, Path("runs"), run_dir, partner, **self.facts())
+        return RunFolder.create(
+            fitted(spec, robot), seed, command, Path("runs"), run_dir, partner, **self.facts()
+        )
 
     def facts(self) -> dict[str, str]:
         """What a run keeps of these options, so that it goes on alike."""

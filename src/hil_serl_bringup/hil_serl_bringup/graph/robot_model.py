@@ -246,8 +246,8 @@ class OperatorDevice(WithParameters):
     )
     layout: PadName | DeviceLayout | None = Field(
         default=None,
-        description="where its driver puts the axes: a known gamepad (game_controller also starts that node of joy instead of "
-        "joy_node), or written out; null: joy xbox, spacenav six axes in order",
+        description="where its driver puts the axes: a known gamepad (game_controller also starts that node of joy instead "
+        "of joy_node), or written out; null: joy xbox, spacenav six axes in order",
     )
 
 

@@ -128,8 +128,9 @@ def _check_joints(task: TaskSpec, robot: Robot, joints: Mapping[str, int]) -> No
         if task.shows_joints and stated not in (None, count):
             name = f"{arm} arm of " if arm else ""
             raise RobotFileError(
-                f"the {name}robot '{robot.name}' has {count} joints, and task '{task.name}' is for {stated}: its policy sees "
-                "joint positions or velocities, so choose the robot that it was made for, or take 'joints' out of the task file"
+                f"the {name}robot '{robot.name}' has {count} joints, and task '{task.name}' is for {stated}: its policy "
+                "sees joint positions or velocities, so choose the robot that it was made for, or take 'joints' out of the "
+                "task file"
             )
 
 

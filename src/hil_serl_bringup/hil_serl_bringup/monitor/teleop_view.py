@@ -59,7 +59,9 @@ def _device(check: DeviceCheck, how_to_start: str, now: float) -> RenderableType
     todo = check.untried()
     lines += [Text(f"→ {step}", style="yellow") for step in todo]
     if not problems and not todo:
-        lines.append(Text("✓ usable: every axis and button that the task uses was seen to work", style="green"))
+        lines.append(
+            Text("✓ usable: every axis and button that the task uses was seen to work", style="green")
+        )
     return Panel(
         Group(_axes(check), Text(), _buttons(check), Text(), state, *lines),
         title=Text(title, style="bold"),

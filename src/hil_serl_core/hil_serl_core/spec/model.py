@@ -100,8 +100,8 @@ class TaskSpec(SpecModel):
         default=None,
         ge=1,
         le=32,
-        description="joints of each arm, the size of joint_position and joint_velocity; null: as many as the robot file says, "
-        "7 where it says nothing",
+        description="joints of each arm, the size of joint_position and joint_velocity; null: as many as the robot file "
+        "says, 7 where it says nothing",
     )
     observation_timeout: float = Field(
         default=0.25, gt=0.0, description="age at which arm state or a frame is stale [s]"
@@ -208,7 +208,8 @@ class TaskSpec(SpecModel):
         if self.arms is None:
             return self.model_copy(update={"joints": joints.get("", self.joints)})
         arms = {
-            name: arm.model_copy(update={"joints": joints.get(name, arm.joints)}) for name, arm in self.arms.items()
+            name: arm.model_copy(update={"joints": joints.get(name, arm.joints)})
+            for name, arm in self.arms.items()
         }
         return self.model_copy(update={"arms": arms})
 
