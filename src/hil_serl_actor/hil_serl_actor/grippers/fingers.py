@@ -43,8 +43,8 @@ class Fingers:
         if not -_BEYOND <= share <= 1.0 + _BEYOND:
             self.trouble = (
                 f"{self._topic}: {self._joint} stands at {position:.4g}, far outside joint_closed "
-                f"{self._hand.joint_closed:g} to joint_open {self._hand.joint_open:g}: set the gripper node's parameter 'joint' to the finger's, and "
-                "joint_open and joint_closed to what it shows when open and closed"
+                f"{self._hand.joint_closed:g} to joint_open {self._hand.joint_open:g}: set the gripper node's "
+                "parameter 'joint' to the finger's, and joint_open and joint_closed to what it shows when open and closed"
             )
             return None
         self.trouble = ""

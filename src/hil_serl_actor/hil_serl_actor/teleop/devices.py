@@ -74,8 +74,8 @@ class TeleopDecoder:
         if values.size < self._layout.joy_axes:
             raise ValueError(
                 f"{self._topic} carries {values.size} axes so far, and {self._layout.joy_axes} are used: some drivers list "
-                "an axis only after it was moved, so move each once; else choose the operator argument, or the robot file's "
-                "layout, that fits the device"
+                "an axis only after it was moved, so move each once; else choose the operator argument, or the robot "
+                "file's layout, that fits the device"
             )
         values = self._pulled_triggers(values)
         mapped = np.array([sum(sign * values[index] for index, sign in terms) for terms in self._terms])
