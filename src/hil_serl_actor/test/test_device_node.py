@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from played_cell import actor_and_cell
 from sensor_msgs.msg import Joy
+from std_msgs.msg import Bool
 
-from hil_serl_ros import qos
+from hil_serl_actor.teleop.devices import TeleopDecoder
+from hil_serl_ros import names, qos
 from hil_serl_ros.stamps import stamp_from_seconds
 
 RAM = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
@@ -90,3 +92,25 @@ def test_the_pad_of_the_robot_files_layout_is_at_rest(cell, layout):
 
     world.spin_until(heard_for_long, "some reports")
     assert {s.message for s in operator_lines(world)} == {"delivering"}
+
+
+def test_messages_that_no_tick_looks_at_are_not_decoded_and_a_tap_among_them_is_heard(cell, monkeypatch):
+    decoded, decode = [], TeleopDecoder.decode
+    monkeypatch.setattr(TeleopDecoder, "decode", lambda *a: decoded.append(None) or decode(*a))
+    world = cell()
+    press, sent = pad(world), []
+
+    def many(tap=False):
+        for k in range(20):
+            press([0.3 + 1e-3 * (len(sent) % 7), 0, 0, 0, 0, 0], (0, 0, 0, int(tap and k == 10)))
+            sent.append(None)
+
+    def enough():
+        many()
+        return len(sent) >= 2000
+
+    world.spin_until(enough, "messages")
+    assert 0 < len(decoded) < len(sent) / 5, "a tick looks at the newest one"
+    world.node.create_subscription(Bool, names.STOPPED, lambda m: world.stopped.append(m.data), qos.STOPPED)
+    many(tap=True)
+    world.spin_until(lambda: True in world.stopped, "the stop")
