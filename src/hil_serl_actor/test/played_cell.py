@@ -111,6 +111,7 @@ def cell_with(task, cameras=("wrist_1", "wrist_2"), make_nodes=(), parameters=No
         spin_until(future.done, name)
         return future.result()
 
+    played.executor = executor
     played.spin_until, played.call = spin_until, call
     try:
         yield played

@@ -93,7 +93,7 @@ def test_a_server_that_ends_during_a_goal_is_named_and_takes_the_command_when_it
         stack.callback(node.send_signal, signal.SIGINT)
         hand = Hand(variables, "hangs")
         stack.callback(hand.end)
-        world.until(lambda: hand.got(0.08), opening=1.0)
+        world.until(lambda: hand.got(0.08) and "action server" not in world.text, opening=1.0)
         hand.end(how)
         ended = time.monotonic()
         world.until(lambda: "action server 'hand/cmd'" in world.text, opening=1.0, seconds=30.0)
