@@ -63,7 +63,7 @@ def test_joints_that_are_not_finite_are_the_drivers(jointed):
 
 def test_a_missing_opening_is_the_gripper_nodes(jointed):
     spec = task_from_dict({**jointed, "state": ["tcp_pose", "gripper"]})
-    with pytest.raises(ObservationError, match=r"no opening of the gripper: .*does gripper_node run"):
+    with pytest.raises(ObservationError, match=r"no opening of the gripper: .*does its gripper_node run"):
         ObservationAssembler(spec).put_arm(sample(7))
 
 
