@@ -14,12 +14,13 @@ from torch import Tensor
 
 from hil_serl_core.action import ActionLayout
 from hil_serl_core.nn.critic import CriticEnsemble
-from hil_serl_core.nn.encoder import NetworkConfig
+from hil_serl_core.nn.encoder import NetworkConfig, ObservationEncoder
 from hil_serl_core.nn.features import FeatureExtractor
 from hil_serl_core.nn.observation import StateLayout
-from hil_serl_core.policy import PolicyNetwork
+from hil_serl_core.policy import PolicyNetwork, policy_state
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
+from hil_serl_core.weights import read_file, unpack
 from hil_serl_learner import checkpoint
 from hil_serl_learner.algorithms import create_algorithm
 
@@ -40,11 +41,13 @@ class Embedded:
     """Recorded steps as the networks see them.
 
     Attributes:
-        embedding: (N, Z) output of the shared encoder.
+        embedding: (N, Z) output of the encoder that the critics share.
+        policy_embedding: (N, Z) output of the evaluated policy's own encoder.
         actions: (N, C) continuous components of the executed actions; NaN rows for last records.
     """
 
     embedding: Tensor
+    policy_embedding: Tensor
     actions: np.ndarray
 
 
@@ -56,6 +59,9 @@ class TrainedAgent:
         spec: The task.
         algorithm: Method it was trained with.
         trained_step: Online transitions whose updates are in it.
+        policy: The one that evaluations run, from the checkpoint's policy file. With ``learner.policy_average`` that is
+            an average of the exploring policy over its last updates, with an encoder of its own.
+        encoder: Encoder of the latest networks, which the critics share.
         critics: None for an algorithm without.
     """
 
@@ -64,6 +70,7 @@ class TrainedAgent:
     trained_step: int
     extractor: FeatureExtractor
     policy: PolicyNetwork
+    encoder: ObservationEncoder
     critics: CriticEnsemble | None
     device: torch.device
 
@@ -80,20 +87,25 @@ class TrainedAgent:
         config = NetworkConfig.from_spec(spec, extractor.cameras)
         algorithm = create_algorithm(state["algorithm"], config, spec.learner, 0, device)
         model = safetensors.torch.load(contents[checkpoint.MODEL_FILE])
+        policy = PolicyNetwork(config).to(device).requires_grad_(False)
         try:
             algorithm.load_model_state(model)
-            for name, target in extractor.trainable_state().items():
-                target.copy_(model[f"features.{name}"])
-        except (KeyError, ValueError, RuntimeError) as error:
+            targets = policy_state(policy, extractor)
+            shapes = {name: tuple(tensor.shape) for name, tensor in targets.items()}
+            tensors = unpack(read_file(folder), spec.hash, shapes)
+        except (KeyError, ValueError, RuntimeError) as error:  # among them WeightsError
             raise checkpoint.DamagedCheckpointError(
                 f"checkpoint {folder} is damaged: {type(error).__name__}: {error}"
             ) from error
+        for name, target in targets.items():
+            target.copy_(tensors[name])
         return cls(
             spec,
             state["algorithm"],
             int(state["trained_step"]),
             extractor,
-            algorithm.policy,
+            policy,
+            algorithm.policy.encoder,
             algorithm.critics,
             torch.device(device),
         )
@@ -110,7 +122,7 @@ class TrainedAgent:
             raise AnalysisError("there are no recorded steps to look at")
         layout, actions = StateLayout(self.spec), ActionLayout(self.spec)
         continuous = np.full((len(steps), actions.continuous_size), np.nan, np.float32)
-        rows = []
+        rows, policy_rows = [], []
         for index, step in enumerate(steps):
             self.extractor.check(step.frames)
             if step.action is not None:
@@ -120,8 +132,10 @@ class TrainedAgent:
                 for name in self.extractor.cameras
             }
             state = torch.from_numpy(layout.flatten(step.state)[None]).to(self.device)
-            rows.append(self.policy.encoder(self.extractor(frames).half().float(), state))
-        return Embedded(torch.cat(rows), continuous)
+            features = self.extractor(frames).half().float()
+            rows.append(self.encoder(features, state))
+            policy_rows.append(self.policy.encoder(features, state))
+        return Embedded(torch.cat(rows), torch.cat(policy_rows), continuous)
 
     def _critics(self) -> CriticEnsemble:
         if self.critics is None:
@@ -184,21 +198,21 @@ class TrainedAgent:
 
     @torch.inference_mode()
     def policy_distribution(self, steps: Embedded) -> tuple[np.ndarray, np.ndarray]:
-        """The Gaussian policy over steps (Fig. 7): tanh of its mean, and its standard deviation before the tanh.
+        """The evaluated Gaussian policy over steps (Fig. 7): tanh of its mean, its standard deviation before the tanh.
 
         Returns:
             (N, C) in [-1, 1] and (N, C), float32.
         """
-        mean, std = self.policy.actor(steps.embedding)
+        mean, std = self.policy.actor(steps.policy_embedding)
         return torch.tanh(mean).cpu().numpy(), std.cpu().numpy()
 
     @torch.inference_mode()
     def grasp_values(self, steps: Embedded) -> np.ndarray:
-        """(N, K) values of the discrete gripper actions, scores for a cloned policy.
+        """(N, K) values that the evaluated policy gives the discrete gripper actions, scores for a cloned policy.
 
         Raises:
             AnalysisError: The task moves no gripper.
         """
         if self.policy.grasp is None:
             raise AnalysisError(f"task '{self.spec.name}' moves no gripper, so there is no grasp critic")
-        return self.policy.grasp(steps.embedding).cpu().numpy()
+        return self.policy.grasp(steps.policy_embedding).cpu().numpy()

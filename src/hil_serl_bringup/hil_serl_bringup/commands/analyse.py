@@ -21,7 +21,8 @@ class Analyse:
 
     Fig. 6: where the tool went on the way to each checkpoint, what the critic thinks of those states, and how much it
     would mind another action there (variance of Q under noise of +-0.2 on the action, 100 samples). Fig. 7: mean and
-    standard deviation of the policy over some episodes. Writes PNGs and numbers into RUN_DIR/analysis.
+    standard deviation of the policy that evaluations run (not of the one that explores, see learner.policy_average) over
+    some episodes. Writes PNGs and numbers into RUN_DIR/analysis.
     """
 
     run_dir: Annotated[Path, tyro.conf.Positional]
