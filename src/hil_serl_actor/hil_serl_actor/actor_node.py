@@ -131,12 +131,12 @@ class ActorNode(Node):
         """See ``Ports``; asks until the cell's service is there."""
         self._resets.request(reset)
 
-    def _on_reset(self, success: bool, message: str, stamp: float) -> None:
+    def _on_reset(self, success: bool, message: str, stamp: float, objects_reset: bool) -> None:
         if (
             not self._options.lockstep
         ):  # by a cell whose clock is ahead, or that was set back since, no input would count
             stamp = min(stamp, self.get_clock().now().nanoseconds * 1e-9)
-        self._loop.reset_finished(success, message, stamp)
+        self._loop.reset_finished(success, message, stamp, objects_reset)
         if success:  # a failure may come from within the request: the timer tries again
             self._pump_lockstep()
 

@@ -113,6 +113,7 @@ def test_two_arms_move_together_and_grippers_open(make_world, handover_file):
     world = make_world(handover_file, starts)
     reply = world.call(ResetEpisode, names.RESET_EPISODE, ResetEpisode.Request(seed=1, arm_only=True))
     assert reply.success, reply.message
+    assert not reply.objects_reset, "it moves arms; nothing lays objects back"
     goals = sample_start_poses(world.spec, 1)
     for (name, arm), pose in zip(world.arms.items(), reply.tcp_poses, strict=True):
         assert distances(pose_to_array(pose), goals[name])[0] <= 0.01

@@ -34,7 +34,8 @@ class Actor:
 
     @staticmethod
     def _reset(request, response):
-        response.success, response.message = True, f"seed {request.seed}"
+        response.success, response.message = True, f"seed {request.seed} for {request.goal or 'its own task'}"
+        response.objects_reset = not request.arm_only
         response.stamp = stamp_from_seconds(5.0)
         return response
 
@@ -45,11 +46,11 @@ class Actor:
             self.client.look()
             self.executor.spin_once(timeout_sec=0.02)
 
-    def ask(self):
+    def ask(self, **reset):
         """Ask until a server is there; leaves the request pending."""
         while True:
             self.answers.clear()
-            self.client.request(Reset(seed=3))
+            self.client.request(Reset(seed=3, **reset))
             if not self.answers:
                 return
             assert "no service" in self.answers[0][1]
@@ -71,7 +72,10 @@ def test_an_answer_arrives_once(actor):
     actor.client.request(Reset(seed=4))  # one at a time
     actor.executor.add_node(cell)
     actor.until(lambda: actor.answers)
-    assert actor.answers == [(True, "seed 3", 5.0)]
+    assert actor.answers == [(True, "seed 3 for its own task", 5.0, True)]
+    actor.ask(arm_only=True, goal="backward")
+    actor.until(lambda: actor.answers)
+    assert actor.answers == [(True, "seed 3 for backward", 5.0, False)]
     cell.destroy_node()
 
 
@@ -80,14 +84,14 @@ def test_a_cell_that_ends_is_noticed_and_asked_again_later(actor):
     actor.ask()
     cell.destroy_node()
     actor.until(lambda: actor.answers)
-    ((success, message, _),) = actor.answers
+    ((success, message, *_),) = actor.answers
     assert not success
     assert "ended or was started again" in message
     again = actor.cell("cell_again")
     actor.executor.add_node(again)
     actor.ask()
     actor.until(lambda: actor.answers)
-    assert actor.answers == [(True, "seed 3", 5.0)]
+    assert actor.answers == [(True, "seed 3 for its own task", 5.0, True)]
     again.destroy_node()
 
 

@@ -76,17 +76,22 @@ class Cell:
         """Initial state of the present episode."""
         return self._initial
 
-    def reset(self, seed: int | None = None, arm_only: bool = False) -> None:
+    def reset(self, seed: int | None = None, arm_only: bool = False, goal: str | None = None) -> None:
         """Put the cell into a random initial state, arms at rest.
 
         Args:
             seed: of the randomisation; None: the cell draws its own.
             arm_only: the grippers let go and the arms go back; objects stay where they come to rest (reset-free
                 training). Objects that are lost (Truth.failure) are put back all the same.
+            goal: one of the twin's goals: objects that are put back lie where its task begins; None: the cell's own.
+
+        Raises:
+            ValueError: the twin has no such goal; nothing has changed.
         """
-        self._seed = int(self._rng.integers(2**31)) if seed is None or seed < 0 else int(seed)
-        rng = np.random.default_rng(self._seed)
-        state = self.twin.sample(rng)
+        chosen = int(self._rng.integers(2**31)) if seed is None or seed < 0 else int(seed)
+        rng = np.random.default_rng(chosen)
+        state = self.twin.sample_for(goal, rng)
+        self._seed = chosen
         self._gain = 1.0 + self.twin.parameters.image_gain * rng.uniform(-1.0, 1.0, len(self.spec.cameras))
         if arm_only:
             self._let_go()

@@ -144,12 +144,13 @@ class GymCell:
             )
         self._low, self._high = space.low.astype(np.float64), space.high.astype(np.float64)
 
-    def reset(self, seed: int | None = None, arm_only: bool = False) -> None:
+    def reset(self, seed: int | None = None, arm_only: bool = False, goal: str | None = None) -> None:
         """New initial state; an environment always puts everything back.
 
         Args:
             seed: of the initial state; None: the cell draws its own.
             arm_only: not known to environments, and taken for a whole reset.
+            goal: not known to environments either.
         """
         self.seed = int(self._rng.integers(2**31)) if seed is None or seed < 0 else int(seed)
         observation, _ = self._environment.reset(seed=self.seed)

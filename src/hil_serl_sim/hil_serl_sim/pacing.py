@@ -26,7 +26,7 @@ class PacedCell(Protocol):
     def command(self, command: ArmCommand, stamp: float, frame: str | None = None, arm: str = "") -> None:
         """Hand a command to one arm."""
 
-    def reset(self, seed: int | None = None, arm_only: bool = False) -> None:
+    def reset(self, seed: int | None = None, arm_only: bool = False, goal: str | None = None) -> None:
         """New initial state."""
 
 
@@ -103,10 +103,10 @@ class Lockstep:
         self._targets.clear()
         self._openings.clear()
 
-    def reset(self, seed: int | None, arm_only: bool = False) -> Due:
-        """New initial state, under a later stamp."""
+    def reset(self, seed: int | None, arm_only: bool = False, goal: str | None = None) -> Due:
+        """New initial state, under a later stamp; raises ValueError if the cell does not know the goal."""
         self._forget()
-        self._cell.reset(seed, arm_only)
+        self._cell.reset(seed, arm_only, goal)
         return EVERYTHING
 
     def poll(self, wall: float) -> Due:
@@ -158,9 +158,9 @@ class RealTime:
         self._cell.command(ArmCommand(gripper=opening), self.stamp_ns * 1e-9, arm=arm)
         return NOTHING
 
-    def reset(self, seed: int | None, arm_only: bool = False) -> Due:
-        """New initial state, under a later stamp."""
-        self._cell.reset(seed, arm_only)
+    def reset(self, seed: int | None, arm_only: bool = False, goal: str | None = None) -> Due:
+        """New initial state, under a later stamp; raises ValueError if the cell does not know the goal."""
+        self._cell.reset(seed, arm_only, goal)
         self._anchor = None
         return EVERYTHING
 

@@ -124,8 +124,14 @@ class SimNode(Node):
     def _on_reset(
         self, request: ResetEpisode.Request, response: ResetEpisode.Response
     ) -> ResetEpisode.Response:
-        due = self._pacing.reset(None if request.seed < 0 else request.seed, request.arm_only)
+        seed, goal = None if request.seed < 0 else request.seed, request.goal or None
+        try:
+            due = self._pacing.reset(seed, request.arm_only, goal)
+        except ValueError as error:
+            response.message = str(error)
+            return response
         response.success = True
+        response.objects_reset = self._cell.objects_put_back
         response.message = f"initial state of seed {self._cell.seed}"
         if request.arm_only:
             response.message += (

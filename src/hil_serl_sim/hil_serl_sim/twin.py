@@ -176,6 +176,21 @@ class Twin(ABC):
     def sample(self, rng: np.random.Generator) -> InitialState:
         """Draw an initial state."""
 
+    def sample_for(self, goal: str | None, rng: np.random.Generator) -> InitialState:
+        """Draw an initial state of the task that one of the twin's goals is for; twins with several goals override it.
+
+        Args:
+            goal: one of the twin's goals; None: the task file's ``sim.goal``.
+            rng: where the numbers come from.
+
+        Raises:
+            ValueError: there is no such goal.
+        """
+        own = self.spec.sim.goal if self.spec.sim else None
+        if goal not in (None, own):
+            raise ValueError(f"the twin of task '{self.spec.name}' does not know a goal '{goal}'")
+        return self.sample(rng)
+
     @abstractmethod
     def apply(self, model: mujoco.MjModel, data: mujoco.MjData, state: InitialState) -> None:
         """Write the variation of an initial state into model and data. The arms are placed by the cell."""

@@ -152,6 +152,31 @@ def test_a_lost_block_is_a_failure_and_is_put_back_with_the_arm(cells):
     assert truth.goals == {"forward": True, "backward": False}, "backward begins in the left bin"
 
 
+def test_a_cell_of_either_direction_makes_the_initial_state_of_both(cells):
+    """One simulated cell serves two agents: a full reset lays the block where the one begins whose turn it is."""
+    for goal, cell in cells.items():
+        own, other = goal, {"forward": "backward", "backward": "forward"}[goal]
+        for asked, begins in ((None, own), (own, own), (other, other)):
+            for arm_only in (False, True):
+                if arm_only:
+                    lay(cell, 0.5, 0.35, 0.02)  # lost: put back all the same
+                cell.reset(3, arm_only=arm_only, goal=asked)
+                assert cell.objects_put_back
+                assert not cell.truth().failure
+                assert cell.truth().goals == {name: name != begins for name in DIRECTIONS}
+        before, seed = cell.truth().poses["block"].copy(), cell.seed
+        with pytest.raises(ValueError, match="not 'sideways'"):
+            cell.reset(4, goal="sideways")
+        assert (cell.seed, cell.truth().poses["block"].tolist()) == (seed, before.tolist())
+
+
+def test_a_twin_with_one_goal_refuses_another(spec):
+    twin, rng = make_twin(spec), np.random.default_rng
+    assert np.array_equal(twin.sample_for(None, rng(1)).tcp_poses[""], twin.sample(rng(1)).tcp_poses[""])
+    with pytest.raises(ValueError, match="does not know a goal 'backward'"):
+        twin.sample_for("backward", rng(1))
+
+
 def test_a_block_that_stays_on_a_wall_is_lost_because_no_hand_gets_it(cells):
     cell = cells["backward"]
     p = cell.twin.parameters

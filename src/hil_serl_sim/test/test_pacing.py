@@ -23,9 +23,9 @@ class CountingCell:
     def command(self, command, stamp, frame=None, arm=""):
         self.commands.append((arm, command, stamp, frame))
 
-    def reset(self, seed=None, arm_only=False):
+    def reset(self, seed=None, arm_only=False, goal=None):
         self.ticks += self.period_ticks
-        self.resets.append(seed)
+        self.resets.append((seed, goal))
 
 
 def test_lockstep_moves_one_period_per_answer_and_only_for_the_present_tick():
@@ -56,8 +56,9 @@ def test_lockstep_shows_again_after_silence_without_moving():
 def test_reset_comes_under_a_later_stamp():
     for pacing in (Lockstep(CountingCell()), RealTime(CountingCell(), 1.0)):
         before = pacing.stamp_ns
-        assert pacing.reset(4)
+        assert pacing.reset(4, goal="backward")
         assert pacing.stamp_ns > before
+        assert pacing._cell.resets == [(4, "backward")]
 
 
 @given(factor=st.floats(0.2, 5.0), poll=st.floats(0.001, 0.01))

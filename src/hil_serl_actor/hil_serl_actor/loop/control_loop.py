@@ -214,8 +214,15 @@ class ControlLoop:
 
     # ------------------------------------------------------------------ resets
 
-    def reset_finished(self, success: bool, message: str, stamp: float) -> None:
-        """Take the cell's answer to ``request_reset``; ``stamp`` is that of the first state after it."""
+    def reset_finished(self, success: bool, message: str, stamp: float, objects_reset: bool = True) -> None:
+        """Take the cell's answer to ``request_reset``.
+
+        Args:
+            success: The arms are at their start.
+            message: Why not, for people.
+            stamp: Of the first state after the reset [s].
+            objects_reset: The objects were put back too.
+        """
         self._resets.answer_due = False
         if success:
             for agent in self._rotation.agents:
@@ -232,10 +239,9 @@ class ControlLoop:
             self._ports.warn(f"the cell could not be reset: {message}; trying again")
             self._enter(Phase.IDLE)
             return
-        self._resets.scene_is_lost = False
-        if self.agent.spec.reset.method == "human":
+        if task := self._resets.left_to_person(objects_reset):
             self._enter(Phase.AWAITING_PERSON)
-            self._ports.warn("reset the scene, then confirm: success button, or the service confirm_reset")
+            self._ports.warn(f"{task}, then confirm: success button, or the service confirm_reset")
             return
         self._begin(stamp)
 
@@ -256,6 +262,7 @@ class ControlLoop:
         self._ports.request_reset(reset)
 
     def _begin(self, stamp: float) -> None:
+        self._resets.scene_is_lost = False
         self.inputs.start_after(stamp)
         self._ticks.begin()
         self._judge.begin(self.agent)
@@ -364,10 +371,11 @@ class ControlLoop:
     def _finish(self, result: EpisodeResult, stamp: float) -> None:
         demonstrations = self._config.mode is Mode.RECORD_DEMOS
         self._counted += result.success if demonstrations else not result.aborted
-        self._resets.scene_is_lost = result.reason == "failure" or result.aborted
         self._enter(Phase.DONE if self._complete else Phase.IDLE)
         self._ports.report_episode(self.agent, result, stamp)
-        self._rotation.finished(result, self._resets.scene_is_lost)
+        self._resets.scene_is_lost = self._rotation.finished(result)
+        if handed_over := self._rotation.handed_over:
+            self._ports.warn(handed_over)
 
     def _enter(self, phase: Phase) -> None:
         pause = Phase.PAUSED in (

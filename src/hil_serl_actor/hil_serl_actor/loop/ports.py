@@ -74,10 +74,12 @@ class Reset:
     Attributes:
         seed: Of the initial state.
         arm_only: The arms go back to their start, the objects stay.
+        goal: The one of the twin's goals that the coming episode is for; empty: its only one.
     """
 
     seed: int
     arm_only: bool = False
+    goal: str = ""
 
 
 @dataclass(frozen=True)

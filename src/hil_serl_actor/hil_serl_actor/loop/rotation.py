@@ -12,8 +12,15 @@ from hil_serl_core.episode import EpisodeResult
 class Rotation:
     """Agents of one cell and whose turn it is.
 
-    An agent that has succeeded has made the other one's initial state, so that one is next; one that has run out of
-    time tries again from where the scene is. The first agent begins after a full reset, which makes its initial state.
+    An agent that has succeeded has made the other one's initial state, so that one is next. One that has not tries again:
+    from where the scene is after a time-out, after a full reset if the objects were lost. Having failed ``reset.attempts``
+    times in a row it gives its turn away, after a full reset for the other one: else an agent that cannot solve its task
+    yet would keep the other from ever training. The first agent begins, after a full reset.
+
+    Attributes:
+        agents: The agents; of two, the forward one first.
+        turn: Index of the agent whose episode it is.
+        handed_over: For people: the episode that has just ended gave the turn away unsolved; else empty.
     """
 
     def __init__(self, agents: Sequence[Agent]) -> None:
@@ -22,6 +29,8 @@ class Rotation:
             raise ValueError("a control loop needs an agent")
         self.agents = tuple(agents)
         self.turn = 0
+        self.handed_over = ""
+        self._unsolved = 0  # episodes in a row, of the agent whose turn it is
         self._passed = False
 
     @property
@@ -40,17 +49,36 @@ class Rotation:
         undone = reset.partner is None or len(self.agents) > 1
         return reset.method == "arm" and undone and not scene_needs_reset
 
-    def finished(self, result: EpisodeResult, scene_needs_reset: bool) -> None:
-        """An episode is over."""
-        self._passed = False
-        if scene_needs_reset:
+    def finished(self, result: EpisodeResult) -> bool:
+        """An episode is over.
+
+        Returns:
+            Whether the next one needs everything to be reset.
+        """
+        self._passed, self.handed_over = False, ""
+        if result.aborted:
             self.start_over()
-        elif result.success:
+            return True
+        if result.success:
             self._next()
+            return False
+        self._unsolved += 1
+        attempts = self.agent.spec.reset.attempts
+        if len(self.agents) == 1 or attempts is None or self._unsolved < attempts:
+            return result.reason == "failure"
+        count, tired = self._unsolved, self.agent.spec.name
+        self._next()
+        self.handed_over = (
+            f"task '{tired}' was not solved {count} times in a row: everything is reset, and it is the turn of task "
+            f"'{self.agent.spec.name}'"
+        )
+        return True
 
     def start_over(self) -> None:
         """The scene is unknown, between two episodes: the first agent begins, after a full reset."""
         self._passed = False
+        if self.turn:
+            self._unsolved = 0
         self.turn = 0
 
     def pass_on(self) -> bool:
@@ -68,4 +96,5 @@ class Rotation:
         return True
 
     def _next(self) -> None:
+        self._unsolved = 0
         self.turn = (self.turn + 1) % len(self.agents)

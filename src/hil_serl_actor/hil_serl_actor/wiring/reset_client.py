@@ -15,9 +15,12 @@ from hil_serl_ros.stamps import stamp_to_seconds
 
 
 class ResetClient:
-    """One request at a time; its end goes to ``answered`` with success, message and stamp [s] of the first state."""
+    """One request at a time; its end goes to ``answered``.
 
-    def __init__(self, node: Node, answered: Callable[[bool, str, float], None]) -> None:
+    ``answered`` gets success, message, stamp [s] of the first state, and whether the cell has put the objects back.
+    """
+
+    def __init__(self, node: Node, answered: Callable[[bool, str, float, bool], None]) -> None:
         self._node, self._answered = node, answered
         self._client = node.create_client(ResetEpisode, names.RESET_EPISODE)
         self._pending: Future | None = None
@@ -28,10 +31,10 @@ class ResetClient:
         if self._pending is not None:
             return
         if not self._client.service_is_ready():
-            self._answered(False, f"no service '{self._client.srv_name}' yet", 0.0)
+            self._answered(False, f"no service '{self._client.srv_name}' yet", 0.0, False)
             return
         self._servers = self._count()
-        request = ResetEpisode.Request(seed=reset.seed, arm_only=reset.arm_only)
+        request = ResetEpisode.Request(seed=reset.seed, arm_only=reset.arm_only, goal=reset.goal)
         self._pending = self._client.call_async(request)
         self._pending.add_done_callback(self._on_done)
 
@@ -44,9 +47,8 @@ class ResetClient:
             return
         self._client.remove_pending_request(self._pending)
         self._pending = None
-        self._answered(
-            False, f"the node that serves '{self._client.srv_name}' ended or was started again meanwhile", 0.0
-        )
+        text = f"the node that serves '{self._client.srv_name}' ended or was started again meanwhile"
+        self._answered(False, text, 0.0, False)
 
     def _count(self) -> int:
         return int(self._node.count_services(names.RESET_EPISODE))
@@ -56,4 +58,4 @@ class ResetClient:
             return
         self._pending = None
         reply = future.result()
-        self._answered(reply.success, reply.message, stamp_to_seconds(reply.stamp))
+        self._answered(reply.success, reply.message, stamp_to_seconds(reply.stamp), reply.objects_reset)

@@ -31,6 +31,14 @@ class ResetSpec(SpecModel):
     partner: Name | None = Field(
         default=None, description="task whose policy undoes this one: forward-backward training in one run"
     )
+    attempts: int | None = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="with a partner: after so many unsolved episodes in a row everything is reset and it is the partner's "
+        "turn, so that neither waits for the other for ever; on a robot a person puts the objects where the partner begins "
+        "and confirms; null: the turn passes only at success",
+    )
     lift: float = Field(
         default=0.0,
         ge=0.0,

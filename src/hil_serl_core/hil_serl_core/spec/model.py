@@ -266,6 +266,7 @@ class TaskSpec(SpecModel):
         identity = self.model_dump(mode="json", include=_IDENTITY)
         # Who puts the scene back, or judges success, changes no record's meaning; the kind of number does.
         identity["reset"].pop("partner")
+        identity["reset"].pop("attempts")
         identity["reset"].pop("lift")  # nor does the way to the start
         for timing in ("travel_time", "reopened_time"):  # nor how slow the hand is
             (identity["action"]["gripper"] or {}).pop(timing, None)

@@ -117,11 +117,15 @@ class ObjectRelocation(Twin):
         return self.parameters.floor + self.parameters.block_height / 2 + 2e-4
 
     def sample(self, rng: np.random.Generator) -> InitialState:
-        """Arm by the task file's ranges; the block anywhere in the bin that this task takes it from."""
-        p = self.parameters
+        """Initial state of the task file's own direction."""
+        return self.sample_for(None, rng)
+
+    def sample_for(self, goal: str | None, rng: np.random.Generator) -> InitialState:
+        """Arm by the task file's ranges; the block anywhere in the bin that a goal's task takes it from."""
+        p, goal = self.parameters, self._goal if goal is None else self._known(goal)
         start = self.start_pose(rng)
         x, y, yaw = rng.uniform(-1, 1, 3) * np.array([p.range_x, p.range_y, p.range_yaw])
-        source = self._centre(BACKWARD if self._goal == FORWARD else FORWARD)
+        source = self._centre(BACKWARD if goal == FORWARD else FORWARD)
         return InitialState({"": start}, {"block": np.array([source[0] + x, source[1] + y, yaw])})
 
     def apply(self, model: mujoco.MjModel, data: mujoco.MjData, state: InitialState) -> None:
