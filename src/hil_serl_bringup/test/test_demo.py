@@ -11,7 +11,7 @@ import pytest
 
 from hil_serl_bringup.commands import training as commands
 from hil_serl_bringup.graph.build import Operator, build_graph
-from hil_serl_bringup.monitor.statistics import Episode, LearnerSample
+from hil_serl_bringup.monitor.statistics import Episode, LearnerSample, together
 from hil_serl_bringup.runs import demo, phases
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
@@ -46,10 +46,12 @@ class PlayedSession:
         if request.mode == "record_demos":
             (self.folder.path / "bags" / "record_demos").mkdir(parents=True, exist_ok=True)
         if request.mode == "train":
-            checkpoint = Path(request.run_dir) / "checkpoints" / "step_00000300"
-            checkpoint.mkdir(parents=True, exist_ok=True)
-            (checkpoint / POLICY_FILE).touch()
-        return Outcome("rule", 12.0, 300, LearnerSample(updates=900))
+            for agent in self.folder.agents:
+                checkpoint = Path(request.run_dir) / agent / "checkpoints" / "step_00000300"
+                checkpoint.mkdir(parents=True, exist_ok=True)
+                (checkpoint / POLICY_FILE).touch()
+        learners = {agent: LearnerSample(environment_steps=300, updates=900) for agent in self.folder.agents}
+        return Outcome("rule", 12.0, 300, together(learners), learners=learners)
 
 
 @pytest.fixture
@@ -68,6 +70,7 @@ def test_the_phases_in_order_and_the_summary(folder):
     assert summary["success_rate"] == 1.0
     assert summary["episodes"] == 5
     assert summary["updates"] == 900
+    assert summary["agents"] == [{"agent": "", "transitions": 300, "updates": 900}]
     assert summary["seed"] == 3
     assert summary["bc_same_initial_states"] is True
     assert json.loads(folder.summary_file.read_text())["training_s"] == 12.0

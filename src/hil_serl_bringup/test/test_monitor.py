@@ -147,6 +147,24 @@ def test_two_agents_have_their_own_counters(tmp_path):
     assert monitor.learner.q_mean == 0.5
 
 
+def test_counters_of_a_resumed_phase_are_those_it_had_until_its_learner_has_loaded(tmp_path):
+    path, agents = tmp_path / "learner.csv", ("forward", "backward")
+    first = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train", path, agents=agents)
+    first.on_learner_status(status(updates=300, environment_steps=150), "forward")
+    first.on_learner_status(status(updates=80, environment_steps=40), "backward")
+    with (tmp_path / "forward" / path.name).open("a") as file:
+        file.write("9.0,training,17")  # torn by a crash
+    again = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train", path, agents=agents)
+    counted = {agent: (s.environment_steps, s.updates) for agent, s in again.counters.items()}
+    assert counted == {"forward": (150, 300), "backward": (40, 80)}
+    again.on_learner_status(status(phase="loading", updates=0), "forward")
+    assert again.counters["forward"].updates == 300
+    assert again.learners["forward"].updates == 0, "what the view shows is what the learner says"
+    again.on_learner_status(status(updates=290), "forward")  # from its last checkpoint
+    assert again.counters["forward"].updates == 290
+    assert RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train").counters[""].updates == 0
+
+
 def test_who_drives(tmp_path):
     monitor = RunMonitor(EpisodeLog(tmp_path / "e.csv"), "train")
     monitor.on_intervention(SimpleNamespace(active=True, episode=3, step_index=7, input_norm=0.5))

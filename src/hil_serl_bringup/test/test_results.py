@@ -24,7 +24,8 @@ from hil_serl_bringup.results.cells import (
     same_settings,
     settings,
 )
-from hil_serl_bringup.results.page import draw_task, page
+from hil_serl_bringup.results.learning_curves import draw_task
+from hil_serl_bringup.results.page import page
 from hil_serl_bringup.results.paper import HOURS, REPORTED
 from hil_serl_bringup.results.report import wilson
 from hil_serl_bringup.results.robustness import add_robustness
@@ -200,6 +201,50 @@ def test_a_finished_policy_is_also_evaluated_under_the_disturbances_that_its_twi
     assert "| hil_serl | 0 |  | grippers forced open at step 5 | 100 % (57 % to 100 %, n = 5) |" in text
 
 
+def pair(**training) -> dict:
+    """A finished cell of two agents."""
+    one = cell("serl", 3)
+    forward = one["agents"][0] | {"agent": "forward"}
+    return one | {
+        "agents": [forward, forward | {"agent": "backward"}],
+        "training": one["training"] | training,
+    }
+
+
+def test_transitions_and_updates_of_each_agent_are_told(played):
+    result = run(Cell("object_relocation", "serl", 0))
+    assert result["training"]["agents"] == [
+        {"agent": agent, "transitions": 300, "updates": 900} for agent in ("forward", "backward")
+    ]
+    assert result["training"]["updates"] == 1800
+    counted = [
+        {"agent": "forward", "transitions": 6000, "updates": 12000},
+        {"agent": "backward", "transitions": 3000, "updates": 5999},
+    ]
+
+    def rows(stored):
+        text = page([stored], ["ram_insertion"], METHOD_NAMES, "cmd")
+        return [line for line in text.splitlines() if line.startswith("| serl |")]
+
+    forward, backward = rows(pair(agents=counted))
+    assert "| 6,000 | 12,000 | 10.0 |" in forward
+    assert "| 3,000 | 5,999 | 10.0 |" in backward
+    unknown = [entry | {"transitions": None, "updates": None} for entry in counted]
+    for kept in (unknown, []):
+        assert all("| 9,000 of both | – | 10.0 |" in row for row in rows(pair(agents=kept)))
+    (alone,) = rows(cell("serl", 3))
+    assert "| 9,000 | 1,000 | 10.0 |" in alone
+
+
+def test_results_of_two_agents_without_a_limit_to_their_attempts_are_of_earlier_settings():
+    relocation = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "object_relocation.yaml")
+    for task, still in ((TASK, True), (relocation, False)):
+        stored = {"settings": settings(task)}
+        assert same_settings(stored, task)
+        del stored["settings"]["reset"]["attempts"]  # as before there was such a limit
+        assert same_settings(stored, task) is still
+
+
 def test_time_limits_that_differ_are_told():
     rows = [
         cell("hil_serl", 50),
@@ -244,7 +289,7 @@ def test_the_page_has_our_numbers_beside_the_papers_and_says_what_is_missing():
         in text
     )
     row = next(line for line in text.splitlines() if line.startswith("| hil_serl |"))
-    assert "100 % (93 % to 100 %, n = 50) | 100 % | 2.5 s | 4.8 s | 9,000 | 10.0 |" in row
+    assert "100 % (93 % to 100 %, n = 50) | 100 % | 2.5 s | 4.8 s | 9,000 | 1,000 | 10.0 |" in row
     assert "| offline |" in text
     assert "\\* in the paper under other conditions; ram_insertion by serl: 200 demonstrations;" in text
     assert "- ram_insertion: serl, hg_dagger\n- object_flip: hil_serl, serl, hg_dagger, bc" in text

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.results import learning_curves
 from hil_serl_bringup.results import page as results_page
 from hil_serl_bringup.results.cells import Budget, Cell, Store, finished, run_cell
 from hil_serl_bringup.results.robustness import add_robustness
@@ -102,7 +103,7 @@ class Results:
         for task in self.tasks:
             own = [c for c in cells if c["task"] == task]
             if own:
-                results_page.draw_task(task, own, self.methods, self.output / "curves" / f"{task}.png")
+                learning_curves.draw_task(task, own, self.methods, self.output / "curves" / f"{task}.png")
         self.output.mkdir(parents=True, exist_ok=True)
         present = {task: find_task(task) for task in self.tasks}
         text = results_page.page(cells, self.tasks, self.methods, command_line(sys.argv[1:]), present)

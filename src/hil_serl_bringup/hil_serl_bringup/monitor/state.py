@@ -74,6 +74,9 @@ class RunMonitor:
         self._started = now()
         self._steps = sum(e.steps for e in past)
         self.learners = {agent: LearnerSample() for agent in agents}
+        self._past = {agent: LearnerSample() for agent in agents}  # last heard of in earlier parts of a resumed phase
+        if learner_csv is not None:
+            self._past = {agent: LearnerSample.last_of(self._csv_of(agent)) for agent in agents}
         self._sampled = dict.fromkeys(agents, -math.inf)
         self._heard = dict.fromkeys(agents, math.inf)
         self.driving = Driving()
@@ -119,6 +122,18 @@ class RunMonitor:
     def learner(self) -> LearnerSample:
         """The learner's counters; those of two agents together."""
         return together(self.learners)
+
+    @property
+    def counters(self) -> dict[str, LearnerSample]:
+        """Last known counters by agent, over all parts of a resumed phase.
+
+        A learner that goes on begins to count at 0 and has what it had once it has loaded its checkpoint; a phase whose
+        time was over when it was resumed may end before that.
+        """
+        return {
+            agent: self._past[agent] if sample.phase in ("", "loading") else sample
+            for agent, sample in self.learners.items()
+        }
 
     def learner_silent(self, agent: str = "") -> float:
         """Seconds since an agent's learner was heard; NaN before the first time."""
@@ -168,7 +183,11 @@ class RunMonitor:
         self.learners[agent] = LearnerSample.from_message(message, round(self.elapsed, 3))
         if self._csv is not None and now - self._sampled[agent] >= self.sample_period:
             self._sampled[agent] = now
-            _append_row(self._csv.parent / agent / self._csv.name, self.learners[agent])
+            _append_row(self._csv_of(agent), self.learners[agent])
+
+    def _csv_of(self, agent: str) -> Path:
+        assert self._csv is not None
+        return self._csv.parent / agent / self._csv.name
 
     def on_intervention(self, message: Any) -> None:
         """Take an InterventionState."""

@@ -212,19 +212,21 @@ def _append(path: Path, episode: Episode) -> None:
         writer.writerow(asdict(episode))
 
 
+_PARSE: dict[str, Callable[[str], object]] = {
+    "bool": lambda text: {"True": True, "False": False}[text],
+    "int": int,
+    "float": float,
+    "str": str,
+}
+
+
 def read_episodes(path: Path) -> list[Episode]:
     """Episodes of a CSV written by `EpisodeLog`; a line torn by a crash is left out."""
-    parse: dict[str, Callable[[str], object]] = {
-        "bool": lambda text: {"True": True, "False": False}[text],
-        "int": int,
-        "float": float,
-        "str": str,
-    }
     episodes = []
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             try:
-                values: dict[str, Any] = {f.name: parse[str(f.type)](row[f.name]) for f in fields(Episode)}
+                values: dict[str, Any] = {f.name: _PARSE[str(f.type)](row[f.name]) for f in fields(Episode)}
                 episodes.append(Episode(**values))
             except (KeyError, TypeError, ValueError):
                 continue
@@ -262,6 +264,23 @@ class LearnerSample:
     def from_message(cls, message: object, wall: float) -> Self:
         """Sample of a LearnerStatus message received `wall` seconds into the phase."""
         return cls(wall=wall, **{f.name: getattr(message, f.name) for f in fields(cls) if f.name != "wall"})
+
+    @classmethod
+    def last_of(cls, path: Path) -> Self:
+        """Newest whole row of a CSV of samples, all zero if there is none; columns it lacks keep their defaults."""
+        newest = cls()
+        if not path.exists():
+            return newest
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                try:
+                    values: dict[str, Any] = {
+                        f.name: _PARSE[str(f.type)](row[f.name]) for f in fields(cls) if f.name in row
+                    }
+                    newest = cls(**values)
+                except (KeyError, TypeError, ValueError):
+                    continue
+        return newest
 
 
 def together(learners: Mapping[str, LearnerSample]) -> LearnerSample:

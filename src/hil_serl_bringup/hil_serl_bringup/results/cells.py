@@ -111,10 +111,13 @@ def same_settings(stored: Mapping[str, Any], task: TaskSpec) -> bool:
     """Whether a stored result was measured with these settings.
 
     What came into the task file later counts as its default, so that a feature that is not used makes no result stale; nor
-    does the way to the start, which a simulated arm does not travel, nor what judges need that did not judge.
+    does the way to the start, which a simulated arm does not travel, nor what judges need that did not judge. Results of
+    two agents from before ``reset.attempts`` had no limit to them, which is not its default.
     """
+    content = dict(stored["settings"])
+    content["reset"] = {"attempts": None, **content.get("reset", {})}
     try:
-        return _simulated(task_from_dict(stored["settings"])) == _simulated(task)
+        return _simulated(task_from_dict(content)) == _simulated(task)
     except TaskFileError:
         return False
 
@@ -122,6 +125,8 @@ def same_settings(stored: Mapping[str, Any], task: TaskSpec) -> bool:
 def _simulated(task: TaskSpec) -> TaskSpec:
     """The task without what had no part in a simulated run."""
     reset, reward = task.reset.model_copy(update={"lift": 0.0}), task.reward
+    if reset.partner is None:
+        reset = reset.model_copy(update={"attempts": None})
     if reward.kind == "ground_truth":
         reward = reward.model_copy(update={"classifier": None, "pose": None})
     return task.model_copy(update={"reset": reset, "reward": reward})
@@ -185,8 +190,7 @@ def _folder(path: Path, task: TaskSpec, cell: Cell, method: str) -> RunFolder:
 def _train(running: Session, setup: Setup, rule: StopRule) -> Outcome:
     outcome = phases.training(running, setup, rule)
     phases.latest_checkpoints(running.folder)  # a training that ended before the first one is not done
-    facts = {"seconds": outcome.seconds, "reason": outcome.reason, "updates": outcome.learner.updates}
-    running.folder.mark_done("train", {**facts, "env_steps": outcome.env_steps})
+    running.folder.mark_done("train", outcome.facts())
     return outcome
 
 
@@ -206,6 +210,7 @@ def _result(
             "stopped_by": train["reason"],
             "updates": train["updates"],
             "env_steps": train["env_steps"],
+            "agents": train.get("agents", []),
             "episodes": len(training),
             "intervention": rates(training).intervention,
             "intervention_last": rates(training[-WINDOW:]).intervention,

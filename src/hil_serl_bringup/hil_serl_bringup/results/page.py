@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results page: our numbers beside the papers', curves, and what was not run."""
+"""The results page: our numbers beside the papers', and what was not run."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hil_serl_bringup.monitor.statistics import StopRule
 from hil_serl_bringup.monitor.view import NOTHING
 from hil_serl_bringup.results.cells import Budget, same_settings
 from hil_serl_bringup.results.paper import HOURS, REPORTED, Reported
-from hil_serl_bringup.results.report import BLUE, GREEN, GREY, ORANGE, wilson
+from hil_serl_bringup.results.report import wilson
 from hil_serl_core.spec import TaskSpec
 
-_COLOURS = (GREEN, ORANGE, BLUE, GREY, "#CC79A7", "#D55E00")
 _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 <!-- Written by `hil-serl results`; do not edit. -->
 # Results on the simulated twins
@@ -110,10 +108,10 @@ def _section(
     hours = f"; the paper trained for {HOURS[task]:g} h" if task in HOURS else ""
     lines = [f"## {task}", "", f"![learning curves](curves/{task}.png)", ""]
     lines.append(
-        "| method | seed | agent | success (95 %) | paper | cycle | paper | transitions | minutes | interventions, "
-        "all / last 20 episodes | ended by |"
+        "| method | seed | agent | success (95 %) | paper | cycle | paper | transitions | updates | minutes | "
+        "interventions, all / last 20 episodes | ended by |"
     )
-    lines.append("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---|")
+    lines.append("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     for method in methods:
         for cell in sorted((c for c in cells if c["method"] == method), key=lambda c: c["seed"]):
             mark = "" if present is None or same_settings(cell, present) else _EARLIER
@@ -142,12 +140,32 @@ def _row(task: str, method: str, cell: Mapping[str, Any], agent: Mapping[str, An
         _paper_success(task, method),
         _seconds(agent["cycle_time"]),
         _seconds(reported.cycle_time if reported else None),
-        "offline" if offline else f"{train['env_steps']:,}",
+        "offline" if offline else _transitions(cell, agent["agent"]),
+        _number(_trained(cell, agent["agent"])["updates"]),
         f"{train['seconds'] / 60:.1f}",
         NOTHING if offline else intervened,
         train["stopped_by"],
     )
     return "| " + " | ".join(cells) + " |"
+
+
+def _trained(cell: Mapping[str, Any], agent: str) -> Mapping[str, Any]:
+    """Transitions and updates of one agent; None where they were not kept."""
+    train = cell["training"]
+    kept = next((entry for entry in train.get("agents", ()) if entry["agent"] == agent), None)
+    if kept is not None:
+        return dict(kept)
+    alone = len(cell["agents"]) == 1
+    return {key: train[own] if alone else None for key, own in (("transitions", "env_steps"), ("updates", "updates"))}
+
+
+def _transitions(cell: Mapping[str, Any], agent: str) -> str:
+    own = _trained(cell, agent)["transitions"]
+    return f"{cell['training']['env_steps']:,} of both" if own is None else f"{own:,}"
+
+
+def _number(value: int | None) -> str:
+    return NOTHING if value is None else f"{value:,}"
 
 
 def _demonstrations(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -236,62 +254,3 @@ def _percent(share: float | None) -> str:
 
 def _seconds(value: float | None) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:.1f} s"
-
-
-def draw_task(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str], path: Path) -> None:
-    """Learning curves of all methods of a task as in Fig. 4: success, intervention rate, cycle time.
-
-    Args:
-        task: Heading.
-        cells: Its finished cells; every seed is a line.
-        methods: Order of the colours.
-        path: PNG to write.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = (("success", "success rate [%]", 100), ("intervention", "intervention rate [%]", 100))
-    for axes, (key, title, factor) in zip(
-        figure.subplots(1, 3), (*panels, ("cycle_time", "cycle time [s]", 1)), strict=True
-    ):
-        for method, colour in zip(methods, _COLOURS, strict=False):
-            _draw_method(axes, [c for c in cells if c["method"] == method], key, factor, method, colour)
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel("environment steps (mean over 20 episodes)", fontsize=9)
-        axes.set_ylim(*((-3, 103) if factor == 100 else (0, None)))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=8, frameon=False)
-    figure.suptitle(task, fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-
-
-def _draw_method(
-    axes: Any, cells: Sequence[Mapping[str, Any]], key: str, factor: float, method: str, colour: str
-) -> None:
-    labelled = False
-    for cell in cells:
-        curve = cell["curve"]
-        values = [math.nan if value is None else factor * value for value in curve[key]]
-        if values:  # a method without online data has no curve
-            axes.plot(
-                curve["env_steps"],
-                values,
-                color=colour,
-                linewidth=1.8,
-                label=None if labelled else method,
-            )
-            labelled = True
-        elif key == "success":
-            axes.axhline(
-                factor * (cell["agents"][0]["success"] or 0.0),
-                color=colour,
-                linestyle="--",
-                linewidth=1,
-                label=None if labelled else f"{method}, autonomous",
-            )
-            labelled = True

@@ -54,15 +54,7 @@ def run_demo(session: Session, setup: Setup, plan: DemoPlan) -> dict[str, Any]:
     if not folder.is_done("train"):
         outcome = phases.training(session, setup, plan.stop, (2, PHASES))
         say(f"Training is over after {outcome.seconds:.0f} s: {outcome.reason}.")
-        folder.mark_done(
-            "train",
-            {
-                "seconds": outcome.seconds,
-                "reason": outcome.reason,
-                "env_steps": outcome.env_steps,
-                "updates": outcome.learner.updates,
-            },
-        )
+        folder.mark_done("train", outcome.facts())
     checkpoints = phases.latest_checkpoints(folder)
     autonomous = replace(setup, operator=Operator.NONE)
     phases.evaluation(session, autonomous, checkpoints, plan.evaluation_episodes, number=(3, PHASES))
@@ -108,7 +100,12 @@ def write_report(session: Session) -> dict[str, Any]:
     folder, results = session.folder, results_of(session)
     state = folder.state()
     summary = report.summarise(
-        results, seed=folder.seed, task=state["task"], spec_hash=state["spec_hash"], created=state["created"]
+        results,
+        agents=state["done"].get("train", {}).get("agents", []),
+        seed=folder.seed,
+        task=state["task"],
+        spec_hash=state["spec_hash"],
+        created=state["created"],
     )
     report.draw_curves(results, folder.path / "curve.png", f"{state['task']}, seed {folder.seed}")
     write_json(folder.summary_file, summary)
@@ -130,6 +127,10 @@ def show_report(console: Console, session: Session, summary: dict[str, Any]) -> 
         highlight=False,
         soft_wrap=True,
     )
+    for entry in summary["agents"] if len(summary["agents"]) > 1 else ():
+        console.print(
+            f"  {entry['agent']}: {entry['transitions']:,} transitions, {entry['updates']:,} updates", highlight=False
+        )
     show_folder(console, folder)
     console.print(str(folder.summary_file), highlight=False, soft_wrap=True, markup=False)
 

@@ -227,7 +227,7 @@ def behaviour_cloning(session: Session, setup: Setup, number: tuple[int, int] = 
         outcome = session.run(
             request, Phase("bc_train", "Behaviour cloning on the demonstrations", number=number)
         )
-        folder.mark_done("train", {"seconds": outcome.seconds, "updates": outcome.learner.updates})
+        folder.mark_done("train", outcome.facts())
     return folder
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hil_serl_actor.loop.stop_latch import REMEDY
 from hil_serl_actor.teleop.keyboard import HELP
@@ -15,7 +16,7 @@ from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph, le
 from hil_serl_bringup.monitor.advice import Advice, Advisor, Announcer
 from hil_serl_bringup.monitor.node import MonitorNode
 from hil_serl_bringup.monitor.state import RunMonitor
-from hil_serl_bringup.monitor.statistics import Episode, LearnerSample, StopRule, rolling
+from hil_serl_bringup.monitor.statistics import Episode, LearnerSample, StopRule, rolling, together
 from hil_serl_bringup.monitor.topics import REPORT_PERIOD
 from hil_serl_bringup.monitor.view import View, ViewState
 from hil_serl_bringup.runs.recorded import recorded_episodes
@@ -59,8 +60,9 @@ class Outcome:
         reason: Why.
         seconds: Its wall-clock duration over all parts of a resumed run.
         env_steps: Steps.
-        learner: The learner's last counters.
+        learner: The learner's last counters; of two agents those of both together.
         peak_memory: Process -> largest resident memory [bytes].
+        learners: The same of each agent, by its name; empty for a phase without a learner.
     """
 
     reason: str
@@ -68,6 +70,20 @@ class Outcome:
     env_steps: int
     learner: LearnerSample
     peak_memory: Mapping[str, int] = field(default_factory=dict)
+    learners: Mapping[str, LearnerSample] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """What a run folder keeps of a training; `agents`: transitions and updates of each agent."""
+        return {
+            "seconds": self.seconds,
+            "reason": self.reason,
+            "env_steps": self.env_steps,
+            "updates": self.learner.updates,
+            "agents": [
+                {"agent": agent, "transitions": sample.environment_steps, "updates": sample.updates}
+                for agent, sample in self.learners.items()
+            ],
+        }
 
 
 class Session:
@@ -133,7 +149,9 @@ class Session:
             if missed:
                 text = f"{len(missed)} episodes were recorded before this tool was connected; they count."
                 self.view.say(text)
-        return Outcome(reason, monitor.elapsed, monitor.env_steps, monitor.learner, peak)
+        counters = monitor.counters
+        known = counters if learning else {}
+        return Outcome(reason, monitor.elapsed, monitor.env_steps, together(counters), peak, known)
 
     def _reason(self, supervisor: Supervisor, monitor: RunMonitor, phase: Phase) -> str | None:
         finished = supervisor.poll()
