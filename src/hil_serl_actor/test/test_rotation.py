@@ -26,7 +26,8 @@ def pair(spec, played):
     def make(both=True, attempts=5, **config):
         tasks = [agent("forward", "backward"), agent("backward", "forward")]
         tasks = [
-            task.model_copy(update={"reset": task.reset.model_copy(update={"attempts": attempts})}) for task in tasks
+            task.model_copy(update={"reset": task.reset.model_copy(update={"attempts": attempts})})
+            for task in tasks
         ]
         return played(*(tasks if both else tasks[:1]), lockstep=True, **config)
 

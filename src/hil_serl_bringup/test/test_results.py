@@ -237,7 +237,9 @@ def test_transitions_and_updates_of_each_agent_are_told(played):
 
 
 def test_results_of_two_agents_without_a_limit_to_their_attempts_are_of_earlier_settings():
-    relocation = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "object_relocation.yaml")
+    relocation = load_task(
+        Path(__file__).parent.parent / "config" / "tasks" / "sim" / "object_relocation.yaml"
+    )
     for task, still in ((TASK, True), (relocation, False)):
         stored = {"settings": settings(task)}
         assert same_settings(stored, task)

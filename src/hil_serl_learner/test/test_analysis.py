@@ -68,7 +68,9 @@ def test_the_policy_shown_is_the_one_that_evaluations_run_not_the_exploring_one(
     agent = TrainedAgent.load(folder, trainer.spec)
     modes, _ = agent.policy_distribution(agent.embed(steps))
     exploring = torch.tanh(of_network(trainer.algorithm.policy, *stored[:2])[0]).numpy()
-    assert np.abs(modes - exploring).max() > 0.05, "the average must be told from the latest, or this shows nothing"
+    assert np.abs(modes - exploring).max() > 0.05, (
+        "the average must be told from the latest, or this shows nothing"
+    )
     policy = Policy(trainer.spec)  # as the actor of `hil-serl eval` has it
     policy.load(unpack(read_file(folder), trainer.spec.hash, policy.shapes))
     acted = np.array([policy.act(step.frames, step.state, deterministic=True) for step in steps])

@@ -74,7 +74,9 @@ class RunMonitor:
         self._started = now()
         self._steps = sum(e.steps for e in past)
         self.learners = {agent: LearnerSample() for agent in agents}
-        self._past = {agent: LearnerSample() for agent in agents}  # last heard of in earlier parts of a resumed phase
+        self._past = {
+            agent: LearnerSample() for agent in agents
+        }  # last heard of in earlier parts of a resumed phase
         if learner_csv is not None:
             self._past = {agent: LearnerSample.last_of(self._csv_of(agent)) for agent in agents}
         self._sampled = dict.fromkeys(agents, -math.inf)

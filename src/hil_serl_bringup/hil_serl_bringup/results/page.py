@@ -156,7 +156,10 @@ def _trained(cell: Mapping[str, Any], agent: str) -> Mapping[str, Any]:
     if kept is not None:
         return dict(kept)
     alone = len(cell["agents"]) == 1
-    return {key: train[own] if alone else None for key, own in (("transitions", "env_steps"), ("updates", "updates"))}
+    return {
+        key: train[own] if alone else None
+        for key, own in (("transitions", "env_steps"), ("updates", "updates"))
+    }
 
 
 def _transitions(cell: Mapping[str, Any], agent: str) -> str:
