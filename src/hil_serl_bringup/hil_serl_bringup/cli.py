@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tasks": ("commands.info", "Tasks"),
     "schema": ("commands.info", "Schema"),
     "results": ("commands.results", "Results"),
+    "expert": ("commands.expert", "Expert"),
     "analyse": ("commands.analyse", "Analyse"),
     "layouts": ("commands.layouts", "Layouts"),
     "fig3": ("commands.info", "Fig3"),

@@ -13,6 +13,7 @@ from hil_serl_core.action import ArmCommand, TwistMapper
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import load_task
 from hil_serl_core.step import Source, Step
+from hil_serl_sim.repeating import NotReproducedError
 
 SPEC = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
 START = np.array([*SPEC.reset.nominal_position, 1.0, 0.0, 0.0, 0.0])
@@ -96,12 +97,12 @@ def test_the_same_seed_and_actions_take_the_same_course():
 
 
 def test_another_seed_is_noticed():
-    with pytest.raises(film.NotReproducedError, match="step 0"):
+    with pytest.raises(NotReproducedError, match="step 0"):
         list(film.Film(SPEC).pictures({0: (6, recording(5, ACTIONS))}))
 
 
 def test_another_course_is_noticed_where_it_begins():
     steps = recording(5, ACTIONS)
     steps[1] = dataclasses.replace(steps[1], action=-steps[1].action)
-    with pytest.raises(film.NotReproducedError, match="step 2"):
+    with pytest.raises(NotReproducedError, match="step 2"):
         list(film.Film(SPEC).pictures({0: (5, steps)}))

@@ -188,17 +188,25 @@ def test_a_finished_policy_is_also_evaluated_under_the_disturbances_that_its_twi
 ):
     one, store = Cell("usb_insertion", "hil_serl", 0), Store(Path("cells"))
     monkeypatch.setattr(robustness, "session", results.session)
+    beside = {"agent": "", "episodes": 5, "successes": 3, "ci95": wilson(3, 5)}
+    monkeypatch.setattr(robustness.expert, "beside", lambda *_: ([beside], ""))
     assert "no robustness" in add_robustness(one, Setup(), 5, Path("runs"), store)
     run(one)
     played.clear()
     told = add_robustness(one, Setup(), 5, Path("runs"), store)
-    assert "move_target at step 5: 5 of 5, open_gripper at step 5: 5 of 5" in told, "episodes of 10 steps"
+    expected = (
+        "move_target at step 5: 5 of 5 (the expert from there: 3 of 5), open_gripper at step 5: 5 of 5 (the"
+    )
+    assert expected in told, "episodes of 10 steps"
     asked = [(name, request.perturbation, request.perturbation_step) for name, request in played]
     assert asked == [("eval_move_target", "move_target", 5), ("eval_open_gripper", "open_gripper", 5)]
     add_robustness(one, Setup(), 5, Path("runs"), store)
     assert len(played) == 2, "kept"
     text = page(store.all(), ["usb_insertion"], METHOD_NAMES, "cmd")
-    assert "| hil_serl | 0 |  | grippers forced open at step 5 | 100 % (57 % to 100 %, n = 5) |" in text
+    assert (
+        "| hil_serl | 0 |  | grippers forced open at step 5 | 100 % (57 % to 100 %, n = 5) | 60 % (23 % to 88 %, n = 5) |"
+        in text
+    )
 
 
 def pair(**training) -> dict:

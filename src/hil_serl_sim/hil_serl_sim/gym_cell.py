@@ -11,11 +11,14 @@ The actor knows arms, cameras and targets; an environment knows observations and
   reset pose.
 * Action: what the actor's target or wrench asks for, back in [-1, 1] and stretched to the environment's action space; a
   gripper command is its last component, -1 closed to 1 open.
-* Success: ``success``, ``succeed`` or ``is_success`` in ``info``, else a terminal step with a positive reward.
+* Success: ``success``, ``succeed`` or ``is_success`` in ``info``, else a terminal step with a positive reward; with
+  ``success_at_reward`` also a step whose own reward reaches it.
+* Reward: the task file's, ``reward.success_reward`` once at success. The learner bounds returns by it, so the environment's
+  own reward is not paid, and whoever starts the cell is told so.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +48,8 @@ class GymError(ValueError):
 class Adapter(BaseModel):
     """How an environment's observation maps to the task; an entry is a path such as ``images/front`` or ``state/pose``.
 
-    A range ends a path that takes part of a vector: ``state[0:7]``.
+    A range ends a path that takes part of a vector: ``state[0:7]``. A step whose reward is at least ``success_at_reward``
+    solves the task, for environments that say so in no other way; None: their reward is not looked at so.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +64,7 @@ class Adapter(BaseModel):
         "joint_position": "state/q",
         "joint_velocity": "state/dq",
     }
+    success_at_reward: float | None = None
 
     @classmethod
     def load(cls, path: Path | None) -> "Adapter":
@@ -107,12 +112,20 @@ class GymCell:
         environment: its observation is a dictionary.
         adapter: how the observation maps to the task.
         seed: of the resets that are asked for without a seed.
+        tell: tells people what becomes of the environment's reward; None: nobody.
 
     Raises:
         GymError: the environment lacks a camera, or its action space does not fit the task's action.
     """
 
-    def __init__(self, spec: TaskSpec, environment: gymnasium.Env, adapter: Adapter, seed: int = 0):
+    def __init__(
+        self,
+        spec: TaskSpec,
+        environment: gymnasium.Env,
+        adapter: Adapter,
+        seed: int = 0,
+        tell: Callable[[str], None] | None = None,
+    ):
         if len(spec.arm_names) > 1:
             raise GymError(
                 f"task '{spec.name}' has {len(spec.arm_names)} arms; an environment stands for one"
@@ -130,6 +143,9 @@ class GymCell:
         self.reset(seed)
         for camera in spec.cameras:
             self.render(camera.name)
+        self._tell = tell
+        if tell is not None:
+            tell(reward_in_words(spec, adapter))
 
     def _check_actions(self) -> None:
         space, size = self._environment.action_space, self.spec.action_size
@@ -180,7 +196,14 @@ class GymCell:
         observation, reward, terminated, _, info = self._environment.step(action.astype(space.dtype))
         named = next((bool(info[key]) for key in _SUCCESS if key in info), None)
         success = bool(terminated and float(reward) > 0.0) if named is None else named
+        enough = self._adapter.success_at_reward
+        success = success or (enough is not None and float(reward) >= enough)
         self._present = _Present(observation, success, bool(terminated) and not success)
+        if float(reward) and not success and self._tell is not None:
+            self._tell(
+                f"the environment gave a reward of {float(reward):g} without success, which nobody is paid"
+            )
+            self._tell = None  # once
 
     def _action(self) -> np.ndarray:
         """(A,) in [-1, 1]: what the actor's command asked for. A command is used once; without one the arm stays."""
@@ -281,6 +304,29 @@ class GymCell:
     def close(self) -> None:
         """End the environment."""
         self._environment.close()
+
+
+def reward_in_words(spec: TaskSpec, adapter: Adapter) -> str:
+    """Who decides on success in front of an environment, and what becomes of its own reward, for people."""
+    kind = spec.reward.kind
+    if kind != "ground_truth":
+        return (
+            f"task '{spec.name}' is judged by reward.kind '{kind}': neither the environment's reward nor its success is "
+            "used; its success is, with reward.kind 'ground_truth' (--reward ground_truth)"
+        )
+    enough = adapter.success_at_reward
+    rule = (
+        f"a reward of at least {enough:g}" if enough is not None else "a terminal step with a positive reward"
+    )
+    hint = (
+        ""
+        if enough is not None
+        else "; an adapter file with success_at_reward takes a reward from there on as success"
+    )
+    return (
+        f"the environment's own reward is not paid: its success ({', '.join(_SUCCESS)} in info, or {rule}) ends the "
+        f"episode and brings reward.success_reward = {spec.reward.success_reward:g} once, and nothing else does{hint}"
+    )
 
 
 def _entry(observation: Any, path: str) -> Any:

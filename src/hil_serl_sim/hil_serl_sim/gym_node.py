@@ -25,7 +25,8 @@ class GymNode(SimNode):
         adapter = parameters.string("adapter", "", description="adapter file; empty: SERL's names")
         mode = {"render_mode": "rgb_array"} if self._display else {}
         environment = make_environment(name, **mode)
-        return GymCell(spec, environment, Adapter.load(Path(adapter).expanduser() if adapter else None), seed)
+        mapping = Adapter.load(Path(adapter).expanduser() if adapter else None)
+        return GymCell(spec, environment, mapping, seed, tell=self.get_logger().warning)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

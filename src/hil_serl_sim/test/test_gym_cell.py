@@ -134,6 +134,49 @@ def test_a_terminal_step_with_reward_is_success_and_the_episode_waits_for_its_re
     assert cell.ticks > stamp
 
 
+class Dense(Poses):
+    """Pays for every step, and never says that the task is solved."""
+
+    def step(self, action):
+        super().step(action)
+        return self.seen, 0.25 * len(self.actions), False, False, {}
+
+
+def test_it_is_said_that_the_environments_own_reward_is_not_paid(spec):
+    told = []
+    cell = GymCell(spec, Dense(), Adapter(), tell=told.append)
+    assert "the environment's own reward is not paid" in told[0]
+    assert "brings reward.success_reward = 1 once" in told[0]
+    assert "success_at_reward" in told[0], "the remedy"
+    for _ in range(8):
+        cell.advance()
+    assert not cell.truth().success
+    assert told[1:] == ["the environment gave a reward of 0.25 without success, which nobody is paid"]
+
+
+def test_a_reward_can_be_taken_as_success(spec, tmp_path):
+    path = tmp_path / "adapter.yaml"
+    path.write_text("success_at_reward: 0.75")
+    told = []
+    cell = GymCell(spec, Dense(), Adapter.load(path), tell=told.append)
+    assert "a reward of at least 0.75" in told[0]
+    solved = []
+    for _ in range(4):
+        cell.advance()
+        solved.append(cell.truth().success)
+    assert solved == [False, False, True, True]
+
+
+def test_another_judge_than_the_environment_is_said(spec):
+    told, content = [], spec.model_dump(mode="json")
+    content["reward"]["kind"] = "operator"
+    GymCell(task_from_dict(content), Dense(), Adapter(), tell=told.append)
+    assert (
+        "is judged by reward.kind 'operator': neither the environment's reward nor its success is used"
+        in told[0]
+    )
+
+
 def test_logarithm_undoes_the_exponential():
     for twist in ([0.1, 0.2, -0.3, 0.4, -1.2, 0.7], [0.1, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 0, 0, 1e-5, 0, 0]):
         assert logarithm(geometry.exp(np.array(twist, float))) == pytest.approx(twist, abs=1e-9)
@@ -220,6 +263,7 @@ def test_the_actor_drives_an_environment_as_it_drives_a_cell(slide, tmp_path):
     node.destroy_node()
     context.try_shutdown()
     assert actor.returncode == 0, complaints
+    assert "the environment's own reward is not paid" in complaints
     steps = list(read_steps(tmp_path / "bags"))
     ends = [step for step in steps if step.is_last]
     solved = [end for end in ends if end.is_terminal]  # time passed in others until the person was heard

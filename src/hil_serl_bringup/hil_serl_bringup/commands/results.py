@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from hil_serl_bringup.resources import find_task
-from hil_serl_bringup.results import learning_curves
+from hil_serl_bringup.results import expert, learning_curves
 from hil_serl_bringup.results import page as results_page
 from hil_serl_bringup.results.cells import Budget, Cell, Store, finished, run_cell
 from hil_serl_bringup.results.robustness import add_robustness
@@ -56,7 +56,8 @@ class Results:
     output: Path = Path("docs/results")
     """Folder of the page."""
     robustness: bool = False
-    """Also evaluate hil_serl's policies disturbed in every episode (Sec. 4.4), where their run folders are there."""
+    """Also evaluate hil_serl's policies disturbed in every episode (Sec. 4.4), where their run folders are there, and the
+    scripted expert from the same states."""
     page_only: bool = False
     """Write the page from what is there; run nothing."""
 
@@ -106,7 +107,10 @@ class Results:
                 learning_curves.draw_task(task, own, self.methods, self.output / "curves" / f"{task}.png")
         self.output.mkdir(parents=True, exist_ok=True)
         present = {task: find_task(task) for task in self.tasks}
-        text = results_page.page(cells, self.tasks, self.methods, command_line(sys.argv[1:]), present)
+        experts = {task: found for task in self.tasks if (found := expert.kept(self.output, task))}
+        text = results_page.page(
+            cells, self.tasks, self.methods, command_line(sys.argv[1:]), present, experts
+        )
         (self.output / "index.md").write_text(text, encoding="utf-8")
 
 

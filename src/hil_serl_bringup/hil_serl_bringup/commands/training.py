@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -21,12 +22,13 @@ from hil_serl_bringup.commands.options import (
 )
 from hil_serl_bringup.graph.build import Operator
 from hil_serl_bringup.graph.robots import find_robot
-from hil_serl_bringup.monitor.statistics import rates
-from hil_serl_bringup.results import evaluation
+from hil_serl_bringup.monitor.statistics import Episode, rates
+from hil_serl_bringup.results import evaluation, expert
 from hil_serl_bringup.runs import demo, phases
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 from hil_serl_bringup.terminal import plain_console, word
+from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
 from hil_serl_core.spec import RewardKind
 
@@ -113,7 +115,8 @@ class Eval:
     deterministic: bool = True
     """The policy's mode instead of samples."""
     perturb: Literal["none", "move_target", "open_gripper"] = "none"
-    """Disturb every episode as in Sec. 4.4: the target moves, or the gripper is forced open (simulator only)."""
+    """Disturb every episode as in Sec. 4.4: the target moves, or the gripper is forced open (simulator only). What the
+    scripted expert solves from the same states is shown beside the policy's success."""
     perturb_step: int = 10
     """Control step at which it is disturbed."""
     reward: RewardKind | None = None
@@ -147,6 +150,7 @@ class Eval:
             perturbation=self.perturb,
             perturbation_step=self.perturb_step,
         )
+        judged = self._judged(folder, setup.robot.simulated)
         with session(folder, self.namespace, robot=setup.robot) as running:
             episodes = phases.evaluation(
                 running,
@@ -155,28 +159,55 @@ class Eval:
                 self.episodes,
                 phase=name,
                 words=f"Evaluation of {checkpoints[0].name}",
-                folder=self._judged(folder, setup.robot.simulated),
+                folder=judged,
                 deterministic=self.deterministic,
             )
             training = running.log.of("train")
             cut = evaluation.cut_off(running.log.episodes, name)
+            experts = self._experts(folder, judged or folder, episodes, running.view.say)
         evaluated = evaluation.of_agents(folder, episodes, training)
         facts = {
             "checkpoint": [str(c) for c in checkpoints],
             "perturbation": self.perturb,
             "reward": self.reward or folder.task().reward.kind,
             "cut_off": cut,
+            **({"perturbation_step": self.perturb_step, "expert": experts} if experts else {}),
         }
         write_json(folder.path / f"{name}.json", {**facts, "agents": [asdict(e) for e in evaluated]})
         console = plain_console()
         for result in evaluated:
             console.print(evaluation.in_words(result), highlight=False, soft_wrap=True)
+        for compared, task in zip(experts, folder.tasks(), strict=False):
+            console.print(expert.in_words(compared, task.name), highlight=False, soft_wrap=True)
         if cut:
             console.print(evaluation.cut_off_in_words(cut), highlight=False, soft_wrap=True)
         if training:
             pictures = evaluation.draw(folder, evaluated, episodes, training, folder.path / f"{name}.png")
             console.print(f"Curves: {', '.join(map(str, pictures))}", highlight=False, soft_wrap=True)
         return 0
+
+    def _experts(
+        self, folder: RunFolder, recorded: RunFolder, episodes: Sequence[Episode], say: Callable[[str], None]
+    ) -> list[dict[str, Any]]:
+        """What the scripted expert solves from the states in which the policy was disturbed; empty without a disturbance.
+
+        Args:
+            folder: The run.
+            recorded: Folder with the bags of the evaluation.
+            episodes: Of the evaluation.
+            say: Tells people.
+        """
+        if self.perturb == "none":
+            return []
+        if self.speed != "lockstep":
+            say("The scripted expert is not compared: only episodes in lockstep can be repeated.")
+            return []
+        say("The scripted expert goes on from where the policy was disturbed ...")
+        bags = recorded.path / "bags" / str(Mode.EVAL)
+        found, problem = expert.beside(folder, episodes, self.perturb, self.perturb_step, bags)
+        if problem:
+            say(f"The scripted expert is not compared: {problem}")
+        return found
 
     def _judged(self, folder: RunFolder, simulated: bool) -> RunFolder | None:
         """A folder inside the run with its tasks under another judge, None for the run itself."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,8 +10,10 @@ from typing import Any
 from hil_serl_bringup.monitor.statistics import StopRule
 from hil_serl_bringup.monitor.view import NOTHING
 from hil_serl_bringup.results.cells import Budget, same_settings
+from hil_serl_bringup.results.page_robustness import robustness
 from hil_serl_bringup.results.paper import HOURS, REPORTED, Reported
 from hil_serl_bringup.results.report import wilson
+from hil_serl_bringup.results.table import number, percent, seconds, success
 from hil_serl_core.spec import TaskSpec
 
 _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
@@ -35,10 +36,6 @@ from seeded initial states, with its 95 % confidence interval (Wilson).
 
 
 _EARLIER = "†"
-_DISTURBANCES = {
-    "move_target": "goal moved at step {step}",
-    "open_gripper": "grippers forced open at step {step}",
-}
 _PAPER_TRIALS = 100  # of each number in Table 1 and in SERL's Fig. 6
 
 
@@ -48,6 +45,7 @@ def page(
     methods: Sequence[str],
     command: str,
     present: Mapping[str, TaskSpec] | None = None,
+    experts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """The page in Markdown.
 
@@ -57,8 +55,9 @@ def page(
         methods: Methods of the page, in order.
         command: The command line that made it.
         present: Task -> its present settings; cells that had others are marked.
+        experts: Task -> what its scripted expert solves when it is disturbed, as kept by `hil-serl expert`.
     """
-    present = present or {}
+    present, experts = present or {}, experts or {}
     by_task: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for cell in cells:
         by_task[cell["task"]].append(cell)
@@ -66,7 +65,11 @@ def page(
         command=command, window=Budget.window, success=StopRule.success, limits=_time_limits(cells)
     )
     parts = [head, _overview(by_task, tasks, methods)]
-    parts += [_section(task, by_task[task], methods, present.get(task)) for task in tasks if by_task[task]]
+    parts += [
+        _section(task, by_task[task], methods, present.get(task), experts.get(task))
+        for task in tasks
+        if by_task[task]
+    ]
     parts.append(_gaps(by_task, tasks, methods))
     return "\n".join(parts)
 
@@ -103,7 +106,11 @@ def _overview(
 
 
 def _section(
-    task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str], present: TaskSpec | None
+    task: str,
+    cells: Sequence[Mapping[str, Any]],
+    methods: Sequence[str],
+    present: TaskSpec | None,
+    expert: Mapping[str, Any] | None,
 ) -> str:
     hours = f"; the paper trained for {HOURS[task]:g} h" if task in HOURS else ""
     lines = [f"## {task}", "", f"![learning curves](curves/{task}.png)", ""]
@@ -121,7 +128,7 @@ def _section(
     lines += [
         "",
         _demonstrations(cells) + hours + ".",
-        *_robustness(cells),
+        *robustness(cells, expert),
         *_remarks(task, cells, methods),
         "",
     ]
@@ -130,18 +137,18 @@ def _section(
 
 def _row(task: str, method: str, cell: Mapping[str, Any], agent: Mapping[str, Any], mark: str) -> str:
     train, reported = cell["training"], REPORTED.get(task, {}).get(method)
-    intervened = f"{_percent(train['intervention'])} / {_percent(train['intervention_last'])}"
+    intervened = f"{percent(train['intervention'])} / {percent(train['intervention_last'])}"
     offline = not train["env_steps"]
     cells = (
         method,
         f"{cell['seed']}{mark}",
         agent["agent"] or "",
-        _success(agent),
+        success(agent),
         _paper_success(task, method),
-        _seconds(agent["cycle_time"]),
-        _seconds(reported.cycle_time if reported else None),
+        seconds(agent["cycle_time"]),
+        seconds(reported.cycle_time if reported else None),
         "offline" if offline else _transitions(cell, agent["agent"]),
-        _number(_trained(cell, agent["agent"])["updates"]),
+        number(_trained(cell, agent["agent"])["updates"]),
         f"{train['seconds'] / 60:.1f}",
         NOTHING if offline else intervened,
         train["stopped_by"],
@@ -167,35 +174,11 @@ def _transitions(cell: Mapping[str, Any], agent: str) -> str:
     return f"{cell['training']['env_steps']:,} of both" if own is None else f"{own:,}"
 
 
-def _number(value: int | None) -> str:
-    return NOTHING if value is None else f"{value:,}"
-
-
 def _demonstrations(cells: Iterable[Mapping[str, Any]]) -> str:
     shown = next((c["demonstrations"] for c in cells if c["demonstrations"]["episodes"]), None)
     if shown is None:
         return "No demonstrations"
-    return f"{shown['episodes']} demonstrations with a cycle time of {_seconds(shown['cycle_time'])}"
-
-
-def _robustness(cells: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What finished policies do when every episode is disturbed."""
-    rows = [
-        f"| {cell['method']} | {cell['seed']} | {agent['agent']} | {_DISTURBANCES[kind].format(step=entry['step'])} | "
-        f"{_success(agent)} | {_seconds(agent['cycle_time'])} |"
-        for cell in cells
-        for kind, entry in cell.get("disturbed", {}).items()
-        for agent in entry["agents"]
-    ]
-    if not rows:
-        return []
-    head = "| method | seed | agent | disturbed in every episode (Sec. 4.4) | success (95 %) | cycle |"
-    return ["", head, "|---|---:|---|---|---:|---:|", *rows]
-
-
-def _success(agent: Mapping[str, Any]) -> str:
-    low, high = agent["ci95"]
-    return f"{_percent(agent['success'])} ({_percent(low)} to {_percent(high)}, n = {agent['episodes']})"
+    return f"{shown['episodes']} demonstrations with a cycle time of {seconds(shown['cycle_time'])}"
 
 
 def _remarks(task: str, cells: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> list[str]:
@@ -249,11 +232,3 @@ def _paper_success(task: str, method: str) -> str:
 
 def _note(reported: Reported) -> str:
     return f" ({reported.note})" if reported.note else ""
-
-
-def _percent(share: float | None) -> str:
-    return NOTHING if share is None or math.isnan(share) else f"{100 * share:.0f} %"
-
-
-def _seconds(value: float | None) -> str:
-    return NOTHING if value is None or math.isnan(value) else f"{value:.1f} s"

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from hil_serl_bringup.commands.options import session
 from hil_serl_bringup.graph.build import Operator
-from hil_serl_bringup.results import evaluation
+from hil_serl_bringup.results import evaluation, expert
 from hil_serl_bringup.results.cells import Cell, Store, same_settings
 from hil_serl_bringup.runs import phases
 from hil_serl_bringup.runs.phases import Setup
@@ -22,7 +22,8 @@ _LEAST_STEP = 3  # an episode's first pictures are undisturbed
 def add_robustness(cell: Cell, setup: Setup, episodes: int, root: Path, store: Store) -> str:
     """Evaluates a finished cell's policy under every disturbance that its twin can make, and keeps the results.
 
-    The disturbance comes halfway through the mean successful episode of the undisturbed evaluation.
+    The disturbance comes halfway through the mean successful episode of the undisturbed evaluation. What the scripted
+    expert solves from the very states in which the policy was disturbed is kept beside it.
 
     Args:
         cell: The cell.
@@ -61,14 +62,26 @@ def add_robustness(cell: Cell, setup: Setup, episodes: int, root: Path, store: S
                 words=f"Evaluation with {kind}",
             )
             agents = evaluation.of_agents(folder, log, running.log.of("train"))
-        kept[kind] = {"step": step, "agents": [asdict(agent) for agent in agents]}
+            experts, problem = expert.beside(folder, log, kind, step)
+            if problem:
+                running.view.say(f"The scripted expert is not compared: {problem}")
+        kept[kind] = {"step": step, "agents": [asdict(agent) for agent in agents], "expert": experts}
         store.write(cell, result)
-    told = ", ".join(
-        f"{kind} at step {entry['step']}: {sum(a['successes'] for a in entry['agents'])} of "
-        f"{sum(a['episodes'] for a in entry['agents'])}"
-        for kind, entry in kept.items()
-    )
+    told = ", ".join(_in_words(kind, entry) for kind, entry in kept.items())
     return f"{cell.name}: {told or 'nothing that its twin could disturb'}"
+
+
+def _in_words(kind: str, entry: Mapping[str, Any]) -> str:
+    solved, trials = _sums(entry["agents"])
+    text = f"{kind} at step {entry['step']}: {solved} of {trials}"
+    if not entry.get("expert"):  # of an earlier version, or it could not be repeated
+        return text
+    solved, trials = _sums(entry["expert"])
+    return f"{text} (the expert from there: {solved} of {trials})"
+
+
+def _sums(counted: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    return sum(one["successes"] for one in counted), sum(one["episodes"] for one in counted)
 
 
 def _halfway(result: Mapping[str, Any]) -> int:
