@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-
 from hil_serl_bringup.graph.build import GraphError
 from hil_serl_bringup.monitor.view import percent
 from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.results import expert
+from hil_serl_bringup.terminal import plain_console
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Expert:
     """Folder of the results page, which then shows these numbers (docs/results)."""
 
     def run(self) -> int:
-        spec, console = find_task(self.task), Console()
+        spec, console = find_task(self.task), plain_console()
         kind = None if self.perturb == "none" else self.perturb
         seeds = range(self.seed, self.seed + self.episodes)
         series: list[dict[str, Any]] = []
