@@ -14,6 +14,8 @@ from hil_serl_core.spec import TaskSpec
 
 # Images per pass through the trunk; small enough for the activations to stay in the processor's cache.
 CHUNK = 8
+# Share of the mean square below which a variance is rounding (float64, hundreds of channels).
+ROUNDING = 1e-12
 # Components below this share of the largest variance are noise; whitening must not blow them up.
 RELATIVE_VARIANCE_FLOOR = 1e-6
 
@@ -102,7 +104,8 @@ class FeatureExtractor(nn.Module):
         values, vectors = torch.linalg.eigh(second / count - torch.outer(mean, mean))
         kept = self.pca_components.shape[1]
         values, vectors = values.flip(0)[:kept], vectors.flip(1)[:, :kept]
-        if values[0] <= 0.0:
+        # Of constant images the difference above leaves rounding, of either sign, and no variance.
+        if values[0] <= ROUNDING * float(second.trace() / count):
             raise ValueError("principal components cannot be fitted on constant images; check the cameras")
         # An eigenvector's sign is arbitrary; fixing it keeps runs comparable across machines.
         signs = torch.sign(vectors.gather(0, vectors.abs().argmax(0, keepdim=True)))
