@@ -20,6 +20,7 @@ from hil_serl_actor.senses.subscriptions import Senses
 from hil_serl_actor.wiring import reports
 from hil_serl_actor.wiring.actor_services import ActorServices
 from hil_serl_actor.wiring.command_publishers import CommandPublishers
+from hil_serl_actor.wiring.namesakes import Namesakes
 from hil_serl_actor.wiring.options import read_options
 from hil_serl_actor.wiring.reset_client import ResetClient
 from hil_serl_core.action import ArmCommand
@@ -86,6 +87,7 @@ class ActorNode(Node):
         self._intervention_pub = self.create_publisher(
             InterventionState, names.INTERVENTION, qos.INTERVENTION
         )
+        self._namesakes = Namesakes(self, names.INTERVENTION)
         self._episode_pub = self.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
         self._diagnostics_pub = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
         self._stopped_pub = self.create_publisher(Bool, names.STOPPED, qos.STOPPED)
@@ -199,6 +201,8 @@ class ActorNode(Node):
             raise SystemExit(0)
 
     def _publish_diagnostics(self) -> None:
+        if others := self._namesakes.look():
+            self.warn(others)
         silence = self._senses.silence()
         if silence and self._loop.phase is not Phase.DONE:
             self.warn(silence)
