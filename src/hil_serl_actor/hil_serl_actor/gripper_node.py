@@ -28,6 +28,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
@@ -111,7 +112,7 @@ class GripperNode(Node):
 
     def _publish_diagnostics(self) -> None:
         level, text = Level.OK, "ok"
-        values = {"commanded": self._hand.wanted, "measured": self._measured}
+        values: dict[str, Any] = {"commanded": self._hand.wanted, "measured": self._measured}
         if isinstance(self._hand, HandDriver):
             level, text = self._condition(self._hand, time.monotonic())
             values["waits_for"] = self._hand.waits_for

@@ -119,7 +119,9 @@ class FrankaHand:
             name: ActionClient(node, getattr(self._types, name.capitalize()), f"{hand.action}/{name}")
             for name in ("move", "grasp", "homing")
         }
-        self.servers = {f"{hand.action}/{name}": self._clients[name] for name in ("move", "grasp")}
+        self.servers: Mapping[str, ActionClient] = {
+            f"{hand.action}/{name}": self._clients[name] for name in ("move", "grasp")
+        }
 
     def goal(self, opening: float, last: float) -> ActionGoal:
         """See ``GripperAdapter``."""
@@ -155,7 +157,7 @@ class GripperCommandHand:
         self._type = message_package("control_msgs.action", _PURPOSE).GripperCommand
         self._hand = hand
         self._client = ActionClient(node, self._type, hand.action)
-        self.servers = {hand.action: self._client}
+        self.servers: Mapping[str, ActionClient] = {hand.action: self._client}
 
     def goal(self, opening: float, last: float) -> ActionGoal:
         """See ``GripperAdapter``."""
@@ -188,7 +190,7 @@ class ParallelGripperHand:
             )
         self._type, self._hand = actions.ParallelGripperCommand, hand
         self._client = ActionClient(node, self._type, hand.action)
-        self.servers = {hand.action: self._client}
+        self.servers: Mapping[str, ActionClient] = {hand.action: self._client}
 
     def goal(self, opening: float, last: float) -> ActionGoal:
         """See ``GripperAdapter``."""

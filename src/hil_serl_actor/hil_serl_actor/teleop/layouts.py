@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-AXES = ("x", "y", "z", "roll", "pitch", "yaw")
+AxisName = Literal["x", "y", "z", "roll", "pitch", "yaw"]
+AXES: tuple[AxisName, ...] = ("x", "y", "z", "roll", "pitch", "yaw")
 """Axes of a device, in the order of ``OperatorInput.axes``."""
 _MOST_AXES = 64  # of a Joy message; a larger number is a mistake
 
@@ -22,9 +23,7 @@ class DeviceLayout(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    axes: dict[
-        Literal["x", "y", "z", "roll", "pitch", "yaw"], Annotated[tuple[int, ...], BeforeValidator(_listed)]
-    ] = Field(
+    axes: dict[AxisName, Annotated[tuple[int, ...], BeforeValidator(_listed)]] = Field(
         description="for x, y, z, roll, pitch, yaw of the device: number of the Joy axis, counted from 1, negative: "
         "reversed; of a list, all are added. One that is left out the device does not have"
     )
@@ -73,13 +72,15 @@ SIX_AXES = DeviceLayout(axes={name: (number,) for number, name in enumerate(AXES
 PAD_LAYOUTS: dict[str, DeviceLayout] = {
     # Left stick x and y, triggers z, right stick pitch and yaw; no roll. Joy axes in their order:
     # LX LY LT RX RY RT: joy_node with an Xbox pad at USB, a PlayStation pad.
-    "xbox": DeviceLayout(axes={"x": 2, "y": 1, "z": [3, -6], "pitch": 5, "yaw": 4}, triggers=(3, 6)),
+    "xbox": DeviceLayout(
+        axes={"x": (2,), "y": (1,), "z": (3, -6), "pitch": (5,), "yaw": (4,)}, triggers=(3, 6)
+    ),
     # LX LY RX RY RT LT: joy_node with an Xbox pad over Bluetooth.
     "xbox_bluetooth": DeviceLayout(
-        axes={"x": 2, "y": 1, "z": [6, -5], "pitch": 4, "yaw": 3}, triggers=(5, 6)
+        axes={"x": (2,), "y": (1,), "z": (6, -5), "pitch": (4,), "yaw": (3,)}, triggers=(5, 6)
     ),
     # LX LY RX RY LT RT, triggers 0 at rest and -1 pulled: game_controller_node, for every pad that SDL knows.
-    "game_controller": DeviceLayout(axes={"x": 2, "y": 1, "z": [-5, 6], "pitch": 4, "yaw": 3}),
+    "game_controller": DeviceLayout(axes={"x": (2,), "y": (1,), "z": (-5, 6), "pitch": (4,), "yaw": (3,)}),
 }
 """Gamepads by the name used for ``layout`` in a robot file."""
 
