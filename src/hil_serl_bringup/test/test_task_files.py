@@ -152,6 +152,7 @@ SERL = {  # cameras, half the side of the random reset's square [cm], reward: th
     "object_relocation": (2, 0, "classifier"),
     "object_relocation_back": (2, 0, "classifier"),
 }
+FORWARD_ALONE = "object_relocation_forward"  # a simulated study of ours, not a task of the papers
 ACTIONS = {"6D": (6, 0), "6D + gripper": (6, 3), "12D": (12, 0), "12D + gripper": (12, 9)}
 
 
@@ -218,7 +219,20 @@ def test_relocation_is_a_pair_of_agents_that_undo_each_other():
     assert forward.state_sizes == backward.state_sizes
 
 
-@pytest.mark.parametrize("name", [path.stem for path in (FOLDER / "sim").glob("*.yaml")])
+def test_relocation_forward_alone_is_the_same_task_whose_scene_the_cell_resets():
+    pair = load_task(FOLDER / "sim" / "object_relocation.yaml")
+    alone = load_task(FOLDER / "sim" / f"{FORWARD_ALONE}.yaml")
+    assert (alone.name, alone.reset.method, alone.reset.partner) == (FORWARD_ALONE, "scripted", None)
+    assert pair.reset.method == "arm"
+    own = {"name": alone.name, "description": alone.description, "reset": alone.reset}
+    assert pair.model_copy(update=own) == alone
+    ranges = ("nominal_position", "nominal_rotation", "position_range", "rotation_range")
+    assert all(getattr(pair.reset, name) == getattr(alone.reset, name) for name in ranges)
+
+
+@pytest.mark.parametrize(
+    "name", sorted({path.stem for path in (FOLDER / "sim").glob("*.yaml")} - {FORWARD_ALONE})
+)
 def test_a_twin_keeps_what_the_task_is(name):
     real, twin = load(name), load_task(FOLDER / "sim" / f"{name}.yaml")
     assert twin.name == real.name
@@ -239,7 +253,7 @@ def test_a_name_means_the_twin_in_simulation_and_the_real_cell_on_a_robot(monkey
     monkeypatch.chdir(tmp_path)
     assert find_task("ram_insertion").sim.twin == "ram_insertion"
     assert find_task("ram_insertion", simulated=False).sim is None
-    assert set(twins()) < set(tasks())
+    assert set(twins()) - set(tasks()) == {FORWARD_ALONE}
 
 
 def test_a_task_without_a_twin_is_refused_in_simulation_with_those_that_have_one(monkeypatch, tmp_path):
