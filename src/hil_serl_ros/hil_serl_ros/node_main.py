@@ -15,10 +15,11 @@ import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 
 from hil_serl_ros.bag.errors import BagError
 from hil_serl_ros.process_setup import log_arguments, print_anywhere
-from hil_serl_ros.scheduling import Granted, schedule_by
+from hil_serl_ros.scheduling import schedule_by
 
 _SIGNAL_THREAD = 1.0  # s
 EXIT_OK = 0
@@ -45,6 +46,9 @@ def run_node(
     SIGINT and SIGTERM end it in order: the node's ``destroy_node`` runs, which is where a node closes its
     files. A node that is done ends the process by raising ``SystemExit`` from a callback.
 
+    From the first SIGINT, or the first end of another kind, both signals are without effect until the process has ended:
+    a terminal, ``ros2 launch`` and a person may each send one. The caller is expected to exit with the code.
+
     Args:
         make_node: Called after ``rclpy.init``.
         args: Command line, by default that of the process.
@@ -54,66 +58,115 @@ def run_node(
         Exit code: 0 stopped or done, 1 defect (with traceback), 2 an error the user can cure (with one line
         on stderr that starts with ``error: ``); or the code of a ``SystemExit``.
     """
-    node: Node | None = None
-    executor: Executor | None = None
-    granted: Granted | None = None
-    code, begun, interrupt = EXIT_OK, False, _Interrupt()
-    print_anywhere()
+    run = _Run(make_node, args, make_executor)
     try:
-        granted = schedule_by(os.environ)  # before the middleware starts threads, which inherit it
-        rclpy.init(args=[*(sys.argv if args is None else args), *log_arguments()])
-        begun = True
-        node = make_node()
-        if granted is not None:
-            log = node.get_logger()
-            (log.warning if granted.refused else log.info)(granted.text)
-        executor = make_executor()
-        executor.add_node(node)
-        executor.spin()
-    except KeyboardInterrupt:
-        _wait_for_signal_thread()
-    except ExternalShutdownException:
-        pass
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_CRASH
-    except Exception as error:
-        if interrupt.heard:
-            _wait_for_signal_thread()
-        elif not begun:  # arguments that rcl cannot read
-            code = _report(error, (Exception,))
-        # A signal during the start leaves an invalid context, on which the next call into rcl stumbles.
-        elif rclpy.ok() or not isinstance(error, _rclpy.RCLError):
-            code = _report(error, _START_ERRORS if executor is None else _USER_ERRORS)
-    finally:
-        code = _tear_down(node, executor) or code
-    return code
+        code = run.until_it_ends()
+    except KeyboardInterrupt:  # at most one is ever raised; this one met another end while that was being dealt with
+        code = run.code
+    run.signals.ignore()
+    return run.close() or code
 
 
-class _Interrupt:
-    """Remembers that KeyboardInterrupt was raised: C++ code that it meets passes it on as a RuntimeError of its own.
+class _Run:
+    """A node's life in its process.
 
-    Seen where rclpy makes a Python object of a message. To be made before ``rclpy.init``, whose handler calls this one.
+    Attributes:
+        code: Exit code so far.
+        signals: What its process does about signals.
+    """
+
+    def __init__(
+        self,
+        make_node: Callable[[], Node],
+        args: Sequence[str] | None,
+        make_executor: Callable[[], Executor],
+    ) -> None:
+        self._make_node, self._args, self._make_executor = make_node, args, make_executor
+        self._node: Node | None = None
+        self._executor: Executor | None = None
+        self.code = EXIT_OK
+        self.signals = _Signals()
+
+    def until_it_ends(self) -> int:
+        """Start the node and spin it; the exit code, and nothing raised but one KeyboardInterrupt.
+
+        That one can come while another end is dealt with.
+        """
+        begun = False
+        print_anywhere()
+        try:
+            granted = schedule_by(os.environ)  # before the middleware starts threads, which inherit it
+            rclpy.init(args=[*(sys.argv if self._args is None else self._args), *log_arguments()])
+            begun = True
+            self._node = self._make_node()
+            if granted is not None:
+                log = self._node.get_logger()
+                (log.warning if granted.refused else log.info)(granted.text)
+            self._executor = self._make_executor()
+            self._executor.add_node(self._node)
+            self._executor.spin()
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        except SystemExit as stop:
+            self.code = (
+                stop.code if isinstance(stop.code, int) else EXIT_OK if stop.code is None else EXIT_CRASH
+            )
+        except Exception as error:
+            if self.signals.interrupted:
+                pass
+            elif not begun:  # arguments that rcl cannot read
+                self.code = _report(error, (Exception,))
+            # A signal during the start leaves an invalid context, on which the next call into rcl stumbles.
+            elif rclpy.ok() or not isinstance(error, _rclpy.RCLError):
+                self.code = _report(error, _START_ERRORS if self._executor is None else _USER_ERRORS)
+        return self.code
+
+    def close(self) -> int:
+        """Close node and context; EXIT_OK unless closing itself failed."""
+        code = EXIT_OK
+        try:
+            if self._executor is not None:
+                self._executor.shutdown(timeout_sec=1.0)
+            if self._node is not None:
+                self._node.destroy_node()
+        except Exception as error:
+            code = _report(error, _USER_ERRORS)
+        rclpy.try_shutdown()
+        return code
+
+
+class _Signals:
+    """What a node's process does about SIGINT and SIGTERM. To be made before ``rclpy.init``, whose handler calls this one.
+
+    Attributes:
+        interrupted: KeyboardInterrupt was raised: C++ code that it meets passes it on as a RuntimeError of its own. Seen
+            where rclpy makes a Python object of a message.
     """
 
     def __init__(self) -> None:
-        self.heard = False
+        self.interrupted = self._closing = False
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # otherwise somebody else decides
-            signal.signal(signal.SIGINT, self._raise)
+            signal.signal(signal.SIGINT, self._interrupt)
 
-    def _raise(self, number: int, frame: FrameType | None) -> None:
-        self.heard = True
-        signal.default_int_handler(number, frame)
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if not (self.interrupted or self._closing):
+            self.interrupted = True
+            signal.default_int_handler(number, frame)
 
+    def ignore(self) -> None:
+        """From now on a signal has no effect: who cannot wait for a node that closes its files has SIGKILL.
 
-def _wait_for_signal_thread() -> None:
-    """Until rclpy has answered the signal.
-
-    It does so in a thread of its own, which wakes the executor and then shuts the context down, while Python's interrupt
-    may be here earlier. To destroy executor and node under that thread ends in a segmentation fault, now and then.
-    """
-    deadline = time.monotonic() + _SIGNAL_THREAD
-    while rclpy.ok() and time.monotonic() < deadline:
-        time.sleep(0.005)
+        rclpy answers a signal in a thread of its own, which wakes the executor and then shuts the context down, while
+        Python's interrupt may be here earlier. To destroy executor and node under that thread ends in a segmentation
+        fault, now and then; so it has to have ended.
+        """
+        self._closing = True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        deadline = time.monotonic() + _SIGNAL_THREAD
+        while self.interrupted and rclpy.ok() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        uninstall_signal_handlers()  # joins the thread; the signals stay ignored
 
 
 def _report(error: Exception, user_errors: tuple[type[Exception], ...]) -> int:
@@ -124,24 +177,3 @@ def _report(error: Exception, user_errors: tuple[type[Exception], ...]) -> int:
     text = " ".join(str(error).split()) or type(error).__name__
     print(f"{ERROR_PREFIX}{text if user else f'{type(error).__name__}: {text}'}", file=sys.stderr, flush=True)
     return EXIT_USER_ERROR if user else EXIT_CRASH
-
-
-def _tear_down(node: Node | None, executor: Executor | None) -> int:
-    """Close node and context; EXIT_OK unless closing itself failed.
-
-    A second Ctrl-C, or the supervisor's signal after the terminal's, must not interrupt a node that closes
-    its files; who cannot wait has SIGKILL.
-    """
-    code = EXIT_OK
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        if executor is not None:
-            executor.shutdown(timeout_sec=1.0)
-        if node is not None:
-            node.destroy_node()
-    except Exception as error:
-        code = _report(error, _USER_ERRORS)
-    rclpy.try_shutdown()
-    for number, handler in kept.items():
-        signal.signal(number, handler)
-    return code

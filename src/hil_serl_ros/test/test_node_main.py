@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 import os
 import signal
 import subprocess
@@ -109,6 +110,25 @@ def test_ends_have_their_code_and_line(case: str, code: int, last_line: str | No
         assert errors.strip().splitlines()[-1].startswith(last_line)
     else:
         assert "error:" not in errors
+
+
+@pytest.mark.parametrize("case", ["run", "done", "code"])
+@pytest.mark.parametrize("numbers", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)])
+def test_no_moment_of_the_closing_minds_another_signal(case: str, numbers: tuple[signal.Signals, ...]) -> None:
+    """Of a terminal, of launch, of a person: from the first on, one comes every millisecond until the process is gone."""
+    with start(case) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        for number in itertools.cycle(numbers):
+            if process.poll() is not None:
+                break
+            process.send_signal(number)
+            time.sleep(0.001)
+        output, errors = process.communicate(timeout=30)
+    assert errors == ""
+    # A signal may be there before the node has ended by itself.
+    assert process.returncode in ((0, 5) if case == "code" else (0,))
+    assert output == "closed\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
