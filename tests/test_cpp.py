@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,22 @@ def test_gtest(binary: Path, case: str) -> None:
     done = subprocess.run([binary, f"--gtest_filter={case}"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[  PASSED  ] 1 test" in done.stdout, done.stdout
+
+
+PLUGIN_TESTS = ROOT / "src" / "serl_impedance_controller" / "test"
+
+
+@pytest.mark.parametrize(
+    "file", ["mock/test_on_mujoco.py", "mock/test_mock_robot.py", "plugin/test_model_reference.py"]
+)
+def test_a_file_whose_needs_are_not_installed_is_skipped_by_ctest(file: str, tmp_path: Path) -> None:
+    """CTest runs each file by itself, where pytest calls one that is skipped as a whole a failure."""
+    for package in ("mujoco", "controller_manager_msgs"):
+        (tmp_path / f"{package}.py").write_text("raise ImportError('not installed')\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", str(PLUGIN_TESTS / file)],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SKIPPED" in done.stdout

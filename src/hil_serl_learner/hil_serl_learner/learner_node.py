@@ -94,6 +94,11 @@ class LearnerNode(Node):
         self._checkpoint_every = read.integer(
             "checkpoint_every", 500, minimum=1, description="online records"
         )
+        self._bags_elsewhere = read.boolean(
+            "bags_elsewhere",
+            False,
+            description="actors write their bags on another machine, and send again what those of run_dir lack",
+        )
         self._offline_updates = read.integer(
             "offline_updates", 2000, minimum=1, description="updates of bc, and hg_dagger's before it acts"
         )
@@ -122,6 +127,7 @@ class LearnerNode(Node):
             lockstep=self._lockstep,
             checkpoint_every=self._checkpoint_every,
             offline_updates=self._offline_updates,
+            bags_elsewhere=self._bags_elsewhere,
         )
         return TrainingWorker(
             trainer,

@@ -27,6 +27,7 @@ class WorkerConfig:
         lockstep: Strict order, every record's updates before the next record; else free running.
         checkpoint_every: Online records between checkpoints.
         offline_updates: Updates on the demonstrations alone, of a method that begins or ends with them.
+        bags_elsewhere: Actors keep their records on another machine, and send again what the bags here lack.
     """
 
     checkpoints: Path
@@ -34,6 +35,7 @@ class WorkerConfig:
     lockstep: bool
     checkpoint_every: int = 500
     offline_updates: int = 2000
+    bags_elsewhere: bool = False
 
 
 class TrainingOutputs:

@@ -178,7 +178,8 @@ class TrainingWorker:
             for accepted in self._ledger.offer(step):
                 self._take_recorded(accepted)
         lost = self.trainer.trained_step - self.trainer.counters.environment_steps
-        if known and lost > 0:  # without any bag, they are on the actor's machine and will be sent again
+        # On the actor's machine they are there, and are sent again; without any bag here that is where they are.
+        if known and lost > 0 and not self._config.bags_elsewhere:
             _log.warning(
                 "the checkpoint was trained on %d steps more than the bags hold (cut away, or lost in a power cut); "
                 "as many new ones owe no updates",
@@ -200,6 +201,7 @@ class TrainingWorker:
 
     def _train_online(self) -> None:
         trainer = self.trainer
+        self.phase = "waiting"  # until there is something to train on; an actor may not be there yet
         while not self._stop.is_set():
             if trainer.update_due:
                 self.phase = "training"

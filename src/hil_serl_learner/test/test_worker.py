@@ -129,16 +129,23 @@ def test_networks_that_have_diverged_are_neither_sent_nor_saved(toy, spec, tmp_p
     assert checkpoint.load_latest(Trainer(spec), tmp_path / "checkpoints")[0].name == "step_00000016"
 
 
-@pytest.mark.parametrize(("kept", "warned"), [(45, ""), (40, "trained on 4 steps more"), (0, "")])
-def test_bags_that_end_before_the_checkpoint_are_told_of(toy, spec, tmp_path, caplog, kept, warned):
-    """Of no bags at all nothing is said: they are on the actor's machine."""
+@pytest.mark.parametrize(
+    ("kept", "elsewhere", "warned"),
+    [(45, False, ""), (40, False, "trained on 4 steps more"), (0, False, ""), (40, True, "")],
+)
+def test_bags_that_end_before_the_checkpoint_are_told_of(
+    toy, spec, tmp_path, caplog, kept, elsewhere, warned
+):
+    """Of no bags at all, or of a run on two machines, nothing is said: they are on the actor's machine."""
     steps = list(toy.episodes(spec, 5))
     checkpoint.save(toy.trained(spec, steps), tmp_path / "checkpoints")
     trainer = Trainer(spec)
     checkpoint.load_latest(trainer, tmp_path / "checkpoints")
     worker = TrainingWorker(
         trainer,
-        WorkerConfig(tmp_path / "checkpoints", tmp_path / "tensorboard", lockstep=True),
+        WorkerConfig(
+            tmp_path / "checkpoints", tmp_path / "tensorboard", lockstep=True, bags_elsewhere=elsewhere
+        ),
         demonstrations=lambda: toy.episodes(spec, 2, actor_id="demo"),
         online=lambda: steps[:kept],
         publish=lambda weights: None,
@@ -173,3 +180,23 @@ def test_a_run_whose_bags_hold_rewards_of_another_kind_is_refused(toy, spec, tmp
     assert f"{wrong} of the" in str(worker.error)
     assert "hil-serl dataset relabel RUN --mend-rewards" in str(worker.error)
     assert not (tmp_path / "checkpoints").exists(), "nothing was trained and nothing saved"
+
+
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_a_resumed_learner_without_an_actor_waits_for_one(toy, spec, tmp_path, lockstep):
+    steps = list(toy.episodes(spec, 5))
+    checkpoint.save(toy.trained(spec, steps), tmp_path / "checkpoints")
+    trainer = Trainer(spec)
+    checkpoint.load_latest(trainer, tmp_path / "checkpoints")
+    worker = TrainingWorker(
+        trainer,
+        WorkerConfig(tmp_path / "checkpoints", tmp_path / "tensorboard", lockstep=lockstep),
+        demonstrations=lambda: toy.episodes(spec, 2, actor_id="demo"),
+        online=lambda: steps,
+        publish=lambda weights: None,
+    )
+    worker.start()
+    until(lambda: worker.ledger().acks() and not trainer.update_due)  # everything is read, and nothing owed
+    until(lambda: worker.phase != "loading")
+    worker.stop(timeout=300.0)
+    assert worker.phase in ("waiting", "training")

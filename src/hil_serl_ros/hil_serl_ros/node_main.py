@@ -61,7 +61,9 @@ def run_node(
     run = _Run(make_node, args, make_executor)
     try:
         code = run.until_it_ends()
-    except KeyboardInterrupt:  # at most one is ever raised; this one met another end while that was being dealt with
+    except (
+        KeyboardInterrupt
+    ):  # at most one is ever raised; this one met another end while that was being dealt with
         code = run.code
     run.signals.ignore()
     return run.close() or code

@@ -114,7 +114,9 @@ def test_ends_have_their_code_and_line(case: str, code: int, last_line: str | No
 
 @pytest.mark.parametrize("case", ["run", "done", "code"])
 @pytest.mark.parametrize("numbers", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)])
-def test_no_moment_of_the_closing_minds_another_signal(case: str, numbers: tuple[signal.Signals, ...]) -> None:
+def test_no_moment_of_the_closing_minds_another_signal(
+    case: str, numbers: tuple[signal.Signals, ...]
+) -> None:
     """Of a terminal, of launch, of a person: from the first on, one comes every millisecond until the process is gone."""
     with start(case) as process:
         assert process.stdout is not None

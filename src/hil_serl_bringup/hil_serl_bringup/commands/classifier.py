@@ -50,8 +50,7 @@ class Record(CellOptions):
         episodes = self.episodes or (None if scripted else classifier_record.LEAST_EPISODES)
         with session(folder, self.namespace, "hil-serl classifier record", robot=setup.robot) as running:
             counts = classifier_record.record(running, setup, self.positives, self.negatives, episodes)
-        summary = ", ".join(f"{count} of '{name}'" for name, count in sorted(counts.items()))
-        text = f"{counts.total()} labelled steps: {summary}."
+        text = classifier_record.in_words(counts)
         if missing := classifier_record.shortage(counts, self.positives, self.negatives):
             more = f"hil-serl classifier record --resume {word(folder.path)}"
             text += f" Still missing: {missing}; record more with: {more}."

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,11 @@ class Replay:
             count = replay.film_steps(steps(), self.video, self.rate)
             console.print(f"{self.video}: {count} pictures")
         elif self.publish:
-            with interrupt_on_signals():
-                replay.publish_steps(steps(), self.rate, console)
+            try:
+                with interrupt_on_signals():
+                    replay.publish_steps(steps(), self.rate, console)
+            except KeyboardInterrupt:  # the way to end it, so no failure; launch may send one more
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
         else:
             replay.show_episodes(console, episodes_of(steps()))
         return 0

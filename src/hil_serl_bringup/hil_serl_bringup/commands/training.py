@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,10 +23,10 @@ from hil_serl_bringup.commands.options import (
 from hil_serl_bringup.graph.build import Operator
 from hil_serl_bringup.graph.robots import find_robot
 from hil_serl_bringup.monitor.statistics import Episode, rates
-from hil_serl_bringup.results import evaluation, expert
+from hil_serl_bringup.results import evaluation, expert, report
 from hil_serl_bringup.runs import demo, phases
 from hil_serl_bringup.runs.phases import Setup
-from hil_serl_bringup.runs.run_folder import RunFolder, write_json
+from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
@@ -162,28 +162,18 @@ class Eval:
                 folder=judged,
                 deterministic=self.deterministic,
             )
-            training = running.log.of("train")
-            cut = evaluation.cut_off(running.log.episodes, name)
+            log = running.log
             experts = self._experts(folder, judged or folder, episodes, running.view.say)
-        evaluated = evaluation.of_agents(folder, episodes, training)
-        facts = {
-            "checkpoint": [str(c) for c in checkpoints],
+        facts: dict[str, Any] = {
             "perturbation": self.perturb,
             "reward": self.reward or folder.task().reward.kind,
-            "cut_off": cut,
             **({"perturbation_step": self.perturb_step, "expert": experts} if experts else {}),
         }
-        write_json(folder.path / f"{name}.json", {**facts, "agents": [asdict(e) for e in evaluated]})
         console = plain_console()
-        for result in evaluated:
-            console.print(evaluation.in_words(result), highlight=False, soft_wrap=True)
+        for line in evaluation.conclude(folder, log, name, checkpoints, **facts):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
         for compared, task in zip(experts, folder.tasks(), strict=False):
-            console.print(expert.in_words(compared, task.name), highlight=False, soft_wrap=True)
-        if cut:
-            console.print(evaluation.cut_off_in_words(cut), highlight=False, soft_wrap=True)
-        if training:
-            pictures = evaluation.draw(folder, evaluated, episodes, training, folder.path / f"{name}.png")
-            console.print(f"Curves: {', '.join(map(str, pictures))}", highlight=False, soft_wrap=True)
+            console.print(expert.in_words(compared, task.name), highlight=False, soft_wrap=True, markup=False)
         return 0
 
     def _experts(
@@ -239,12 +229,6 @@ class RecordDemos(RewardOptions, CellOptions):
         with session(folder, self.namespace, "hil-serl record-demos", robot=setup.robot) as running:
             phases.demonstrations(running, setup, demonstrations_of(folder, self.episodes))
             recorded = rates([e for e in running.log.of("record_demos") if e.success])
-        console = plain_console()
-        console.print(
-            f"{recorded.episodes} demonstration{'s' if recorded.episodes != 1 else ''}, "
-            f"{recorded.cycle_steps:.1f} steps each. "
-            f"Train with: hil-serl train --demos {word(folder.path)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        text = f"{report.demonstrations_in_words(recorded)} Train with: hil-serl train --demos {word(folder.path)}"
+        plain_console().print(text, highlight=False, soft_wrap=True, markup=False)
         return 0

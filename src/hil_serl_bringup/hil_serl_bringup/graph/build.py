@@ -24,9 +24,11 @@ from hil_serl_bringup.graph.request import (
     Part,
     check,
     switched,
+    words_of,
 )
 from hil_serl_bringup.graph.robot_model import OperatorDevice
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import method_named
 
 __all__ = [
     "BACKWARD",
@@ -94,6 +96,10 @@ def _observers(request: GraphRequest) -> list[ProcessSpec]:
         parameters: dict[str, Scalar] = {
             "task": request.task,
             "mode": str(request.mode),
+            "phase": request.phase,
+            "words": words_of(request),
+            "episodes": request.episodes,
+            "checkpoints": ",".join(filter(None, (request.checkpoint, request.partner_checkpoint))),
             "algorithm": request.algorithm,
             "person": request.operator not in (Operator.SCRIPTED, Operator.NONE),
             "run_dir": str(request.run_dir),
@@ -275,6 +281,8 @@ def _learner(request: GraphRequest, agent: str) -> ProcessSpec:
         "algorithm": request.algorithm,
         "lockstep": request.lockstep,
     }
+    if not request.actor and method_named(request.algorithm).needs_online_data:
+        parameters["bags_elsewhere"] = True
     if request.actors:
         cells = (cell.strip() for cell in request.actors.split(",") if cell.strip())
         parameters["actors"] = ",".join(f"/{join(request.namespace, cell, agent)}" for cell in cells)

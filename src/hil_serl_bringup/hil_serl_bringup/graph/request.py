@@ -12,6 +12,7 @@ from pathlib import Path
 from hil_serl_bringup.graph.process import Scalar
 from hil_serl_bringup.graph.robot_processes import Cell
 from hil_serl_core.episode import Mode
+from hil_serl_core.methods import method_named
 
 
 class Operator(enum.StrEnum):
@@ -51,6 +52,7 @@ class GraphRequest:
     Attributes:
         task: Path of the task file.
         mode: What to do.
+        phase: Name of this phase in episodes.csv; empty: the mode's.
         run_dir: Run folder, absolute.
         operator: Who corrects.
         simulated: Start the simulated cell (else the robot's own drivers provide the same topics).
@@ -100,6 +102,7 @@ class GraphRequest:
     seed: int = 0
     speed: str = "lockstep"
     episodes: int = 0
+    phase: str = ""
     resume: bool = False
     algorithm: str = "hil_serl"
     actor_id: str = "actor_0"
@@ -133,6 +136,21 @@ class GraphRequest:
     def lockstep(self) -> bool:
         """Whether simulated time waits for the nodes."""
         return self.simulated and self.speed == "lockstep"
+
+
+def words_of(request: GraphRequest) -> str:
+    """What a run does, for people."""
+    match request.mode:
+        case Mode.RECORD_DEMOS:
+            return "Recording demonstrations"
+        case Mode.RECORD_CLASSIFIER:
+            return "Recording classifier data"
+        case Mode.EVAL:
+            return f"Evaluation of {Path(request.checkpoint).name}"
+        case Mode.TRAIN:
+            method = method_named(request.algorithm)
+            intervenes = method.needs_operator and request.operator is not Operator.NONE
+            return f"Training by {method.name}" + (" with interventions" if intervenes else "")
 
 
 def check(request: GraphRequest) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,9 +42,7 @@ class Cell:
     scheduling: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def cell_of(
-    robot: Robot, task: TaskSpec, task_file: Path, namespace: str = "", folder: Path | None = None
-) -> Cell:
+def cell_of(robot: Robot, task: TaskSpec, task_file: Path, namespace: str, folder: Path) -> Cell:
     """What has to run for a robot to do a task; nothing but the actor's remappings for a simulated one.
 
     Args:
@@ -53,7 +50,7 @@ def cell_of(
         task: The task.
         task_file: Its path, for nodes that read it.
         namespace: ROS namespace of the run.
-        folder: Run folder, where parameter files are written; None: a temporary folder.
+        folder: Where parameter files are written: the run folder, or one that is removed after the nodes' end.
 
     Raises:
         RobotFileError: The robot does not fit the task, or a file it names is missing.
@@ -70,7 +67,7 @@ def cell_of(
     if arms:
         _check_arms(robot, task)
         _check_joints(task, robot, joints_of(robot, task.arm_names) if task.shows_joints else {})
-        files = (folder or Path(tempfile.mkdtemp(prefix="hil-serl-"))) / PARAMETER_FOLDER
+        files = folder / PARAMETER_FOLDER
         for name, arm in arms.items():
             drivers += arm_processes(arm, name, task, namespace, files)
         drivers.append(_cell_node(robot, str(task_file), namespace))
@@ -156,7 +153,7 @@ def _cell_node(robot: Robot, task_file: str, namespace: str) -> ProcessSpec:
 
 
 def robot_fields(
-    robot: Robot, task: TaskSpec, task_file: Path, namespace: str, folder: Path | None, driven: bool = True
+    robot: Robot, task: TaskSpec, task_file: Path, namespace: str, folder: Path, driven: bool = True
 ) -> dict[str, Any]:
     """Fields of a ``GraphRequest`` that follow from robot and task.
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription
@@ -15,23 +17,23 @@ from launch.actions import (
     LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
-    SetEnvironmentVariable,
 )
-from launch.event_handlers import OnProcessExit
+from launch.event_handlers import OnProcessExit, OnProcessIO, OnProcessStart
 from launch.events import Shutdown
-from launch.events.process import ProcessExited
+from launch.events.process import ProcessExited, ProcessIO, ProcessStarted
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from hil_serl_bringup.graph.claims import reserve_launched
 from hil_serl_bringup.graph.executables import command_of
 from hil_serl_bringup.graph.process import ProcessSpec
-from hil_serl_bringup.launching.arguments import ARGUMENTS, Argument
+from hil_serl_bringup.launching.arguments import ARGUMENTS, Argument, check_names, misspelt
+from hil_serl_bringup.launching.logs import ProcessLog
 from hil_serl_bringup.runs.supervisor import STOP_SEQUENCE
 from hil_serl_ros.domain import Reservation
 
 Made = tuple[Sequence[ProcessSpec], str]
-"""Processes, and the folder of their logs (empty: launch's own)."""
+"""Processes, and the folder of their logs (empty: launch's own alone)."""
 
 
 def description(
@@ -48,10 +50,10 @@ def description(
     held: list[Reservation | None] = []  # as long as the description, that is until launch's process ends
 
     def start(context: LaunchContext) -> list[Action]:
+        doubts = _doubts(context, arguments)
         processes, logs = make({name: LaunchConfiguration(name).perform(context) for name in arguments})
         held.append(reserve_launched(processes))
-        before = [SetEnvironmentVariable("ROS_LOG_DIR", logs)] if logs else []
-        return [*before, *actions_of(processes)]
+        return [*doubts, *actions_of(processes, Path(logs) if logs else None)]
 
     declared = [
         DeclareLaunchArgument(
@@ -62,8 +64,29 @@ def description(
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
 
-def actions_of(processes: Sequence[ProcessSpec]) -> list[Action]:
+def _doubts(context: LaunchContext, known: Mapping[str, Argument]) -> list[Action]:
+    """Refuse what the command line misspells; of what a launch file above this one has set, only say what looks wrong.
+
+    Raises:
+        ArgumentError: `ros2 launch` runs this very file, and was given an argument that it has not.
+    """
+    file = Path(str(context.get_locals_as_dict().get("current_launch_file_path", ""))).name
+    if file and file in (Path(word).name for word in sys.argv):
+        check_names(context.argv, list(known))
+        return []
+    near = misspelt(context.launch_configurations, list(known))
+    return [
+        LogInfo(msg=f"{file or 'this launch file'} has no argument '{name}'; was '{meant}' meant?")
+        for name, meant in near.items()
+    ]
+
+
+def actions_of(processes: Sequence[ProcessSpec], logs: Path | None = None) -> list[Action]:
     """Actions that start processes in order, and end everything with the reason when one of them ends the run.
+
+    Args:
+        processes: The processes.
+        logs: Folder for `<process>.log`, besides what launch keeps itself.
 
     Raises:
         ExecutableNotFound: A program or package is missing; nothing is started then.
@@ -74,8 +97,26 @@ def actions_of(processes: Sequence[ProcessSpec]) -> list[Action]:
         action = action_of(process, command)
         # The handler first: the process may end at once.
         actions.append(RegisterEventHandler(OnProcessExit(target_action=action, on_exit=end_of(process))))
+        if logs is not None:
+            log = ProcessLog(logs / f"{process.name}.log", f"{process.package}/{process.executable}")
+            actions += _kept(action, log)
         actions.append(action)
     return actions
+
+
+def _kept(action: ExecuteProcess, log: ProcessLog) -> list[Action]:
+    """Handlers that write down what a process prints."""
+
+    def on_start(event: ProcessStarted, context: LaunchContext) -> None:
+        log.start()
+
+    def on_output(event: ProcessIO) -> None:
+        log.write(event.text)
+
+    return [
+        RegisterEventHandler(OnProcessStart(target_action=action, on_start=on_start)),
+        RegisterEventHandler(OnProcessIO(target_action=action, on_stdout=on_output, on_stderr=on_output)),
+    ]
 
 
 def action_of(process: ProcessSpec, command: Sequence[str]) -> ExecuteProcess:

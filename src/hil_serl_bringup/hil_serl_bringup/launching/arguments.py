@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -110,11 +111,51 @@ ARGUMENTS: Mapping[str, Argument] = {
 
 
 WINDOWS: Mapping[str, Argument] = {
-    "rviz": Argument("true", "open RViz: arm, trail, target, workspace, cameras", YES_NO),
+    "rviz": Argument(
+        "auto",
+        "open RViz: arm, trail, target, workspace, cameras; auto: unless another window is asked for",
+        ["auto", *YES_NO],
+    ),
     "rqt": Argument("false", "open rqt: rates, rewards, learner, diagnostics", YES_NO),
     "plotjuggler": Argument("false", "open PlotJuggler", YES_NO),
 }
 """Arguments of monitor.launch.py, besides those of a cell."""
+
+
+NEAR = 0.75
+"""Likeness of two names from which one is taken for the other misspelt."""
+
+
+class ArgumentError(ValueError):
+    """A launch argument that there is not; the message says which one may be meant."""
+
+
+def misspelt(given: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """Names that no argument has but that look like one -> that one."""
+    near = {
+        name: difflib.get_close_matches(name, known, n=1, cutoff=NEAR) for name in given if name not in known
+    }
+    return {name: found[0] for name, found in near.items() if found}
+
+
+def check_names(words: Iterable[str], known: Collection[str]) -> None:
+    """Refuse arguments that a launch file does not have; launch itself passes them over in silence.
+
+    Args:
+        words: What follows the launch file's name, NAME:=VALUE.
+        known: Names of its arguments.
+
+    Raises:
+        ArgumentError: One has another name.
+    """
+    given = [word.partition(":=")[0] for word in words if ":=" in word]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(known)}"
+            raise ArgumentError(
+                f"this launch file has no argument '{name}'; {hint} (--show-args explains them)"
+            )
 
 
 def texts(values: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator, Par
 from hil_serl_bringup.graph.process import ProcessSpec
 from hil_serl_bringup.graph.robot_processes import robot_fields
 from hil_serl_bringup.graph.robots import find_robot
+from hil_serl_bringup.launching import temporary
 from hil_serl_bringup.launching.arguments import REPLAY, WINDOWS, path_of, texts
 from hil_serl_bringup.launching.request import request_from
 from hil_serl_bringup.resources import find_task, find_task_file
@@ -28,10 +28,11 @@ def run_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]:
         path = path_of(text["run_dir"])
         if path is None:
             raise RunFolderError("mode:=replay needs run_dir:= the folder of a run")
-        return observers.replay(path.absolute(), text["rviz"] == "true"), ""
+        path = path.absolute()
+        return observers.replay(path, text["rviz"] == "true"), str(path / "logs" / REPLAY)
     request = request_from(values)
     _expect_demonstrations(request)
-    return build_graph(request), str(request.run_dir / "logs")
+    return build_graph(request), str(request.run_dir / "logs" / (request.phase or str(request.mode)))
 
 
 def _expect_demonstrations(request: GraphRequest) -> None:
@@ -98,7 +99,7 @@ def cell_processes(values: Mapping[str, str], part: Part) -> tuple[list[ProcessS
         namespace=text["namespace"],
         display=text["display"] == "true",
         learner=False,
-        **robot_fields(robot, task, file, text["namespace"], None),
+        **robot_fields(robot, task, file, text["namespace"], temporary.folder()),
     )
     processes = build_graph(request, [part])
     if not processes:
@@ -115,8 +116,10 @@ def viewer_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]
     text = {**texts(values), **values}
     robot = find_robot(text["robot"])
     file = find_task_file(text["task"], robot.has_twin).absolute()
-    layouts = Path(tempfile.mkdtemp(prefix="hil-serl-"))
+    layouts = temporary.folder()
     observers.make_layouts(robot, find_task(str(file), robot.has_twin), text["namespace"], layouts)
     clock = {"use_sim_time": True} if robot.simulated else {}
     windows = [name for name in WINDOWS if text[name] == "true"]
+    if text["rviz"] == "auto" and not windows:
+        windows = ["rviz"]
     return observers.viewers(layouts, str(file), text["namespace"], windows, clock), ""

@@ -58,6 +58,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
     if mode is Mode.EVAL and not text["checkpoint"]:
         checkpoints = [str(path) for path in latest_checkpoints(folder)] + [""]
     here = text["learner_only"] != "true"
+    phase = f"eval_{folder.begin_part('eval') + 1}" if mode is Mode.EVAL else ""
     if text["rviz"] == "true":
         observers.make_layouts(robot, folder.task(), text["namespace"], folder.path / observers.LAYOUTS)
     return GraphRequest(
@@ -68,6 +69,7 @@ def request_from(values: Mapping[str, str]) -> GraphRequest:
         seed=folder.seed,
         speed=text["speed"],
         episodes=_episodes(text["episodes"], mode, folder),
+        phase=phase,
         resume=resume,
         algorithm=facts["algorithm"],
         actor_id=text["actor_id"],

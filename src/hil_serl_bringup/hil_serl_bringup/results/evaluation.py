@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from hil_serl_bringup.monitor.statistics import WINDOW, Episode, counted, rates
+from hil_serl_bringup.monitor.statistics import WINDOW, Episode, EpisodeLog, counted, rates
 from hil_serl_bringup.monitor.view import percent, seconds
 from hil_serl_bringup.results import report
-from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,33 @@ def in_words(result: Evaluated) -> str:
     if math.isfinite(result.intervention):
         text += f"; intervention rate at the end of training {percent(result.intervention)}"
     return text
+
+
+def conclude(
+    folder: RunFolder, log: EpisodeLog, phase: str, checkpoints: Sequence[Path], **facts: Any
+) -> Iterator[str]:
+    """What an evaluation found: written to ``PHASE.json`` of the run, said line by line, then drawn.
+
+    Args:
+        folder: The run.
+        log: Its episodes.
+        phase: Name of the evaluation in the log.
+        checkpoints: Checkpoint folder of each agent.
+        facts: Further entries of the file, such as who judged.
+
+    Yields:
+        Lines for people; the pictures, which take seconds, are made before the last one.
+    """
+    episodes, training = log.of(phase), log.of("train")
+    evaluated, cut = of_agents(folder, episodes, training), cut_off(log.episodes, phase)
+    known = {"checkpoint": [str(path) for path in checkpoints], **facts, "cut_off": cut}
+    write_json(folder.path / f"{phase}.json", {**known, "agents": [asdict(one) for one in evaluated]})
+    yield from (in_words(one) for one in evaluated)
+    if cut:
+        yield cut_off_in_words(cut)
+    if training:
+        pictures = draw(folder, evaluated, episodes, training, folder.path / f"{phase}.png")
+        yield f"Curves: {', '.join(map(str, pictures))}"
 
 
 def draw(

@@ -61,6 +61,12 @@ def same_starts(first: Sequence[Episode], second: Sequence[Episode]) -> bool:
     )
 
 
+def demonstrations_in_words(recorded: Rates) -> str:
+    """How many demonstrations there are, for people."""
+    length = "" if math.isnan(recorded.cycle_steps) else f", {recorded.cycle_steps:.1f} steps each"
+    return f"{recorded.episodes} demonstration{'s' if recorded.episodes != 1 else ''}{length}."
+
+
 def summarise(results: Results, **facts: Any) -> dict[str, Any]:
     """Contents of summary.json.
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from hil_serl_bringup.terminal import word
 from hil_serl_bringup.graph.build import GraphError, Operator
+from hil_serl_bringup.graph.request import words_of
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_bringup.runs.run_folder import RunFolder
-from hil_serl_bringup.runs.runner import Phase, Session
+from hil_serl_bringup.monitor.watch import Phase
+from hil_serl_bringup.runs.runner import Session
 from hil_serl_core.episode import Mode
 from hil_serl_core.rewards import LABELS_FILE, read_labels
 from hil_serl_core.spec import TaskSpec, task_from_dict
@@ -91,7 +94,7 @@ def record(
         extra = {"operator": {"seed": folder.seed * 1000 + part}} if scripted else {}
         request = setup.request(folder, Mode.RECORD_CLASSIFIER, folder.seed, episodes=wanted, extra=extra)
         tally = partial(_tally, folder, positives, negatives)
-        session.run(request, Phase(_PHASE, "Recording classifier data", done + wanted, tally=tally))
+        session.run(request, Phase(_PHASE, words_of(request), done + wanted, tally=tally))
     return count_labels(folder)
 
 
@@ -101,6 +104,12 @@ def _tally(folder: RunFolder, positives: int, negatives: int) -> list[tuple[str,
         ("success", counts["success"], positives),
         ("other", counts.total() - counts["success"], negatives),
     ]
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Labelled steps by class, for people."""
+    classes = ", ".join(f"{count} of '{name}'" for name, count in sorted(counts.items()))
+    return f"{sum(counts.values())} labelled steps: {classes or 'none'}."
 
 
 def shortage(counts: Counter[str], positives: int, negatives: int) -> str:

@@ -13,12 +13,14 @@ from pathlib import Path
 from hil_serl_bringup.graph.build import BACKWARD, GraphRequest, Operator
 from hil_serl_bringup.graph.observers import LAYOUTS, make_layouts
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT
+from hil_serl_bringup.graph.request import words_of
 from hil_serl_bringup.graph.robot_processes import robot_fields
 from hil_serl_bringup.graph.robots import Robot
 from hil_serl_bringup.monitor.statistics import Episode, StopRule
 from hil_serl_bringup.runs import tether
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
-from hil_serl_bringup.runs.runner import Outcome, Phase, Session
+from hil_serl_bringup.monitor.watch import Phase
+from hil_serl_bringup.runs.runner import Outcome, Session
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
 
@@ -115,12 +117,12 @@ def demonstrations(session: Session, setup: Setup, count: int, number: tuple[int
     """
     folder = session.folder
     count *= len(folder.agents)
-    phase = Phase("record_demos", "Recording demonstrations", count, number=number, only_solved=True)
-    done = sum(episode.success for episode in session.log.of(phase.name))
+    name = str(Mode.RECORD_DEMOS)
+    done = sum(episode.success for episode in session.log.of(name))
     if done >= count:
         return Outcome("recorded before", 0.0, 0, session.no_learner)
     request = setup.request(folder, Mode.RECORD_DEMOS, folder.seed, episodes=count - done)
-    return session.run(request, phase)
+    return session.run(request, Phase(name, words_of(request), count, number=number, only_solved=True))
 
 
 def training(session: Session, setup: Setup, stop: StopRule, number: tuple[int, int] = (1, 1)) -> Outcome:
@@ -132,13 +134,11 @@ def training(session: Session, setup: Setup, stop: StopRule, number: tuple[int, 
     resume = folder.begin_part("train") > 0
     labelled = folder.task().reward.kind == "operator"
     operator = setup.operator if method.needs_operator or labelled else Operator.NONE
-    intervenes = method.needs_operator and operator is not Operator.NONE
     link_agents(folder)
     request = setup.request(
         folder, Mode.TRAIN, folder.seed, resume=resume, operator=operator, actor=method.needs_online_data
     )
-    words = f"Training by {method.name}" + (" with interventions" if intervenes else "")
-    return session.run(request, Phase("train", words, stop=stop, number=number))
+    return session.run(request, Phase("train", words_of(request), stop=stop, number=number))
 
 
 def link_agents(folder: RunFolder) -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil_serl_bringup.monitor.statistics import Episode
+from hil_serl_bringup.monitor.statistics import Episode, EpisodeLog
 from hil_serl_core.step import Source, Step
 from hil_serl_ros.bag import read_steps
 
@@ -76,6 +76,26 @@ def episodes_of(steps: Iterable[Step], phase: str = "") -> list[Episode]:
             )
         )
     return episodes
+
+
+def key(episode: Episode) -> tuple[str, int]:
+    """What tells an episode from the others of a phase: who ran it, and its number there."""
+    return episode.actor_id, episode.episode
+
+
+def complete(
+    log: EpisodeLog, bags: Path, phase: str, before: Collection[tuple[str, int]] = ()
+) -> list[Episode]:
+    """Add to a log what bags hold of a phase and nobody heard; returns it.
+
+    Args:
+        log: The episodes heard.
+        bags: Folder of the phase's bags.
+        phase: The phase.
+        before: Keys of episodes in those bags that belong to another phase.
+    """
+    recorded = [episode for episode in recorded_episodes(bags, phase) if key(episode) not in before]
+    return log.complete(phase, recorded)
 
 
 def recorded_episodes(bags: Path, phase: str) -> list[Episode]:

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -107,13 +108,19 @@ inline Verdict is_box(const rclcpp::Parameter & parameter)
   if (values.empty()) {
     return {};
   }
-  bool good = values.size() == 6;
-  for (std::size_t i = 0; good && i < 3; ++i) {
-    good = std::isfinite(values[i]) && std::isfinite(values[i + 3]) && values[i] < values[i + 3];
-  }
-  if (!good) {
+  if (values.size() != 6) {
     return tl::make_unexpected(
-      parameter.get_name() + " must be empty or six numbers, x y z of the low corner and then of the high one");
+      parameter.get_name() + " has " + std::to_string(values.size()) +
+      " values; it must be empty or six numbers, x y z of the low corner and then of the high one");
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    const double low = values[i], high = values[i + 3];
+    if (!std::isfinite(low) || !std::isfinite(high) || !(low < high)) {
+      std::ostringstream text;
+      text << parameter.get_name() << ": along " << "xyz"[i] << " the low corner is at " << low
+           << " and the high one at " << high << "; the low one must be below the high one, both finite";
+      return tl::make_unexpected(text.str());
+    }
   }
   return {};
 }

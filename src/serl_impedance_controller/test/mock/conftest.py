@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS domain of their own for the tests of each file, so that those that run side by side do not meet."""
+"""A ROS domain of their own for the tests of each file, and what is not installed is skipped, not failed."""
 
 import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """CTest runs each file by itself, and pytest calls one that is skipped as a whole "no tests collected", a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter is not None and reporter.stats.get("skipped")
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and skipped:
+        session.exitstatus = pytest.ExitCode.OK
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -78,7 +78,9 @@ TEST(Lifecycle, BadParametersAreRefusedByNameAndRange)
   expect_refused({{"pose_timeout", -1.0}, "pose_timeout = -1 is outside"});
   expect_refused({{"torque_rate", five}, "torque_rate has 5 values"});
   expect_refused({{"torque_limit", std::vector<double>{50.0}}, "torque_limit[4] = 50 is above the effort limit 12"});
-  expect_refused({{"workspace", std::vector<double>{0, 0, 0, 1, -1, 1}}, "workspace must be empty or six numbers"});
+  expect_refused({{"workspace", five}, "workspace has 5 values; it must be empty or six numbers"});
+  expect_refused({{"workspace", std::vector<double>{0, 0, 0, 1, -1, 1}},
+      "workspace: along y the low corner is at 0 and the high one at -1"});
   expect_refused({{"mode", "position"}, "mode"});
   expect_refused({{"profile", "soft"}, "profile: there is no 'soft'; profile_names has compliance, precision"});
   expect_refused({{"joints", std::vector<std::string>{"joint1", "elbow"}}, "no movable joint 'elbow'"});
