@@ -263,7 +263,9 @@ _CONTROLLER = "src/serl_impedance_controller/README.md"
 ROS_STORIES: dict[str, tuple[Run, ...]] = {
     "README.md": (
         Run(f"{_LAUNCH} --show-args", says="name of a task"),
-        Run(f"{_SIMULATED} mode:=record_demos", more="episodes:=1", says="actor finished",
+        Run("ros2 run hil_serl_bringup hil-serl tasks", says="Insert a RAM card"),
+        Run(f"{_SIMULATED} mode:=record_demos", more="episodes:=1",
+            says=r"Recording demonstrations: .* actor finished .* 1 demonstration, ",
             leaves=("runs/ram/bags/record_demos/*/*/*.mcap",)),
         # Four episodes are more than the hundred steps before the first update, so that there is a checkpoint.
         Run(_SIMULATED, within="runs/ram/episodes.csv", until=r"(?s)(\ntrain,.*){4}", beside=(

@@ -171,3 +171,14 @@ def test_nothing_that_people_type_depends_on_this_machine():
     for command in COMMANDS:
         for word in command.words:
             assert not (os.path.isabs(word) and word.startswith(("/home/", "/root/", "/tmp/"))), command
+
+
+def test_pages_say_how_often_the_learner_reports():
+    from hil_serl_learner import learner_node
+
+    periods = learner_node._STATUS_PERIOD, learner_node._ACK_PERIOD
+    rates = "{:.0f} to {:.0f} Hz".format(*(1 / period for period in periods))
+    for page in ("monitoring", "two_machines"):
+        rows = (ROOT / "docs" / f"{page}.md").read_text().splitlines()
+        (row,) = (row for row in rows if row.startswith("| `learner_status` |"))
+        assert rates in row, page

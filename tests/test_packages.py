@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
@@ -49,3 +50,13 @@ def test_colcon_runs_the_tests_of_every_python_package():
         path.parent.name for path in tested if 'extras_require={"test": ["pytest"]' not in path.read_text()
     ]
     assert not without
+
+
+def test_the_tool_is_on_the_path_of_a_sourced_workspace():
+    """Not only in the environment of this repository: a person's own workspace has no such environment."""
+    tool = shutil.which("hil-serl")
+    assert tool is not None
+    assert Path(tool).parent == ROOT / "install" / "hil_serl_bringup" / "bin"
+    done = subprocess.run([tool, "tasks", "ram_insertion"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ram_insertion" in done.stdout

@@ -13,6 +13,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
+        ("bin", ["bin/hil-serl"]),  # colcon puts this folder on the PATH
         *[
             (f"share/{package_name}/config/{folder}", glob(f"config/{folder}/*.yaml"))
             for folder in ("tasks", "tasks/common", "tasks/sim")

@@ -2,15 +2,26 @@
 """The launch files map the same graph as the command-line tool."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from test_arm_processes import robot_of
 
 from hil_serl_bringup.graph.build import GraphError, Operator, Part, build_graph
 from hil_serl_bringup.graph.process import ProcessSpec
-from hil_serl_bringup.launching.arguments import ARGUMENTS, WINDOWS
+from hil_serl_bringup.launching.arguments import (
+    ARGUMENTS,
+    WINDOWS,
+    ArgumentError,
+    check_names,
+    misspelt,
+)
+from hil_serl_bringup.launching.logs import ProcessLog
 from hil_serl_bringup.launching.processes import (
     cell_processes,
     run_processes,
@@ -56,6 +67,9 @@ def test_arguments_become_a_graph(tmp_path):
     assert not request.resume
     assert names(build_graph(request)) == ["learner", "sim", "operator", "actor", "monitor"]
     assert Path(request.task) == tmp_path / "r" / "task.yaml"
+    monitor = build_graph(request)[-1].parameters
+    assert monitor["words"] == "Training by hil_serl with interventions"
+    assert monitor["episodes"] == 0
 
 
 @pytest.mark.parametrize(
@@ -66,6 +80,17 @@ def test_in_an_evaluation_a_real_cell_has_a_device_that_stops_it(tmp_path, robot
     request_from({"task": TASK, "run_dir": str(tmp_path / "r")})
     values = {"run_dir": str(tmp_path / "r"), "mode": "eval", "checkpoint": "/policy"}
     assert request_from({**values, "robot": robot, "operator": asked}).operator == Operator(started)
+
+
+def test_each_evaluation_is_a_phase_of_its_own(tmp_path):
+    """As those of `hil-serl eval`: otherwise its result would count the earlier ones too."""
+    request_from({"task": TASK, "run_dir": str(tmp_path / "r")})
+    values = {"run_dir": str(tmp_path / "r"), "mode": "eval", "checkpoint": "/c/step_9", "episodes": "3"}
+    for phase in ("eval_1", "eval_2"):
+        (*_, monitor), logs = run_processes(values)
+        known = {"phase": phase, "episodes": 3, "checkpoints": "/c/step_9", "words": "Evaluation of step_9"}
+        assert known.items() <= monitor.parameters.items()
+        assert Path(logs).name == phase
 
 
 def test_an_existing_run_folder_goes_on_unless_told_not_to(tmp_path):
@@ -100,7 +125,11 @@ def test_two_machines_have_a_half_each(tmp_path):
     here = request_from({**values, "run_dir": str(tmp_path / "a"), "actor_only": "true"})
     assert names(build_graph(here)) == ["sim", "operator", "actor", "monitor"]
     there = request_from({**values, "run_dir": str(tmp_path / "b"), "learner_only": "true"})
-    assert names(build_graph(there)) == ["learner"]
+    (learner,) = build_graph(there)
+    assert learner.name == "learner"
+    assert learner.parameters["bags_elsewhere"] is True
+    together = build_graph(request_from({**values, "run_dir": str(tmp_path / "c")}))
+    assert "bags_elsewhere" not in together[0].parameters
     with pytest.raises(GraphError, match="exclude each other"):
         request_from({**values, "actor_only": "true", "learner_only": "true"})
     with pytest.raises(GraphError, match="mode:=train"):
@@ -157,7 +186,7 @@ def test_rviz_gets_a_layout_of_the_task(tmp_path):
     assert "markers" in names(processes)
     assert Path(rviz.arguments[1]).is_file()
     assert str(tmp_path / "r") in rviz.arguments[1]
-    assert logs == str(tmp_path / "r" / "logs")
+    assert logs == str(tmp_path / "r" / "logs" / "train"), "as `hil-serl` keeps them"
 
 
 def test_replay_plays_what_the_run_has(tmp_path):
@@ -215,6 +244,63 @@ def test_windows_are_chosen_one_by_one():
     processes, _ = viewer_processes(values)
     assert names(processes) == ["markers", "diagnostics", "rqt"]
     assert processes[0].parameters["task"] == str(find_task_file("object_handover", False).absolute())
+
+
+@pytest.mark.parametrize(
+    ("asked", "opened"),
+    [({}, ["rviz"]), ({"rqt": "true"}, ["rqt"]), ({"rqt": "true", "rviz": "true"}, ["rviz", "rqt"]),
+     ({"plotjuggler": "true"}, ["plotjuggler"]), ({"rviz": "false"}, [])],
+)  # fmt: skip
+def test_rviz_is_not_needed_for_another_window(asked, opened):
+    values = {name: argument.default for name, argument in WINDOWS.items()}
+    processes, _ = viewer_processes({"task": "object_handover", "robot": "external", **values, **asked})
+    assert [name for name in names(processes) if name in WINDOWS] == opened
+
+
+@pytest.mark.parametrize(
+    "starts",
+    ["cell_processes({'task': 'ram_insertion', 'robot': 'CELL'}, Part.ROBOT)",
+     "viewer_processes({'task': 'ram_insertion', 'robot': 'external', **dict.fromkeys(WINDOWS, 'true')})"],
+)  # fmt: skip
+def test_a_launch_file_without_a_run_leaves_nothing_in_the_temporary_folder(tmp_path, starts):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    robot_of(tmp_path)
+    robot = tmp_path / "cell.yaml"
+    program = (
+        "import os, sys\n"
+        "from hil_serl_bringup.graph.build import Part\n"
+        "from hil_serl_bringup.launching.processes import WINDOWS, cell_processes, viewer_processes\n"
+        f"made, _ = {starts.replace('CELL', str(robot))}\n"
+        f"print(made and os.listdir({str(folder)!r}))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hil-serl-" in done.stdout, "there while it runs"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_misspelt_argument_is_refused_with_the_nearest_name():
+    known = list(ARGUMENTS)
+    check_names(["task:=ram_insertion", "mode:=eval", "--debug"], known)
+    with pytest.raises(ArgumentError, match=r"no argument 'oprator'; did you mean 'operator'\?"):
+        check_names(["oprator:=joy"], known)
+    with pytest.raises(ArgumentError, match=r"no argument 'x_y_z'; it has task, mode, .*--show-args"):
+        check_names(["x_y_z:=1"], known)
+    assert misspelt(["tasks", "my_own", "speed"], known) == {"tasks": "task"}
+
+
+def test_what_a_process_prints_is_in_the_file_of_its_name(tmp_path):
+    log = ProcessLog(tmp_path / "logs" / "train" / "actor.log", "hil_serl_actor/actor_node")
+    for _ in range(2):  # a resumed run goes on with the file
+        log.start()
+        log.write(b"one\n")
+    lines = (tmp_path / "logs" / "train" / "actor.log").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("---")] == ["one", "one"]
+    assert lines[0].endswith("hil_serl_actor/actor_node")
 
 
 # ---------------------------------------------------------------- with launch

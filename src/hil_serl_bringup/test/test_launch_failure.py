@@ -51,6 +51,32 @@ def test_what_cannot_be_started_is_said_before_anything_starts():
     assert "process started" not in text
 
 
+def test_a_misspelt_argument_starts_nothing():
+    process = start("task", "oprator:=scripted")
+    text = end(process)
+    assert process.returncode == 1
+    assert "no argument 'oprator'; did you mean 'operator'?" in text
+    assert "process started" not in text
+
+
+def test_a_file_that_includes_it_is_told_of_a_name_that_looks_wrong(tmp_path):
+    """It may have arguments of its own, so that nothing is refused."""
+    outer = tmp_path / "outer.launch.py"
+    outer.write_text(
+        "from launch import LaunchDescription\n"
+        "from launch.actions import IncludeLaunchDescription\n"
+        "from launch.launch_description_sources import PythonLaunchDescriptionSource\n"
+        "def generate_launch_description():\n"
+        f"    source = PythonLaunchDescriptionSource({str(LAUNCH / 'task.launch.py')!r})\n"
+        "    given = {'task': 'ram_insertio', 'oprator': 'scripted', 'mine': '1'}\n"
+        "    return LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given.items())])\n"
+    )
+    process = subprocess.run(["ros2", "launch", str(outer)], capture_output=True, text=True, check=False)
+    text = process.stdout + process.stderr
+    assert "did you mean 'ram_insertion'?" in text
+    assert "argument 'mine'" not in text
+
+
 def sim_of(run):
     """Process id of the simulator that works on a run."""
     for line in Path("/proc").glob("[0-9]*/cmdline"):
@@ -80,4 +106,7 @@ def test_a_node_that_dies_ends_the_run_with_its_reason(tmp_path):
         text = end(process)
     assert process.returncode == 1
     assert "the run ends: sim (hil_serl_sim/sim_node) ended with exit code -9" in text
+    logs = {path.stem for path in (run / "logs" / "record_demos").glob("*.log")}
+    assert logs == {"sim", "operator", "actor", "monitor"}
+    assert "Recording demonstrations: " in text, "progress, line by line"
     wait_for(lambda: not processes_of(run))

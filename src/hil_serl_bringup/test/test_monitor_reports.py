@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a monitor publishes, as messages and over the middleware."""
 
+import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +20,9 @@ from hil_serl_bringup.monitor.reports import LEARNER_SILENCE, advice_status, lea
 from hil_serl_bringup.monitor.state import RATE_SPAN, RunMonitor
 from hil_serl_bringup.monitor.statistics import EpisodeLog, read_episodes
 from hil_serl_bringup.resources import find_task_file
+from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_core.episode import Mode
+from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus, RunStatus
 from hil_serl_ros import names, qos
 
@@ -132,7 +137,7 @@ def process(tmp_path):
         command = [sys.executable, "-m", "hil_serl_bringup.monitor.run_monitor_node", "--ros-args"]
         command += [part for argument in arguments for part in ("-p", argument)]
         command += ["-r", f"__ns:=/monitor_{os.getpid()}"]
-        running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return running[-1]
 
     yield start
@@ -186,9 +191,53 @@ def test_the_process_counts_reports_and_keeps_what_it_heard(process, ros, tmp_pa
     assert statuses[-1].success_rate == 1.0
     assert statuses[-1].advice[0].startswith("long interventions: you carried 5 of the last 5")
     child.send_signal(signal.SIGINT)
-    assert child.wait(20) == 0
+    said, _ = child.communicate(timeout=60)
+    assert child.returncode == 0
     assert len(read_episodes(tmp_path / "episodes.csv")) == 5
     assert (tmp_path / "learner-train.csv").exists()
+    assert re.search(r"^train: \d+ s \| episodes 0 ", said), "progress from the start on"
+    assert re.search(r"^train: \d+ s \| episodes 5 .* \| updates 3 .* \| over$", said, re.MULTILINE)
+
+
+def run_of(path):
+    return RunFolder.create(load_task(find_task_file("ram_insertion")), 0, "test", path=path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "phase", "says"),
+    [
+        (Mode.RECORD_DEMOS, "record_demos", "1 demonstration, 10.0 steps each.\n"),
+        (Mode.EVAL, "eval_2", "ram_insertion: 1 of 2 episodes solved, 50 % (95 %:"),
+        (Mode.RECORD_CLASSIFIER, "record_classifier", "0 labelled steps: none.\n"),
+    ],
+)
+def test_the_process_says_at_its_end_what_the_run_has_come_to(process, ros, tmp_path, mode, phase, says):
+    """As the command of `hil-serl` does: of this evaluation, not of the one before it."""
+    node, until = ros
+    run = run_of(tmp_path)
+    earlier = monitor_of(run, "eval_1")
+    earlier.on_episode(ended(0))
+    episodes = node.create_publisher(EpisodeSummary, names.EPISODE, qos.EPISODE)
+    words = "words:='Doing it'", f"mode:={mode}", f"phase:={phase}", "checkpoints:='/c/step_1'"
+    child = process(f"task:='{run.task_file}'", f"run_dir:='{run.path}'", "episodes:=2", *words)
+    until(episodes.get_subscription_count)
+    for number, success in enumerate((True, False)):
+        episodes.publish(ended(number, success))
+    until(lambda: len([e for e in read_episodes(run.path / "episodes.csv") if e.phase == phase]) == 2)
+    child.send_signal(signal.SIGINT)
+    said, errors = child.communicate(timeout=60)
+    assert child.returncode == 0, errors
+    done = "1/2" if mode is Mode.RECORD_DEMOS else "2/2"
+    assert re.search(rf"^Doing it: \d+ s \| episodes {done} .* \| over$", said, re.MULTILINE)
+    assert says in said
+    if mode is Mode.EVAL:
+        found = json.loads((run.path / "eval_2.json").read_text())
+        assert found["checkpoint"] == ["/c/step_1"]
+        assert [agent["successes"] for agent in found["agents"]] == [1]
+
+
+def monitor_of(run, phase):
+    return RunMonitor(run.episode_log(), phase, now=Clock())
 
 
 def test_the_process_refuses_what_it_cannot_use(process, tmp_path):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -12,6 +14,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rich.console import Console
 from test_recorded import H, P, records
+from tool_processes import end, start
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hil_serl_actor.markers_node import MarkersNode
@@ -21,7 +24,10 @@ from hil_serl_bringup.resources import find_task_file
 from hil_serl_bringup.runs import replay
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.spec import load_task
+from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import names, qos
+from hil_serl_ros.bag import BagWriter
+from hil_serl_ros.conversions import step_to_message
 
 POSE = np.array([0.45, 0.05, 0.3, 1.0, 0.0, 0.0, 0.0])
 
@@ -87,3 +93,26 @@ def test_rviz_of_a_replay_has_somebody_who_draws_markers(tmp_path):
     drawn = processes["markers"]
     assert drawn.namespace == processes["rviz"].namespace == observers.REPLAY
     assert drawn.remappings == processes["rviz"].remappings, "frames apart from a running cell's"
+
+
+def test_ctrl_c_is_the_way_to_end_a_replay_and_no_failure(tmp_path):
+    """`ros2 launch` calls every other exit code a death."""
+    run = RunFolder.create(
+        load_task(find_task_file("ram_insertion", simulated=True)), 0, "train", path=tmp_path / "r"
+    )
+    with BagWriter(run.path / "bags" / "train" / "000") as bag:
+        bag.add_topic("/step", StepMessage, qos.STEP)
+        for step in records(0, [P] * 20):
+            placed = type(step)(**{**vars(step), "tcp_poses": POSE[None]})
+            bag.write("/step", step_to_message(placed), round(step.stamp * 1e9), step.sequence)
+    process = start("replay", run.path, "--publish", "--rate", "0.5")
+    try:
+        assert "Publishing" in process.stdout.readline()
+        time.sleep(1.0)
+        for _ in range(2):  # the terminal's, and launch's
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.2)
+    finally:
+        text = end(process, 60.0)
+    assert process.returncode == 0, text
+    assert "Traceback" not in text

@@ -36,7 +36,7 @@ Q_MARGIN = 0.05
 by a few per cent. The mean over a batch stands far below the bound (0.59 of 1 on the USB twin) while all is well."""
 
 Q_SAMPLES = 10
-"""Learner reports in a row with such values, about 5 s: one batch may be an outlier."""
+"""Looks at the learner in a row, one a second, that find such values: one batch may be an outlier."""
 
 LOW_SUCCESS = 0.3
 """Success rate below which a window without interventions is worth a word: demonstrations alone leave a policy at 30

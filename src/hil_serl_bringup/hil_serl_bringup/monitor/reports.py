@@ -16,7 +16,7 @@ from hil_serl_msgs.msg import RunStatus
 from hil_serl_ros.diagnostics import Level, diagnostic_status
 
 LEARNER_SILENCE = 5.0
-"""Seconds without a report (it makes two a second) after which the learner counts as lost."""
+"""Seconds without a report (it makes at least two a second) after which the learner counts as lost."""
 
 
 def run_status(monitor: RunMonitor, task: str, advice: Sequence[Advice], stamp: Time) -> RunStatus:

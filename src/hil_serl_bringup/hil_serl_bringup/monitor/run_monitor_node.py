@@ -3,7 +3,8 @@
 
 task.launch.py starts one beside the actor, never two of a namespace. It publishes `run_status` (rates as plain numbers) and
 the lines `monitor/advice` and `learner/training` of `/diagnostics`, each once a second of wall-clock time. It prints a line
-of progress every few seconds, new advice, and at its end what the run has come to. What else a person may want to look at, monitor.launch.py starts:
+of progress every few seconds, new advice, and at its end what the run has come to. What else a person may want to look at,
+monitor.launch.py starts:
 
     hil_serl_actor markers_node (task:=PATH)               markers and frames for RViz and Foxglove
     diagnostic_aggregator aggregator_node                  with config/diagnostics.yaml, for rqt_robot_monitor
@@ -84,10 +85,16 @@ class RunMonitorNode(Node):
         )
         # Evaluations of one run share a folder; those before this one are not part of it.
         self._bags = run_dir / "bags" / str(self._mode) if run_dir else None
-        evaluates = self._bags is not None and self._mode is Mode.EVAL
-        self._before = {key(e) for e in recorded_episodes(self._bags, "")} if evaluates else set()
+        earlier = (
+            recorded_episodes(self._bags, "") if self._bags is not None and self._mode is Mode.EVAL else []
+        )
+        self._before = {key(episode) for episode in earlier}
         self._watch = Watch(
-            self._monitor, Phase(phase, words, target, only_solved=solved), spec.name, has_learner=training
+            self._monitor,
+            Phase(phase, words, target, only_solved=solved),
+            spec.name,
+            has_learner=training,
+            logs=run_dir / "logs" / phase if run_dir else None,
         )
         self._view = View(Console(force_terminal=False))
         self._advisor = Advisor(spec, method_named(algorithm), person) if training else None

@@ -157,11 +157,10 @@ class _Counsel:
 
     def look(self) -> Sequence[Advice]:
         """The advice now."""
-        if self._advisor is not None:
-            self._advisor.see(self._monitor.learner)
         if time.monotonic() - self._last >= REPORT_PERIOD:
             self._last = time.monotonic()
             if self._advisor is not None:
+                self._advisor.see(self._monitor.learner)
                 self._advice = self._advisor.advice(self._monitor.episodes)
             for one in self._announcer.new(self._advice):
                 self._session.view.say(f"Advice: {one.text}")
