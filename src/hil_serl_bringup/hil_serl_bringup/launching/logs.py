@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs of launched processes: ``<process>.log`` in the run folder, as those of ``hil-serl``. Needs no `launch` to be tested."""
+"""Logs of launched processes: ``<process>.log`` in the run folder, as ``hil-serl`` writes them. Tested without `launch`."""
 
 from __future__ import annotations
 
