@@ -248,6 +248,8 @@ STARTS_THE_TESTS = ("make test", "make setup", "colcon build --symlink-install")
 #: Commands in sentences that no test runs: (page, command) -> why.
 NOT_RUN = {
     ("README.md", "make bench"): "takes minutes, and measures the machine that runs nothing else",
+    ("docs/operators_guide.md", "hil-serl bench"): "as make bench",
+    ("docs/troubleshooting.md", "hil-serl bench"): "as make bench",
     ("docs/monitoring.md", "ros2 run foxglove_bridge foxglove_bridge"): "not run by us, as the page says",
     ("src/serl_impedance_controller/README.md", "colcon test --packages-select serl_impedance_controller"): (
         "its C++ tests are run by tests/test_cpp.py"

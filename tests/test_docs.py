@@ -180,5 +180,5 @@ def test_pages_say_how_often_the_learner_reports():
     rates = "{:.0f} to {:.0f} Hz".format(*(1 / period for period in periods))
     for page in ("monitoring", "two_machines"):
         rows = (ROOT / "docs" / f"{page}.md").read_text().splitlines()
-        (row,) = (row for row in rows if row.startswith("| `learner_status` |"))
+        (row,) = (row for row in rows if row.startswith("| `learner_status`"))
         assert rates in row, page
