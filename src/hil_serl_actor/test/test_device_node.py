@@ -11,6 +11,7 @@ from played_cell import actor_and_cell
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 
+from hil_serl_actor.loop.control_loop import ControlLoop
 from hil_serl_actor.teleop.devices import TeleopDecoder
 from hil_serl_ros import names, qos
 from hil_serl_ros.stamps import stamp_from_seconds
@@ -97,6 +98,8 @@ def test_the_pad_of_the_robot_files_layout_is_at_rest(cell, layout):
 def test_messages_that_no_tick_looks_at_are_not_decoded_and_a_tap_among_them_is_heard(cell, monkeypatch):
     decoded, decode = [], TeleopDecoder.decode
     monkeypatch.setattr(TeleopDecoder, "decode", lambda *a: decoded.append(None) or decode(*a))
+    ticks, tick = [], ControlLoop.tick
+    monkeypatch.setattr(ControlLoop, "tick", lambda *a: ticks.append(None) or tick(*a))
     world = cell()
     press, sent, heard = pad(world), [], []
     world.node.create_subscription(Joy, "joy", heard.append, qos.OPERATOR_HEARD)
@@ -110,10 +113,11 @@ def test_messages_that_no_tick_looks_at_are_not_decoded_and_a_tap_among_them_is_
 
     def enough():
         many()
-        return len(heard) >= 1000
+        return len(heard) >= 500
 
     world.spin_until(enough, "messages", seconds=100.0)
-    assert 0 < len(decoded) < len(heard) / 3, "a tick looks at the newest one"
+    # Counted, not timed: on a busy machine there are fewer messages to a tick.
+    assert 0 < len(decoded) <= len(ticks) + 1, "the first message, and the newest one of each tick"
     world.node.create_subscription(Bool, names.STOPPED, lambda m: world.stopped.append(m.data), qos.STOPPED)
     many(tap=True)
     world.spin_until(lambda: True in world.stopped, "the stop")
