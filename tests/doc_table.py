@@ -250,6 +250,10 @@ NOT_RUN = {
     ("README.md", "make bench"): "takes minutes, and measures the machine that runs nothing else",
     ("docs/operators_guide.md", "hil-serl bench"): "as make bench",
     ("docs/troubleshooting.md", "hil-serl bench"): "as make bench",
+    (
+        "README.md",
+        "hil-serl results --tasks object_relocation_forward --methods serl --steps 8000",
+    ): "takes an hour and more; what it runs is tested in parts by test_results.py",
     ("docs/monitoring.md", "ros2 run foxglove_bridge foxglove_bridge"): "not run by us, as the page says",
     ("src/serl_impedance_controller/README.md", "colcon test --packages-select serl_impedance_controller"): (
         "its C++ tests are run by tests/test_cpp.py"
