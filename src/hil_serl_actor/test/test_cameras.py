@@ -75,6 +75,18 @@ def test_a_bad_picture_does_not_hide_the_others_and_is_cured_by_a_good_one(taken
     inputs.close()
 
 
+def test_a_jpeg_without_half_of_its_data_is_left_out_and_named_although_it_has_an_end(taken):
+    whole = compressed_from_array(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8), NS, "a")
+    whole.data = whole.data[: (len(whole.data) + 600) // 2] + array.array("B", b"\xff\xd9")
+    inputs = CameraInputs(["a"])
+    inputs.put("a", whole)
+    used, warned = taken(inputs)
+    assert used == []
+    assert "camera 'a'" in warned[0]
+    assert "Corrupt JPEG data" in inputs.health["a"].problem
+    inputs.close()
+
+
 def test_a_picture_that_the_task_refuses_is_bad_too():
     inputs, warned = CameraInputs(["a"]), []
     inputs.put("a", image_from_array(grey(5), NS, "a"))

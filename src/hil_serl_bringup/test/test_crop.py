@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import io
 import os
 import pty
@@ -219,6 +220,19 @@ def test_pictures_from_files_and_their_size(tmp_path, picture, pixels):
         picture_of(CAMERA, tmp_path / "bad.png")
     with pytest.raises(PictureError, match="there is no picture"):
         picture_of(CAMERA, tmp_path / "gone.png")
+
+
+def test_damaged_jpegs_are_refused_from_files_and_bags(tmp_path, pixels):
+    message = compressed_from_array(pixels, 10**9, "wrist_1")
+    message.data = message.data[: len(message.data) // 2] + array.array("B", b"\xff\xd9")
+    (tmp_path / "half.jpg").write_bytes(message.data)
+    with BagWriter(tmp_path / "bag") as bag:
+        topic = "/" + names.camera_topic("wrist_1", names.COMPRESSED)
+        bag.add_topic(topic, type(message), qos.CAMERA)
+        bag.write(topic, message, 10**9)
+    for source in ("half.jpg", "bag"):
+        with pytest.raises(PictureError, match=rf"{source}.*premature end of data"):
+            picture_of(CAMERA, tmp_path / source)
 
 
 @pytest.mark.parametrize("transport", names.TRANSPORTS)

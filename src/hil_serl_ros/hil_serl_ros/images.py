@@ -10,10 +10,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from sensor_msgs.msg import CompressedImage, Image
 
+from hil_serl_ros.pictures import decode_picture
 from hil_serl_ros.stamps import stamp_from_ns
-
-MAX_SIDE = 4096
-"""Largest side of a picture [px], as of a task file; what claims more is not decoded."""
 
 _RGB = {"rgb8": np.s_[:3], "bgr8": np.s_[::-1], "rgba8": np.s_[:3], "bgra8": np.s_[2::-1]}
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
@@ -89,16 +87,13 @@ def compressed_to_array(message: CompressedImage, camera: str) -> np.ndarray:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: Not a whole JPEG or PNG image, or a larger one than ``MAX_SIDE``; names camera, format and size in
+        ValueError: Damaged, or no JPEG or PNG image that ``decode_picture`` takes; names camera, format and size in
             bytes.
     """
     what = f"camera {camera!r} (compressed, {message.format!r}, {len(message.data)} bytes)"
     try:
-        with PillowImage.open(io.BytesIO(message.data), formats=("JPEG", "PNG")) as image:
-            if max(image.size) > MAX_SIDE:  # the head says so; decoding it would stall the loop
-                raise ValueError(f"it claims {image.width} x {image.height} px")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
+        return decode_picture(bytes(message.data))
+    except ValueError as error:
         raise ValueError(f"{what}: not a whole jpeg or png image ({error})") from error
 
 

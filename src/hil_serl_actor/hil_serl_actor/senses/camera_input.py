@@ -3,7 +3,7 @@
 
 A camera at 30 Hz brings three pictures per tick, of which two are never seen: decoding them all would cost three times as
 much, and in the executor's thread it would delay the tick. Compressed pictures of several cameras are decoded side by
-side (Pillow lets other threads run meanwhile).
+side (the decoder lets other threads run meanwhile).
 """
 
 from __future__ import annotations

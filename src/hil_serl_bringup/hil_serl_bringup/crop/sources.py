@@ -15,7 +15,8 @@ from PIL import UnidentifiedImageError
 from hil_serl_core.spec import CameraSpec, TaskFileError
 from hil_serl_ros import names
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+_CHECKED = (".png", ".jpg", ".jpeg")  # formats in which damage shows
+_PICTURES = (*_CHECKED, ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
 class PictureError(ValueError):
@@ -52,12 +53,16 @@ def picture_of(
 
 
 def _from_file(path: Path) -> np.ndarray:
+    from hil_serl_ros.pictures import decode_picture
+
     try:
+        if path.suffix.lower() in _CHECKED:
+            return decode_picture(path.read_bytes())
         with PillowImage.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
         raise PictureError(f"there is no picture {path}") from error
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, ValueError, UnidentifiedImageError) as error:
         raise PictureError(f"{path} is no picture that can be read ({error})") from error
 
 
