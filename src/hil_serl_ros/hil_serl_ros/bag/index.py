@@ -7,10 +7,10 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
-from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
 from mcap.records import (
     Channel,
+    ChunkIndex,
     DataEnd,
     Footer,
     McapRecord,
@@ -22,16 +22,7 @@ from mcap.records import (
     SummaryOffset,
 )
 
-MAGIC = b"\x89MCAP0\r\n"
-LIBRARY = "hil_serl_ros"
-
-
-def encode(*records: McapRecord) -> bytes:
-    """Bytes of records as they stand in the file."""
-    builder = RecordBuilder()
-    for record in records:
-        record.write(builder)
-    return builder.end()
+from hil_serl_ros.bag.encoding import MAGIC, encode
 
 
 @dataclass
@@ -42,16 +33,16 @@ class BagIndex:
         schemas: Schema id to schema.
         channels: Channel id to channel.
         counts: Channel id to number of messages.
+        chunks: Where the closed chunks stand, and their message indexes.
         start_ns, end_ns: Earliest and latest log time [ns]; zero without messages.
-        crc: CRC-32 of the file's bytes so far.
     """
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
+    chunks: list[ChunkIndex] = field(default_factory=list)
     start_ns: int = 0
     end_ns: int = 0
-    crc: int = 0
 
     @property
     def message_count(self) -> int:
@@ -69,20 +60,22 @@ class BagIndex:
             self.end_ns = max(self.end_ns, record.log_time)
             self.counts[record.channel_id] = self.counts.get(record.channel_id, 0) + 1
 
-    def tail(self, offset: int, embedded: str) -> bytes:
+    def tail(self, offset: int, embedded: str, crc: int = 0) -> bytes:
         """Everything after the last message of a finished file.
 
         Args:
             offset: Where the tail starts in the file.
             embedded: What rosbag2 keeps of ``metadata.yaml`` inside the file, see ``metadata.embedded``.
+            crc: CRC-32 of all before it; 0 where chunks have checksums of their own.
         """
         metadata = encode(Metadata(name="rosbag2", metadata={"serialized_metadata": embedded}))
-        body = metadata + encode(DataEnd(data_section_crc=zlib.crc32(metadata, self.crc)))
+        body = metadata + encode(DataEnd(data_section_crc=zlib.crc32(metadata, crc) if crc else 0))
         summary_start = offset + len(body)
         groups: list[tuple[Opcode, list[McapRecord]]] = [
             (Opcode.SCHEMA, list(self.schemas.values())),
             (Opcode.CHANNEL, list(self.channels.values())),
             (Opcode.STATISTICS, [self._statistics()]),
+            (Opcode.CHUNK_INDEX, list(self.chunks)),
             (Opcode.METADATA_INDEX, [MetadataIndex(offset=offset, length=len(metadata), name="rosbag2")]),
         ]
         summary, offsets = b"", []
@@ -103,7 +96,7 @@ class BagIndex:
             attachment_count=0,
             channel_count=len(self.channels),
             channel_message_counts=self.counts,
-            chunk_count=0,
+            chunk_count=len(self.chunks),
             message_count=self.message_count,
             message_end_time=self.end_ns,
             message_start_time=self.start_ns,

@@ -19,11 +19,13 @@ from mcap.records import Channel, Chunk, DataEnd, Header, McapRecord, Message, S
 from mcap.stream_reader import CRCValidationError, breakup_chunk
 
 from hil_serl_ros.bag.errors import BagDamagedError, BagError
-from hil_serl_ros.bag.index import MAGIC
+from hil_serl_ros.bag.encoding import MAGIC
 
 _HEAD = struct.Struct("<BQ")
 _MESSAGE_HEAD = struct.Struct("<BQHIQ")  # opcode, length, channel id, sequence, log time
 _MESSAGE_FIXED = 22  # bytes of a message record before its data
+_CHUNK_HEAD = struct.Struct("<QQQII")  # first and last time, size, CRC, length of the compression's name
+_PLAIN_HEAD = _CHUNK_HEAD.size + 8  # bytes before the records of a chunk without compression
 _PRIVATE_OPCODE = 0x80  # from here on: extensions, to be skipped
 _DATA_SECTION = frozenset(
     {
@@ -37,6 +39,7 @@ _PARSERS: dict[int, Callable[[ReadDataStream], McapRecord]] = {
     Opcode.CHANNEL: Channel.read,
     Opcode.CHUNK: Chunk.read,
 }
+_IN_CHUNK = frozenset({Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE})
 _MAX_TIME_JUMP_NS = 86_400 * 10**9
 
 
@@ -45,14 +48,27 @@ class ScannedRecord:
     """A whole record of the data section.
 
     Attributes:
-        offset: Where it starts in the file (a message inside a chunk: where the chunk starts).
+        offset: Where it starts in the file (inside a compressed chunk: where the chunk starts).
         end: Where the next record starts.
         record: The parsed record; None for kinds that carry no message.
+        opcode: Its kind. A chunk without compression comes as its head, with the records after it; of a compressed one
+            there are only the records.
     """
 
     offset: int
     end: int
     record: McapRecord | None
+    opcode: int
+
+
+@dataclass
+class _OpenChunk:
+    """A chunk without compression whose records are being read."""
+
+    start: int
+    end: int
+    crc: int
+    expected: int
 
 
 class RecordScanner:
@@ -80,6 +96,7 @@ class RecordScanner:
         self._path = path
         self._check = check
         self._channels: set[int] = set()
+        self._chunk: _OpenChunk | None = None
         self._last_time_ns = 0
         self.size = os.fstat(file.fileno()).st_size
         self.end = 0
@@ -106,21 +123,57 @@ class RecordScanner:
                 self.dropped_bytes = len(head)
                 return
             opcode, length = _HEAD.unpack(head)
-            known = opcode in _DATA_SECTION or opcode >= _PRIVATE_OPCODE
-            if not known or offset + _HEAD.size + length > self.size:
+            known = opcode in (_IN_CHUNK if self._chunk else _DATA_SECTION) or opcode >= _PRIVATE_OPCODE
+            if self._chunk and (not known or offset + _HEAD.size + length > self._chunk.end):
+                what = "a record reaches beyond its chunk" if known else f"no record starts with byte {opcode:#04x}"
+                raise BagDamagedError(self._path, offset, what)
+            if opcode == Opcode.CHUNK and (plain := self._plain_head(offset, length)):
+                head += plain
+            elif not known or offset + _HEAD.size + length > self.size:
                 self._judge_rest(offset, opcode if known else None)
                 return
-            content = self._file.read(length)
-            if len(content) < length:
-                self.dropped_bytes = self.size - offset
-                return
-            if opcode == Opcode.DATA_END:
-                self._finish(offset, content, crc)
-                return
+            else:
+                content = self._file.read(length)
+                if len(content) < length:
+                    self.dropped_bytes = self.size - offset
+                    return
+                if opcode == Opcode.DATA_END:
+                    self._finish(offset, content, crc)
+                    return
+                head += content
             if self._check:
-                crc = zlib.crc32(content, zlib.crc32(head, crc))
-            self.end = offset + _HEAD.size + length
-            yield from self._parse(opcode, content, offset)
+                crc = zlib.crc32(head, crc)
+            self.end = offset + len(head)
+            if self._chunk and self._chunk.start == offset:
+                yield ScannedRecord(offset, self.end, None, opcode)
+            else:
+                yield from self._parse(opcode, head[_HEAD.size :], offset)
+            self._end_chunk(head if self._chunk and self._chunk.start != offset else b"")
+
+    def _plain_head(self, offset: int, length: int) -> bytes:
+        """The rest of a chunk's head, if the chunk is not compressed: its records are read like any others."""
+        rest = self._file.read(_PLAIN_HEAD)
+        if len(rest) == _PLAIN_HEAD and not (head := _CHUNK_HEAD.unpack_from(rest))[4]:
+            _, _, size, crc, _ = head
+            if int.from_bytes(rest[-8:], "little") != size or length != size + _PLAIN_HEAD:
+                raise BagDamagedError(self._path, offset, "a chunk contradicts itself about its size")
+            start = offset + _HEAD.size + _PLAIN_HEAD
+            self._chunk = _OpenChunk(offset, start + size, 0, crc)
+            return rest
+        self._file.seek(offset + _HEAD.size)
+        return b""
+
+    def _end_chunk(self, content: bytes) -> None:
+        """Account for a record of a chunk, and check the chunk's checksum behind its last one."""
+        chunk = self._chunk
+        if chunk is None:
+            return
+        if self._check:
+            chunk.crc = zlib.crc32(content, chunk.crc)
+        if self.end == chunk.end:
+            self._chunk = None
+            if self._check and chunk.expected and chunk.crc != chunk.expected:
+                raise BagDamagedError(self._path, chunk.start, "the checksum of a chunk does not fit its content")
 
     def _parse(self, opcode: int, content: bytes, offset: int) -> Iterator[ScannedRecord]:
         try:
@@ -144,7 +197,7 @@ class RecordScanner:
                 if item.channel_id not in self._channels:
                     raise BagDamagedError(self._path, offset, f"message of unknown channel {item.channel_id}")
                 self._last_time_ns = item.log_time
-            yield ScannedRecord(offset, self.end, item)
+            yield ScannedRecord(offset, self.end, item, opcode)
 
     def _finish(self, offset: int, content: bytes, crc: int) -> None:
         """Judge what follows the data section: a whole summary, or one cut while it was written."""

@@ -2,15 +2,15 @@
 """Writer of rosbag2 MCAP bags that lose nothing when the process is killed or the disk is full.
 
 A usual MCAP writer collects messages in a chunk in memory and writes its index at the end. This one writes
-each message as a record of its own, in one system call, before ``write`` returns. A killed process leaves
-whole records, at most followed by a part of one; :mod:`hil_serl_ros.bag.recover` then adds the missing end.
+each message as a record of its own, in one system call, before ``write`` returns, into a chunk that gets its head when it is
+full (:mod:`hil_serl_ros.bag.chunk`). A killed process leaves whole records, at most followed by a part of one;
+:mod:`hil_serl_ros.bag.recover` then adds the missing end. A closed bag is indexed, as rosbag2's tools want it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,8 +20,10 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 
 from hil_serl_ros.bag import definitions
+from hil_serl_ros.bag.chunk import CHUNK_SIZE, ChunkRecords, placeholder
+from hil_serl_ros.bag.encoding import LIBRARY, MAGIC, encode
 from hil_serl_ros.bag.errors import BagError, BagInUseError, BagWriteError
-from hil_serl_ros.bag.index import LIBRARY, MAGIC, BagIndex, encode
+from hil_serl_ros.bag.index import BagIndex
 from hil_serl_ros.bag.metadata import embedded, qos_to_yaml, to_yaml, write_metadata
 
 
@@ -61,6 +63,8 @@ class BagWriter:
         self._index = BagIndex()
         self._size = 0
         self._rest_behind = False  # part of a failed write may still stand behind the last good record
+        self._chunk: ChunkRecords | None = None
+        self._due = b""  # message indexes of the chunk closed last; they go ahead of whatever is written next
         self._channel_ids: dict[str, tuple[int, str]] = {}
         try:
             self.folder.mkdir(parents=True)
@@ -148,12 +152,14 @@ class BagWriter:
             data=data,
             sequence=(count if sequence is None else sequence) & 0xFFFFFFFF,
         )
-        offset = self._size
-        self._append(encode(record), record)
-        return offset
+        if self._chunk is not None and self._chunk.size >= CHUNK_SIZE:
+            self._close_chunk()
+        encoded = encode(record)
+        self._append(encoded, record)
+        return self._size - len(encoded)
 
     def close(self) -> None:
-        """Finish the bag: summary, ``metadata.yaml``. Without effect on a closed bag.
+        """Finish the bag: indexes, summary, ``metadata.yaml``. Without effect on a closed bag.
 
         Raises:
             BagWriteError: No room for the end. All messages are safe, and closing can be tried again.
@@ -161,13 +167,17 @@ class BagWriter:
         if self._descriptor < 0:
             return
         metadata = to_yaml(self._index, self.path.name)
-        size, crc = self._size, self._index.crc
+        before = self._chunk, self._due, self._size, len(self._index.chunks)
         try:
-            self._append(self._index.tail(size, embedded(metadata)))
+            self._close_chunk()
+            tail = self._index.tail(self._size + len(self._due), embedded(metadata))
+            self._write(self._due + tail)
             os.fsync(self._descriptor)
             write_metadata(self.folder, metadata)
         except (OSError, BagWriteError) as error:
-            self._size, self._index.crc = size, crc
+            # More messages may come: the chunk is open again, and its head is written anew at the next attempt.
+            self._chunk, self._due, self._size, chunks = before
+            del self._index.chunks[chunks:]
             self._truncate()
             raise error if isinstance(error, BagWriteError) else BagWriteError(self.folder, error) from error
         self.abandon()
@@ -179,7 +189,32 @@ class BagWriter:
             self._descriptor = -1
 
     def _append(self, data: bytes, *records: McapRecord) -> None:
-        """Write at the end of the last good record, then account for it."""
+        """Write at the end of the last good record, then account for it; a message goes into a chunk."""
+        ahead, chunk = self._due, self._chunk
+        if chunk is None and any(isinstance(record, Message) for record in records):
+            head, at = placeholder(self._size + len(ahead))
+            chunk = ChunkRecords(self._size + len(ahead) + at)
+            ahead += head
+        self._write(ahead + data)
+        self._due, self._chunk = b"", chunk
+        if chunk is not None:
+            chunk.add(data, *records)
+        for record in records:
+            self._index.add(record)
+
+    def _close_chunk(self) -> None:
+        """Put the head of the chunk in place; its message indexes are due then."""
+        chunk = self._chunk
+        if chunk is None:
+            return
+        try:
+            os.pwrite(self._descriptor, chunk.head(), chunk.start)
+        except OSError as error:
+            raise BagWriteError(self.path, error) from error
+        self._due, self._chunk = chunk.message_indexes(), None
+        self._index.chunks.append(chunk.index())
+
+    def _write(self, data: bytes) -> None:
         if self._descriptor < 0:
             raise BagError(f"{self.path} is closed")
         try:
@@ -195,9 +230,6 @@ class BagWriter:
             self._truncate()
             raise BagWriteError(self.path, error) from error
         self._size += len(data)
-        self._index.crc = zlib.crc32(data, self._index.crc)
-        for record in records:
-            self._index.add(record)
 
     def _truncate(self) -> None:
         try:
