@@ -91,6 +91,12 @@ def test_ros2_bag_info_tells_what_is_in_ours(ours: Path) -> None:
     assert "Duration: 1.1" in words
 
 
+def test_ros2_bag_info_verbose_finds_the_index_in_ours(ours: Path) -> None:
+    done = ros2_bag("info", "-v", ours)
+    assert done.returncode == 0, done.stderr
+    assert "Messages: 24" in " ".join(done.stdout.split())
+
+
 def test_a_bag_that_a_kill_left_is_one_after_recovery(tmp_path: Path, make_step: Callable[..., Step]) -> None:
     bag = BagWriter(tmp_path / "killed")
     bag.add_topic(STEP, StepMessage, qos.STEP)

@@ -25,8 +25,7 @@ from hil_serl_core.rewards.labels import LABELS_FILE, read_labels
 from hil_serl_core.rewards.pose import PoseTest
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_core.step import Step
-from hil_serl_ros.bag import read_steps
-from hil_serl_ros.bag.reader import find_bag_files
+from hil_serl_ros.bag import find_bag_files, read_steps
 
 
 class DataError(RewardError):

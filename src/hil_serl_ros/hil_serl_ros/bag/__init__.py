@@ -2,12 +2,12 @@
 """rosbag2 MCAP bags: writing that survives a killed process and a full disk, tolerant reading, recovery."""
 
 from hil_serl_ros.bag.errors import BagDamagedError, BagError, BagInUseError, BagWriteError
+from hil_serl_ros.bag.files import find_bag_files
 from hil_serl_ros.bag.reader import (
     STEP_TYPE,
     BagFileReader,
     BagMessage,
     BagProblem,
-    find_bag_files,
     read_messages,
     read_steps,
     step_of,

@@ -97,3 +97,34 @@ def type_hash(name: str) -> str:
         if entry.get("type_name") == name:
             return entry.get("hash_string", "")
     return ""
+
+
+def same_definition(text: str, other: str, name: str) -> bool:
+    """Whether two full texts of a type define the same fields and constants.
+
+    Tools that convert bags write texts anew: without comments and default values, with types in another order or by
+    their short names.
+    """
+    return _fields(text, name) == _fields(other, name)
+
+
+def _fields(text: str, name: str) -> dict[str, list[str]]:
+    """Type to its fields and constants, of a full text."""
+    found: dict[str, list[str]] = {}
+    for number, part in enumerate(re.split(r"^=+$", text, flags=re.MULTILINE)):
+        lines = [" ".join(line.split("#")[0].split()) for line in part.splitlines()]
+        lines = [re.sub(r" ?= ?", "=", line) for line in lines if line]
+        current = name if number == 0 else lines.pop(0).removeprefix("MSG: ")
+        current = current.replace("/msg/", "/")
+        found[current] = [_qualified(line, current.split("/")[0]) for line in lines]
+    return found
+
+
+def _qualified(line: str, package: str) -> str:
+    """A field without its default, or a constant, with the package of its type, if that is no primitive one."""
+    kind, _, rest = line.partition(" ")
+    rest = rest if "=" in rest.split(" ")[0] else rest.split(" ")[0]
+    base = re.split(r"[\[<]", kind)[0]
+    if base not in _PRIMITIVES and "/" not in base:
+        kind = f"{package}/{kind}"
+    return f"{kind.replace('/msg/', '/')} {rest}"

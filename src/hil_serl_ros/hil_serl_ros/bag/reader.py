@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages and steps of bags: of one file, one bag folder, or everything below a folder.
 
-Reads what :mod:`hil_serl_ros.bag.writer` and ``ros2 bag record -s mcap`` write, finished or not.
+Reads what :mod:`hil_serl_ros.bag.writer` and ``ros2 bag record -s mcap`` write, finished or not, compressed or not.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from hil_serl_core.step import Step
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros.bag import definitions
 from hil_serl_ros.bag.errors import BagDamagedError, BagError
+from hil_serl_ros.bag.files import find_bag_files, open_bag, plain_message
 from hil_serl_ros.bag.order import in_order
 from hil_serl_ros.bag.scan import RecordScanner
 from hil_serl_ros.conversions import step_from_message
@@ -82,29 +82,6 @@ class BagProblem:
         return f"{self.path}: left out {self.dropped_bytes} bytes from byte {self.offset} on: {self.reason}"
 
 
-def _natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that puts ``_10`` after ``_9``."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
-
-
-def find_bag_files(path: Path | str) -> list[Path]:
-    """MCAP files of a file, a bag folder or a folder of bags, in recording order.
-
-    Raises:
-        BagError: There is no such path, or no MCAP file in it.
-    """
-    path = Path(path)
-    if path.is_file():
-        return [path]
-    if not path.exists():
-        raise BagError(f"{path} does not exist; expected an .mcap file, a bag or a folder of bags")
-    files = sorted(path.rglob("*.mcap"), key=_natural_key)
-    if not files:
-        raise BagError(f"no .mcap file below {path}; record with `ros2 bag record -s mcap`")
-    return files
-
-
 class BagFileReader:
     """Messages of one MCAP file, in file order."""
 
@@ -126,12 +103,15 @@ class BagFileReader:
         Raises:
             BagDamagedError: Damage inside the file. It is checked as a whole before its first message is
                 delivered, so that nothing is used of a file that is refused.
-            BagError: The file cannot be opened or is not MCAP.
+            BagError: The file cannot be opened or is not MCAP; see :func:`hil_serl_ros.bag.files.open_bag`.
         """
         try:
-            file = self.path.open("rb")
-        except OSError as error:
-            raise BagError(f"cannot open {self.path}: {error.strerror}") from error
+            file = open_bag(self.path)
+        except BagDamagedError as error:
+            if not self._keep:
+                raise
+            self.problem = BagProblem(self.path, 0, error.offset, error.reason)
+            return
         with file:
             scanner = RecordScanner(file, self.path)
             reason = ""
@@ -167,12 +147,16 @@ class BagFileReader:
                     _check_step_definition(self.path, record, schema)
             elif isinstance(record, Message):
                 channel = channels[record.channel_id]
+                try:
+                    data = plain_message(record.data)
+                except ValueError as error:
+                    raise BagDamagedError(self.path, scanned.offset, str(error)) from error
                 yield BagMessage(
                     topic=channel.topic,
                     type_name=schemas[channel.schema_id].name,
                     stamp_ns=record.log_time,
                     sequence=record.sequence,
-                    data=record.data,
+                    data=data,
                     path=self.path,
                     offset=scanned.offset,
                 )
@@ -183,7 +167,10 @@ def _check_step_definition(path: Path, channel: Channel, schema: Schema) -> None
     if recorded and installed:
         same = recorded == installed
     else:
-        same = schema.encoding != "ros2msg" or schema.data == definitions.full_text(STEP_TYPE).encode()
+        text = schema.data.decode(errors="replace")
+        same = schema.encoding != "ros2msg" or definitions.same_definition(
+            text, definitions.full_text(STEP_TYPE), STEP_TYPE
+        )
     if not same:
         raise BagError(
             f"{path} was recorded with another definition of {STEP_TYPE} ({recorded or 'no hash'}, "
@@ -270,7 +257,7 @@ def read_steps(
 
 
 def read_message_at(file: BinaryIO, path: Path, offset: int) -> bytes:
-    """Serialized data of the message record at a known offset of a file without chunks.
+    """Serialized data of the message record at a known offset of a bag of ours.
 
     Raises:
         BagDamagedError: No whole message record is there.

@@ -15,9 +15,9 @@ from mcap.records import Channel, Header, Message, Schema
 from hil_serl_ros.bag.chunk import HEAD_SIZE, OPEN_CHUNK, ChunkRecords
 from hil_serl_ros.bag.encoding import LIBRARY, MAGIC, encode
 from hil_serl_ros.bag.errors import BagError, BagWriteError
+from hil_serl_ros.bag.files import find_bag_files
 from hil_serl_ros.bag.index import BagIndex
 from hil_serl_ros.bag.metadata import METADATA_FILE, embedded, to_yaml, write_metadata
-from hil_serl_ros.bag.reader import find_bag_files
 from hil_serl_ros.bag.scan import RecordScanner
 from hil_serl_ros.bag.writer import lock_for_writing
 
@@ -57,6 +57,8 @@ def recover_bag(path: Path | str) -> Recovery:
         BagWriteError: No room for the summary; nothing is lost, try again.
     """
     (file_path,) = _one_file(Path(path))
+    if file_path.suffix != ".mcap":
+        raise BagError(f"{file_path} is compressed, which rosbag2 does to finished files: there is nothing to recover")
     with file_path.open("r+b") as file:
         lock_for_writing(file.fileno(), file_path)
         found = _scan(file, file_path)
@@ -85,8 +87,8 @@ def recover_bag(path: Path | str) -> Recovery:
 
 
 def recover_all(root: Path | str) -> list[Recovery]:
-    """Recover every bag below a folder; see :func:`recover_bag`."""
-    return [recover_bag(file) for file in find_bag_files(root)]
+    """Recover every bag below a folder; see :func:`recover_bag`. Compressed files were finished before."""
+    return [recover_bag(file) for file in find_bag_files(root) if file.suffix == ".mcap"]
 
 
 def _one_file(path: Path) -> list[Path]:
