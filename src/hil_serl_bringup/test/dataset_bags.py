@@ -36,6 +36,13 @@ def episode(
     The operator drives every second step. Contents depend on number and step, so that a mix-up shows.
     """
     rng = np.random.default_rng(number)
+
+    def state(index: int) -> dict[str, np.ndarray]:
+        parts = {part: rng.normal(0, 0.1, n).astype(np.float32) for part, n in spec.state_sizes.items()}
+        if index == 0:  # relative to the pose where the episode begins
+            parts |= {part: np.zeros_like(v) for part, v in parts.items() if part.endswith("tcp_pose")}
+        return parts
+
     count = length if end == "cut" else length + 1
     steps = []
     for index in range(count):
@@ -51,9 +58,7 @@ def episode(
                 frames={
                     c.name: rng.integers(0, 256, (c.size, c.size, 3), dtype=np.uint8) for c in spec.cameras
                 },
-                state={
-                    part: rng.normal(0, 0.1, n).astype(np.float32) for part, n in spec.state_sizes.items()
-                },
+                state=state(index),
                 tcp_poses=np.tile([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0], (len(spec.arm_names), 1)),
                 action=None if last else rng.uniform(-1, 1, spec.action_size).astype(np.float32),
                 policy_action=None,

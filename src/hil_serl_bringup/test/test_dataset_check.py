@@ -90,6 +90,30 @@ def test_what_is_wrong_is_named_with_episode_and_step(tmp_path, fields, kind, te
     assert kind is None or kind in found
 
 
+def test_absolute_poses_among_relative_ones_are_seen_where_the_episode_begins(tmp_path, capsys):
+    """The tcp stands at x = 0.59 m of the reset pose: nobody's reset reaches so far."""
+    far = np.array([0.59, -0.04, 0.33, 3.1, 0.0, 0.0], np.float32)
+    absolute = [dataclasses.replace(s, state={**s.state, "tcp_pose": far}) for s in episode(GOOD, 0)]
+    run = write_run(tmp_path / "run", GOOD, [absolute, episode(GOOD, 1)])
+    found = kinds(run)
+    assert set(found) == {"start_pose"}
+    assert found["start_pose"].startswith("episode 0, step 0: the episode starts 0.677 m and 3.10 rad from its reset")
+    assert "--pose absolute" in found["start_pose"]
+    merged = tmp_path / "merged"
+    assert hil_serl(capsys, "dataset", "trim", run, "--skip-first", 1, "--output", merged)[0] == 0
+    assert set(kinds(merged)) == {"start_pose"}
+
+
+def test_trimmed_episodes_may_begin_away_from_the_reset_pose(tmp_path, capsys):
+    near = np.array([0.08, 0.02, -0.05, 0.2, 0.0, 0.1], np.float32)
+    moved = [dataclasses.replace(s, state={**s.state, "tcp_pose": near}) for s in episode(GOOD, 0)[1:]]
+    run = write_run(tmp_path / "run", GOOD, [[episode(GOOD, 0)[0], *moved]])
+    assert kinds(run) == {}
+    trimmed = tmp_path / "trimmed"
+    assert hil_serl(capsys, "dataset", "trim", run, "--skip-first", 1, "--output", trimmed)[0] == 0
+    assert kinds(trimmed) == {}
+
+
 def test_episodes_without_begin_or_end(tmp_path):
     beheaded = [dataclasses.replace(s, is_first=False) for s in episode(GOOD, 0)[1:]]
     run = write_run(

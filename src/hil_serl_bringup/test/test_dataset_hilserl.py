@@ -34,6 +34,8 @@ def demonstrations(lengths=(4, 3), *, seed=0, spec=SPEC, arms=1, rewards=None):
     transitions = []
     for number, length in enumerate(lengths):
         now = observation(rng, spec, arms)
+        for arm in range(arms):  # where the episode begins
+            now["state"][0, 19 * arm + 4 : 19 * arm + 10] = 0.0
         for index in range(length):
             following = observation(rng, spec, arms)
             done = index == length - 1
@@ -150,6 +152,7 @@ def test_another_layout_is_said_with_options(tmp_path, write, task_file, capsys)
             transition[key] = dict(transition[key])
             transition[key]["state"] = transition[key]["state"][:, :18]
             transition[key]["front"] = transition[key].pop("wrist_1")
+    transitions[0]["observations"]["state"][0, :6] = 0.0  # where the episode begins
     arguments = [
         "dataset",
         "import-hilserl",

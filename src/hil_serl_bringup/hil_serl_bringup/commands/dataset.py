@@ -257,6 +257,15 @@ class ImportHilserl:
     --state tcp_wrench=1:4,10:13; default: HIL-SERL's layout of 19 numbers an arm. May be repeated."""
     rotation: Literal["euler", "rotation_vector"] = "euler"
     """How tcp_pose holds its rotation; HIL-SERL's: extrinsic xyz Euler angles [rad]."""
+    pose: Literal["relative", "absolute"] = "relative"
+    """What tcp_pose is relative to: the pose where the episode began, or (absolute) the base frame, as in HIL-SERL's tasks
+    without its relative-frame wrapper, such as the egg flip."""
+    adjoint: Literal["auto", "original", "none"] = "auto"
+    """Whether actions and velocities carry the lever-arm error of HIL-SERL's adjoint. auto: compare them with the motion,
+    and undo it; original: undo it without a comparison; none: take them as they are."""
+    reset_pose: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """[ARM=]X,Y,Z,ROLL,PITCH,YAW [m, rad]: where episodes begin in the base frame (RESET_POSE of its configuration), for
+    files without absolute poses. Once for each arm; write --reset-pose=... if the first number is negative."""
     camera: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """CAMERA=KEY: under which key of the observation the pictures of one of the task's cameras are; default: its
     name. May be repeated."""
@@ -268,8 +277,10 @@ class ImportHilserl:
             raise DatasetError("name at least one .pkl file")
         spec = find_task(self.task, self.twin)
         output = self.output or Path("runs") / f"{spec.name}-hilserl-{self.files[0].stem}"
-        layout = hilserl.Layout.of(spec, self.state, self.rotation, self.camera)
-        imported = hilserl.import_files(self.files, spec, layout, output)
+        layout = hilserl.Layout.of(
+            spec, self.state, self.rotation, self.camera, absolute=self.pose == "absolute", resets=self.reset_pose
+        )
+        imported = hilserl.import_files(self.files, spec, layout, output, self.adjoint)
         console = plain_console()
         for note in imported.notes:
             _say(console, note)

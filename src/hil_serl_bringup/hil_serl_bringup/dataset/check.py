@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hil_serl_bringup.dataset.recordings import Recording, task_of
+from hil_serl_bringup.dataset.starts import start_fault
 from hil_serl_core.rewards import reward_defect
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
@@ -94,6 +95,7 @@ class _Checker:
         self._seen: set[tuple[str, int]] = set()
         self._ended: set[tuple[str, int]] = set()
         self._specs: dict[str, TaskSpec | None] = {}
+        self._cut = recording.cut
 
     def file(self, path: Path) -> Report:
         """Check one file."""
@@ -211,6 +213,11 @@ class _Checker:
             report.add(reason, f"{where}: {reason}")
         if reason is None and spec is not None and (wrong := reward_defect(spec.reward, step)) is not None:
             report.add("reward", f"{where}: {wrong}")
+        if reason is None and spec is not None and step.step_index == 0:
+            fault = start_fault(step.state, spec, cut=self._cut)
+            if fault is not None:
+                remedy = "if they were imported, import them anew with --pose absolute"
+                report.add("start_pose", f"{where}: the episode {fault}; {remedy}")
         norms = np.linalg.norm(step.tcp_poses[:, 3:], axis=1)
         if not np.isfinite(step.tcp_poses).all() or (np.abs(norms - 1.0) > _UNIT).any():
             report.add("pose", f"{where}: the tcp pose is not a pose: {step.tcp_poses.round(3).tolist()}")

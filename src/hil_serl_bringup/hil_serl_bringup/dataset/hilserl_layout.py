@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from hil_serl_bringup.dataset.errors import DatasetError
+from hil_serl_core import geometry
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.spec.camera import CameraSpec
 
@@ -41,6 +42,8 @@ class Layout:
         size: Length that the state vector must have, None if only its ranges matter.
         euler: ``tcp_pose`` holds Euler angles, not a rotation vector.
         cameras: Camera to key of the observation.
+        absolute: ``tcp_pose`` is the pose in the base frame, not relative to the reset pose.
+        resets: Arm to its (7,) reset pose in the base frame, where a person said it.
     """
 
     spec: TaskSpec
@@ -48,10 +51,19 @@ class Layout:
     size: int | None
     euler: bool
     cameras: Mapping[str, str]
+    absolute: bool = False
+    resets: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, spec: TaskSpec, state: Sequence[str] = (), rotation: str = "euler", cameras: Sequence[str] = ()
+        cls,
+        spec: TaskSpec,
+        state: Sequence[str] = (),
+        rotation: str = "euler",
+        cameras: Sequence[str] = (),
+        *,
+        absolute: bool = False,
+        resets: Sequence[str] = (),
     ) -> Layout:
         """HIL-SERL's layout, or what a person says.
 
@@ -60,6 +72,8 @@ class Layout:
             state: ``PART=FIRST:END[,FIRST:END]`` each; all that the task has, or none.
             rotation: ``euler`` or ``rotation_vector``.
             cameras: ``CAMERA=KEY`` each.
+            absolute: ``tcp_pose`` is in the base frame.
+            resets: ``[ARM=]X,Y,Z,ROLL,PITCH,YAW`` each [m, rad], as HIL-SERL's ``RESET_POSE``.
 
         Raises:
             DatasetError: An option names no part or camera of the task, its ranges have another length, or a part of the
@@ -78,7 +92,8 @@ class Layout:
                 f"where is the task's state part '{missing[0]}' in the file? Say it for all: {parts}"
             )
         size = None if given else ARM_SIZE * len(spec.arm_names)
-        return cls(spec, ranges, size, rotation == "euler", _parse_cameras(cameras, spec))
+        known = dict(_parse_reset(text, spec) for text in resets)
+        return cls(spec, ranges, size, rotation == "euler", _parse_cameras(cameras, spec), absolute, known)
 
     def state_of(self, observation: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
         """State parts, float32, of an observation; DatasetError with the numbers if its vector is another."""
@@ -105,11 +120,8 @@ class Layout:
             for camera in self.spec.cameras
         }
 
-    def action_of(self, action: Any, where: str) -> np.ndarray:
-        """(A,) float32 as it was executed: clipped to [-1, 1], grippers last, each -1 close, 0 stay or 1 open.
-
-        HIL-SERL's order is arm by arm, each with its gripper.
-        """
+    def recorded_action(self, action: Any, where: str) -> np.ndarray:
+        """(arms, A / arms) float64 as recorded; HIL-SERL's order is arm by arm, each with its gripper last."""
         values = np.asarray(action, dtype=np.float64).ravel()
         if len(values) != self.spec.action_size:
             raise DatasetError(
@@ -117,7 +129,11 @@ class Layout:
             )
         if not np.isfinite(values).all():
             raise DatasetError(f"{where}: the action holds NaN or infinity")
-        arms = values.reshape(len(self.spec.arm_names), -1)
+        return values.reshape(len(self.spec.arm_names), -1)
+
+    def action_of(self, action: Any, where: str) -> np.ndarray:
+        """(A,) float32 as it was executed: clipped to [-1, 1], grippers last, each -1 close, 0 stay or 1 open."""
+        arms = self.recorded_action(action, where)
         continuous = np.clip(arms[:, : self.spec.action.per_arm], -1.0, 1.0)
         grippers = arms[:, self.spec.action.per_arm :]
         commands = np.sign(grippers) * (np.abs(grippers) > 0.5)
@@ -159,6 +175,19 @@ def _parse_state(text: str, spec: TaskSpec) -> tuple[str, Ranges]:
     if length != wanted:
         raise DatasetError(f"--state {text}: that is {length} numbers, {match['part']} has {wanted}")
     return match["part"], ranges
+
+
+def _parse_reset(text: str, spec: TaskSpec) -> tuple[str, np.ndarray]:
+    arm, separator, numbers = text.rpartition("=")
+    arm = arm if separator else spec.arm_names[0]
+    try:
+        values = [float(number) for number in numbers.split(",")]
+    except ValueError:
+        values = []
+    if arm not in spec.arm_names or len(values) != 6 or not np.isfinite(values).all():
+        which = f"ARM= with one of {', '.join(spec.arm_names)} and " if len(spec.arm_names) > 1 else ""
+        raise DatasetError(f"--reset-pose {text}: write {which}X,Y,Z,ROLL,PITCH,YAW in metres and radians")
+    return arm, geometry.make_pose(np.array(values[:3]), Rotation.from_euler("xyz", values[3:]))
 
 
 def _parse_cameras(texts: Sequence[str], spec: TaskSpec) -> dict[str, str]:

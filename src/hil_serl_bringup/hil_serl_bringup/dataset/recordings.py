@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,8 @@ from hil_serl_bringup.resources import tasks, twins
 from hil_serl_core.rewards.labels import LABELS_FILE
 from hil_serl_core.spec import TaskFileError, TaskSpec, load_task
 from hil_serl_ros.bag import STEP_TYPE, BagMessage, BagProblem, find_bag_files, read_messages
+
+_EDITING = ("dataset trim", "dataset relabel", "dataset merge")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,15 @@ class Recording:
         """Labels of its records, None if there are none."""
         path = self.folder / LABELS_FILE
         return path if path.is_file() else None
+
+    @property
+    def cut(self) -> bool:
+        """Whether its episodes may begin in their middle: trimmed ones, and imported segments of a replay buffer."""
+        try:
+            state = json.loads((self.run / "run.json").read_text(encoding="utf-8")) if self.run else {}
+        except (OSError, ValueError):
+            return False
+        return state.get("command") in _EDITING or bool(state.get("begin_in_the_middle"))
 
     @property
     def size(self) -> int:
