@@ -59,7 +59,16 @@ class Arm:
 
 
 def record(
-    spec, base_actions, *, adjoint_matrix=their_adjoint, infos=True, absolute=False, slip=1.0, noise=0.0, seed=0, shift=(0, 0, 0)
+    spec,
+    base_actions,
+    *,
+    adjoint_matrix=their_adjoint,
+    infos=True,
+    absolute=False,
+    slip=1.0,
+    noise=0.0,
+    seed=0,
+    shift=(0, 0, 0),
 ):
     """One episode of transitions, and the motions in the tcp frame that were executed (N, 6).
 

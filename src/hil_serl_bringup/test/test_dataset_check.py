@@ -97,7 +97,9 @@ def test_absolute_poses_among_relative_ones_are_seen_where_the_episode_begins(tm
     run = write_run(tmp_path / "run", GOOD, [absolute, episode(GOOD, 1)])
     found = kinds(run)
     assert set(found) == {"start_pose"}
-    assert found["start_pose"].startswith("episode 0, step 0: the episode starts 0.677 m and 3.10 rad from its reset")
+    assert found["start_pose"].startswith(
+        "episode 0, step 0: the episode starts 0.677 m and 3.10 rad from its reset"
+    )
     assert "--pose absolute" in found["start_pose"]
     merged = tmp_path / "merged"
     assert hil_serl(capsys, "dataset", "trim", run, "--skip-first", 1, "--output", merged)[0] == 0

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports are compared with the motion: the error of the original's adjoint is undone or refused, absolute poses are seen."""
+"""Imports are compared with the motion: the adjoint error of the original is undone or refused, absolute poses are seen."""
 
 from __future__ import annotations
 
 import pickle
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -50,12 +51,14 @@ def assert_executed(steps, executed, within=1e-6):
 
 def assert_velocities(steps, within=1e-5):
     """Velocities in the tcp frame are those of the poses."""
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         if step.is_first:
             continue
         moved = geometry.relative(before.tcp_poses[0], step.tcp_poses[0])
         turn = geometry.rotation_of(moved).inv()
-        expected = np.concatenate([turn.apply(moved[:3]), geometry.rotation_of(moved).as_rotvec()]) / SPEC.period
+        expected = (
+            np.concatenate([turn.apply(moved[:3]), geometry.rotation_of(moved).as_rotvec()]) / SPEC.period
+        )
         np.testing.assert_allclose(step.state["tcp_twist"], expected, atol=within)
 
 
@@ -92,7 +95,9 @@ def test_a_translation_stays_one_under_our_law(imported):
 @pytest.mark.parametrize("infos", [True, False])
 @pytest.mark.parametrize("make", [translating, wandering])
 def test_data_without_the_error_come_through_unchanged(imported, make, infos):
-    notes, steps, executed, transitions = imported([make(30), make(30, 1)], adjoint_matrix=right_adjoint, infos=infos)
+    notes, steps, executed, transitions = imported(
+        [make(30), make(30, 1)], adjoint_matrix=right_adjoint, infos=infos
+    )
     recorded = np.clip([t["actions"] for t in transitions], -1.0, 1.0).astype(np.float32)
     np.testing.assert_array_equal([s.action for s in steps], recorded)
     twists = np.array([t["observations"]["state"][0, 13:19] for t in transitions], np.float32)
@@ -117,8 +122,12 @@ def test_an_arm_that_lags_and_noisy_sensors_do_not_mislead(imported, matrix, und
 
 
 @pytest.mark.parametrize("make", [translating, wandering])
-def test_where_the_base_frame_is_unknown_the_error_is_refused_with_its_size_and_the_remedy(imported, tmp_path, make):
-    with pytest.raises(DatasetError, match=r"up to 0\.\d+ of a full rotation \(\d\.\d degrees a step\).*--reset-pose"):
+def test_where_the_base_frame_is_unknown_the_error_is_refused_with_its_size_and_the_remedy(
+    imported, tmp_path, make
+):
+    with pytest.raises(
+        DatasetError, match=r"up to 0\.\d+ of a full rotation \(\d\.\d degrees a step\).*--reset-pose"
+    ):
         imported([make(30), make(30, 1)], infos=False)
     assert not (tmp_path / "run").exists()
     layout = Layout.of(SPEC, resets=[RESET_POSE])
@@ -146,10 +155,14 @@ def test_a_person_can_decide(imported, tmp_path):
 def test_actions_that_are_not_those_of_the_motion_are_refused(imported):
     """Actions of the base frame, recorded beside poses relative to the reset pose."""
     swapped = Rotation.from_euler("xyz", [0.5, 1.2, 0.3])
-    with pytest.raises(DatasetError, match=r"of \d+ moving steps they explain \d+ % of the translation.*--adjoint none"):
+    with pytest.raises(
+        DatasetError, match=r"of \d+ moving steps they explain \d+ % of the translation.*--adjoint none"
+    ):
         imported(
             [wandering(40), wandering(40, 1)],
-            adjoint_matrix=lambda position, rotation: right_adjoint(position, swapped * Rotation.from_euler("z", 2.5)),
+            adjoint_matrix=lambda position, rotation: right_adjoint(
+                position, swapped * Rotation.from_euler("z", 2.5)
+            ),
         )
 
 
@@ -163,11 +176,15 @@ def test_another_action_scale_is_said(imported):
 
 
 def test_absolute_poses_are_refused_and_read_with_the_option(imported, tmp_path):
-    with pytest.raises(DatasetError, match=r"starts 0\.67\d m and 3\.1\d rad from its reset pose.*--pose absolute"):
+    with pytest.raises(
+        DatasetError, match=r"starts 0\.67\d m and 3\.1\d rad from its reset pose.*--pose absolute"
+    ):
         imported([wandering(30)], absolute=True, infos=False)
     assert not (tmp_path / "run").exists()
     absolute = Layout.of(SPEC, absolute=True)
-    notes, steps, executed, _ = imported([wandering(30), wandering(30, 1)], absolute=True, infos=False, layout=absolute)
+    notes, steps, executed, _ = imported(
+        [wandering(30), wandering(30, 1)], absolute=True, infos=False, layout=absolute
+    )
     assert "recorded in the base frame" in notes
     np.testing.assert_allclose(steps[0].state["tcp_pose"], 0.0, atol=1e-6)
     np.testing.assert_allclose(steps[0].tcp_poses[0, :3], RESET, atol=1e-6)
@@ -178,7 +195,9 @@ def test_absolute_poses_are_refused_and_read_with_the_option(imported, tmp_path)
 
 
 def test_relative_poses_are_not_read_as_absolute_ones(imported):
-    with pytest.raises(DatasetError, match=r"begins 0\.000 m from the base frame's origin.*without --pose absolute"):
+    with pytest.raises(
+        DatasetError, match=r"begins 0\.000 m from the base frame's origin.*without --pose absolute"
+    ):
         imported([wandering(30)], layout=Layout.of(SPEC, absolute=True))
 
 
@@ -201,7 +220,9 @@ def test_the_command_prints_the_figures_and_takes_the_options(tmp_path, capsys):
     task.write_text(task_to_yaml(SPEC))
     file = tmp_path / "demos.pkl"
     file.write_bytes(pickle.dumps(record(SPEC, translating(30), infos=False)[0]))
-    command = partial(hil_serl, capsys, "dataset", "import-hilserl", file, "--task", task, "--output", tmp_path / "run")
+    command = partial(
+        hil_serl, capsys, "dataset", "import-hilserl", file, "--task", task, "--output", tmp_path / "run"
+    )
     code, _, error = command()
     assert code == 2
     assert "of a full rotation" in error

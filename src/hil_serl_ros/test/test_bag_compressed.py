@@ -60,7 +60,9 @@ def test_every_way_of_rosbag2_to_compress_is_read(
 
 
 @pytest.mark.parametrize("compression", [CompressionType.LZ4, CompressionType.ZSTD, CompressionType.NONE])
-def test_compressed_chunks_are_read(tmp_path: Path, make_step: Callable, compression: CompressionType) -> None:
+def test_compressed_chunks_are_read(
+    tmp_path: Path, make_step: Callable, compression: CompressionType
+) -> None:
     path = tmp_path / "chunked.mcap"
     with path.open("wb") as file:
         writer = McapWriter(file, chunk_size=4096, compression=compression)
@@ -104,7 +106,7 @@ def test_damaged_compressed_bags_are_named(tmp_path: Path, make_step: Callable) 
     at = data.index(b"\x28\xb5\x2f\xfd", len(data) // 2)
     data[at + 30 : at + 60] = bytes(30)
     single.write_bytes(data)
-    with pytest.raises(BagDamagedError, match="cannot be decompressed|not a hil_serl_msgs"):
+    with pytest.raises(BagDamagedError, match=r"cannot be decompressed|not a hil_serl_msgs"):
         list(read_steps(single))
 
 
@@ -120,7 +122,9 @@ def test_sqlite_bags_are_named_and_the_command_that_is_said_converts_them(
     tmp_path: Path, make_step: Callable, mode: str
 ) -> None:
     folder = recorded(tmp_path / "my bag", make_step, mode, "sqlite3")
-    with pytest.raises(BagError, match=r"my bag is a bag in the sqlite3 storage.*rosbags-convert --src") as caught:
+    with pytest.raises(
+        BagError, match=r"my bag is a bag in the sqlite3 storage.*rosbags-convert --src"
+    ) as caught:
         list(read_steps(folder))
     command = shlex.split(str(caught.value).split("convert it with: ")[1])
     program = Path(sys.executable).with_name(command[0])
@@ -159,5 +163,5 @@ def test_a_compressor_of_a_plugin_is_named(tmp_path: Path, make_step: Callable) 
     text = metadata.read_text()
     text = text.replace("compression_mode: ''", "compression_mode: MESSAGE")
     metadata.write_text(text.replace("compression_format: ''", "compression_format: brotli"))
-    with pytest.raises(BagError, match="compressed with 'brotli'.*ros2 bag convert"):
+    with pytest.raises(BagError, match=r"compressed with 'brotli'.*ros2 bag convert"):
         list(read_steps(folder))

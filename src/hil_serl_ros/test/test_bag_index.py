@@ -72,13 +72,15 @@ def test_every_entry_of_the_indexes_points_at_its_record(two_topics: BagWriter) 
         summary = make_reader(file).get_summary()
         assert summary is not None
         file.seek(0)
-        in_file = [r for r in StreamReader(file, emit_chunks=True, validate_crcs=True).records]
+        in_file = list(StreamReader(file, emit_chunks=True, validate_crcs=True).records)
     assert sum(isinstance(record, Chunk) for record in in_file) == len(summary.chunk_indexes)
     messages = 0
     for chunk in summary.chunk_indexes:
         assert data[chunk.chunk_start_offset] == Opcode.CHUNK
         after = chunk.chunk_start_offset + chunk.chunk_length
-        assert set(chunk.message_index_offsets.values()) <= set(range(after, after + chunk.message_index_length))
+        assert set(chunk.message_index_offsets.values()) <= set(
+            range(after, after + chunk.message_index_length)
+        )
         for channel, at in chunk.message_index_offsets.items():
             assert data[at] == Opcode.MESSAGE_INDEX
             assert int.from_bytes(data[at + 9 : at + 11], "little") == channel
@@ -135,7 +137,10 @@ def test_killed_at_any_moment_nothing_is_lost_and_recovery_makes_the_same_bag(
     step = 37
     path = tmp_path / "again" / "bag" / "bag_0.mcap"
     path.parent.mkdir(parents=True)
-    for whole, cuts in ((opened, range(ends[0], len(opened) + 1, step)), (closed, range(ends[-1], len(closed), step))):
+    for whole, cuts in (
+        (opened, range(ends[0], len(opened) + 1, step)),
+        (closed, range(ends[-1], len(closed), step)),
+    ):
         for cut in cuts:
             path.write_bytes(whole[:cut])
             expected = sum(end <= cut for end in ends)
@@ -162,7 +167,9 @@ def test_a_head_that_a_power_cut_took_away_is_put_in_place_again(tmp_path: Path,
     data = bytearray(path.read_bytes())
     with path.open("rb") as file:
         first = next(r.offset for r in RecordScanner(file, path) if r.opcode == Opcode.CHUNK)
-    data[first : first + HEAD_SIZE] = bytes([OPEN_CHUNK]) + (HEAD_SIZE - 9).to_bytes(8, "little") + bytes(HEAD_SIZE - 9)
+    data[first : first + HEAD_SIZE] = (
+        bytes([OPEN_CHUNK]) + (HEAD_SIZE - 9).to_bytes(8, "little") + bytes(HEAD_SIZE - 9)
+    )
     path.write_bytes(data)
     assert [s.sequence for s in read_steps(path)] == list(range(12))
     recover_bag(path)

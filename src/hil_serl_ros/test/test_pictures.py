@@ -212,12 +212,17 @@ def test_a_png_of_depths_is_no_picture() -> None:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", 5, 4, 16, 0, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
     with pytest.raises(ValueError, match="16 bits a pixel: a depth image is no picture"):
         decode_picture(png)
 
 
 def test_without_the_decoder_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "simplejpeg", None)
-    with pytest.raises(ValueError, match="simplejpeg.*make setup"):
+    with pytest.raises(ValueError, match=r"simplejpeg.*make setup"):
         decode_picture(encoded("JPEG", scene()))

@@ -278,7 +278,12 @@ class ImportHilserl:
         spec = find_task(self.task, self.twin)
         output = self.output or Path("runs") / f"{spec.name}-hilserl-{self.files[0].stem}"
         layout = hilserl.Layout.of(
-            spec, self.state, self.rotation, self.camera, absolute=self.pose == "absolute", resets=self.reset_pose
+            spec,
+            self.state,
+            self.rotation,
+            self.camera,
+            absolute=self.pose == "absolute",
+            resets=self.reset_pose,
         )
         imported = hilserl.import_files(self.files, spec, layout, output, self.adjoint)
         console = plain_console()

@@ -5,8 +5,8 @@ Its ``record_demos.py`` writes one list of transitions: dicts with observations,
 dones and infos. What it does not say is made up, and said here: stamps count on at the task's rate; every step is the
 operator's; tcp poses in the base frame come from ``infos["original_state_obs"]`` of an episode's first step, else they are
 displaced from the task file's nominal pose. Actions and velocities are compared with the motion
-(:mod:`hil_serl_bringup.dataset.hilserl_motion`). An episode that ended without a reward is taken as cut off by the time limit;
-the original marks such an end as terminal.
+(:mod:`hil_serl_bringup.dataset.hilserl_motion`). An episode that ended without a reward is taken as cut off by the time
+limit; the original marks such an end as terminal.
 """
 
 from __future__ import annotations
@@ -86,9 +86,11 @@ def import_files(
                 raise DatasetError(f"there is no transition in {', '.join(map(str, files))}")
         count = output.episodes
     if cut:
-        said.append(f"{cut} episodes had no end of their own; they end as cut off by the time limit.")
+        said.insert(0, f"{cut} episodes had no end of their own; they end as cut off by the time limit.")
     if clipped:
-        said.append(f"{clipped} actions reached beyond 1 along an axis of the tcp frame, and were clipped there.")
+        said.append(
+            f"{clipped} actions reached beyond 1 along an axis of the tcp frame, and were clipped there."
+        )
     return Result(target, count, records, tuple(said))
 
 

@@ -139,14 +139,14 @@ def check_start(found: Geometry, spec: TaskSpec, layout: Layout, first: Transiti
             if reset is not None and np.linalg.norm(reset[:3]) < _AT_THE_BASE:
                 what = f"{np.linalg.norm(reset[:3]):.3f} m from the base frame's origin"
                 raise DatasetError(
-                    f"{first.where}: an episode{f' of arm {arm!r}' if arm else ''} begins {what}, so its poses are relative "
-                    "to the reset pose; import it without --pose absolute"
+                    f"{first.where}: an episode{f' of arm {arm!r}' if arm else ''} begins {what}, so its poses are "
+                    "relative to the reset pose; import it without --pose absolute"
                 )
         return
     if (fault := start_fault(found.states[0], spec, cut=cut)) is not None:
         raise DatasetError(
-            f"{first.where}: the episode {fault}. HIL-SERL's tasks without its relative-frame wrapper, such as the egg flip, "
-            "record absolute poses: import them with --pose absolute (and see --state for where the pose stands)"
+            f"{first.where}: the episode {fault}. HIL-SERL's tasks without its relative-frame wrapper, such as the egg "
+            "flip, record absolute poses: import them with --pose absolute (and see --state for where the pose stands)"
         )
 
 
@@ -188,7 +188,7 @@ class Corrected:
         return action
 
     def tcp_poses(self, index: int) -> np.ndarray:
-        """(arms, 7) tcp poses in the base frames: the reset pose, or the task's nominal one, displaced by the relative one."""
+        """(arms, 7) tcp poses in the base frames: the reset pose, else the task's nominal one, displaced."""
         poses = []
         for arm in self._spec.arm_names:
             reset, relative = self._found.resets[arm], self._found.relative[arm]
@@ -203,9 +203,9 @@ class Corrected:
         relative, reset = self._found.relative[arm], self._found.resets[arm]
         if relative is None or reset is None:
             raise DatasetError(
-                f"the pose of {f'arm {arm!r}' if arm else 'the arm'} in the base frame is unknown in an episode (its infos hold "
-                "no original_state_obs), so that its actions and velocities cannot be taken into the tcp frame; say where "
-                "episodes begin with --reset-pose X,Y,Z,ROLL,PITCH,YAW (RESET_POSE of its configuration)"
+                f"the pose of {f'arm {arm!r}' if arm else 'the arm'} in the base frame is unknown in an episode (its infos "
+                "hold no original_state_obs), so that its actions and velocities cannot be taken into the tcp frame; say "
+                "where episodes begin with --reset-pose X,Y,Z,ROLL,PITCH,YAW (RESET_POSE of its configuration)"
             )
         return relative[index], reset
 
@@ -237,7 +237,9 @@ def find_convention(
         return chosen, [f"Actions and velocities were not compared with the motion (--adjoint {adjoint})."]
     judged = {
         "actions": [judge(m, full, full, base=layout.absolute) for m in actions.values()],
-        "velocities": [judge(m, (spec.period, spec.period), full, base=layout.absolute) for m in velocities.values()],
+        "velocities": [
+            judge(m, (spec.period, spec.period), full, base=layout.absolute) for m in velocities.values()
+        ],
     }
     said = [
         *(_scale_doubt(v, full) for v in judged["actions"] if v.slip > _FASTER and v.translation > 0.5),
@@ -263,8 +265,8 @@ def find_convention(
 
 def _scale_doubt(verdict: Verdict, full: tuple[float, float]) -> str:
     return (
-        f"The arm moved {verdict.slip:.1f} times as far as the actions ask: translation_scale of the task file, {full[0]:g} m, "
-        "has to be the one of the original's ACTION_SCALE."
+        f"The arm moved {verdict.slip:.1f} times as far as the actions ask: translation_scale of the task file, "
+        f"{full[0]:g} m, has to be the one of the original's ACTION_SCALE."
     )
 
 
@@ -292,10 +294,11 @@ def _decided(
     if not known:
         figures = "; ".join(v.shares() for v in verdicts if v.convention is convention)
         raise DatasetError(
-            f"actions and velocities carry the lever-arm error of HIL-SERL's adjoint: {figures}; it turns translations into "
-            f"rotations, {error}. To undo it, the poses in the base frame are needed, and the files do not hold them "
-            "(infos with original_state_obs). Say where episodes begin with --reset-pose X,Y,Z,ROLL,PITCH,YAW (RESET_POSE of "
-            "its configuration): what its random reset added stays as an error, 1 % of a full rotation for each centimetre"
+            f"actions and velocities carry the lever-arm error of HIL-SERL's adjoint: {figures}; it turns translations "
+            f"into rotations, {error}. To undo it, the poses in the base frame are needed, and the files do not hold them "
+            "(infos with original_state_obs). Say where episodes begin with --reset-pose X,Y,Z,ROLL,PITCH,YAW (RESET_POSE "
+            "of its configuration): what its random reset added stays as an error, 1 % of a full rotation for each "
+            "centimetre"
         )
     return [f"They carried the lever-arm error of HIL-SERL's adjoint, {error}; it was undone."]
 
@@ -303,17 +306,21 @@ def _decided(
 def _undecided(judged: Mapping[str, Sequence[Verdict]], full: tuple[float, float]) -> list[str]:
     everything = [v for verdicts in judged.values() for v in verdicts]
     if all(not v.moving or (v.known and v.leak <= _SMALL * full[1]) for v in everything):
-        return [] if any(v.moving for v in everything) else ["No recorded motion could be compared with the actions."]
+        return (
+            []
+            if any(v.moving for v in everything)
+            else ["No recorded motion could be compared with the actions."]
+        )
     for verdict in judged["actions"]:
         if verdict.moving >= ENOUGH:
             raise DatasetError(
-                f"it cannot be told whether the recorded actions carry the error of HIL-SERL's adjoint: of {verdict.moving} "
-                f"moving steps they explain {100 * max(0.0, verdict.translation):.0f} % of the translation, "
-                f"{verdict.shares()}. Are they in another frame, is the state laid out otherwise (--state, --rotation, "
-                "--pose), or is it another task? Take them as they are with --adjoint none, or undo the error with --adjoint "
-                "original"
+                f"it cannot be told whether the recorded actions carry the error of HIL-SERL's adjoint: of "
+                f"{verdict.moving} moving steps they explain {100 * max(0.0, verdict.translation):.0f} % of the "
+                f"translation, {verdict.shares()}. Are they in another frame, is the state laid out otherwise (--state, "
+                "--rotation, --pose), or is it another task? Take them as they are with --adjoint none, or undo the error with "
+                "--adjoint original"
             )
     return [
-        "There is too little motion to tell whether actions and velocities carry the error of HIL-SERL's adjoint; they were "
-        "taken as they are (--adjoint original undoes it)."
+        "There is too little motion to tell whether actions and velocities carry the error of HIL-SERL's adjoint; they "
+        "were taken as they are (--adjoint original undoes it)."
     ]

@@ -66,7 +66,9 @@ class Motion:
         """An action (6,) as recorded from the observation at ``index`` of relative poses (n + 1, 7)."""
         self._add(twist, _step(poses, index), poses[index], reset)
 
-    def add_velocity(self, twist: np.ndarray, poses: np.ndarray, index: int, reset: np.ndarray | None) -> None:
+    def add_velocity(
+        self, twist: np.ndarray, poses: np.ndarray, index: int, reset: np.ndarray | None
+    ) -> None:
         """A velocity (6,) in an observation: compared with the mean of the motions before and after it."""
         mean = 0.5 * (_step(poses, index - 1) + _step(poses, index))
         self._add(twist, mean, poses[index], reset)
@@ -176,7 +178,9 @@ def judge(
         chosen = Convention.BASE
     elif np.abs(raw[:, :3]).max() > 1e-9 and 1.0 - shift < _EXPLAINED:
         chosen = None  # the tcp did not move where the recorded translations point
-    return Verdict(chosen, count, explained, float(np.linalg.norm(leak, axis=1).max()), known, 1.0 - shift, slip)
+    return Verdict(
+        chosen, count, explained, float(np.linalg.norm(leak, axis=1).max()), known, 1.0 - shift, slip
+    )
 
 
 def _slip(command: np.ndarray, moved: np.ndarray) -> float:

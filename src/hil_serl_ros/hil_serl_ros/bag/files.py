@@ -19,7 +19,11 @@ _FOREIGN = {
     "SQLite": ("a bag in the sqlite3 storage", (".db3", ".db3.zstd"), b"SQLite format 3\0"),
     "ROS 1": ("a bag of ROS 1", (".bag",), b"#ROSBAG V"),
 }
-_PACKERS = {b"\x04\x22\x4d\x18": ("lz4", "lz4 -d"), b"\x1f\x8b": ("gzip", "gunzip"), b"BZh": ("bzip2", "bunzip2")}
+_PACKERS = {
+    b"\x04\x22\x4d\x18": ("lz4", "lz4 -d"),
+    b"\x1f\x8b": ("gzip", "gunzip"),
+    b"BZh": ("bzip2", "bunzip2"),
+}
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _LARGEST_MESSAGE = 1 << 30  # bytes; what claims more is not decompressed
 
@@ -38,7 +42,9 @@ def find_bag_files(path: Path | str) -> list[Path]:
     if not path.exists():
         raise BagError(f"{path} does not exist; expected an .mcap file, a bag or a folder of bags")
     found = {file for suffix in _SUFFIXES for file in path.rglob(f"*{suffix}")}
-    files = sorted((f for f in found if f.suffix == ".mcap" or f.with_suffix("") not in found), key=_natural_key)
+    files = sorted(
+        (f for f in found if f.suffix == ".mcap" or f.with_suffix("") not in found), key=_natural_key
+    )
     if not files:
         for what, suffixes, _ in _FOREIGN.values():
             other = next((file for suffix in suffixes for file in sorted(path.rglob(f"*{suffix}"))), None)
@@ -57,7 +63,9 @@ def _natural_key(path: Path) -> list[tuple[int, int, str]]:
 
 def _foreign(what: str, path: Path) -> BagError:
     target = path.with_name(f"{path.name.split('.')[0]}_mcap")
-    command = f"rosbags-convert --src {shlex.quote(str(path))} --dst {shlex.quote(str(target))} --dst-storage mcap"
+    command = (
+        f"rosbags-convert --src {shlex.quote(str(path))} --dst {shlex.quote(str(target))} --dst-storage mcap"
+    )
     return BagError(f"{path} is {what}, and only the mcap storage is read; convert it with: {command}")
 
 
@@ -94,7 +102,7 @@ def open_bag(path: Path) -> BinaryIO:
 
 
 def _decompressed(file: BinaryIO, path: Path) -> BinaryIO:
-    content: BinaryIO = tempfile.TemporaryFile(prefix="hil_serl_bag_")  # type: ignore[assignment]
+    content: BinaryIO = tempfile.TemporaryFile(prefix="hil_serl_bag_")  # noqa: SIM115
     try:
         with file:
             if not _unpack(file, content):
@@ -157,6 +165,8 @@ def plain_message(data: bytes) -> bytes:
         size = zstandard.frame_content_size(data)
         if size > _LARGEST_MESSAGE:
             raise ValueError(f"a compressed message claims to have {size} bytes")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=_LARGEST_MESSAGE if size < 0 else 0)
+        return zstandard.ZstdDecompressor().decompress(
+            data, max_output_size=_LARGEST_MESSAGE if size < 0 else 0
+        )
     except zstandard.ZstdError as error:
         raise ValueError(f"a message cannot be decompressed ({error})") from error

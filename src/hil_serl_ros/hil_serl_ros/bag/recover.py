@@ -58,7 +58,9 @@ def recover_bag(path: Path | str) -> Recovery:
     """
     (file_path,) = _one_file(Path(path))
     if file_path.suffix != ".mcap":
-        raise BagError(f"{file_path} is compressed, which rosbag2 does to finished files: there is nothing to recover")
+        raise BagError(
+            f"{file_path} is compressed, which rosbag2 does to finished files: there is nothing to recover"
+        )
     with file_path.open("r+b") as file:
         lock_for_writing(file.fileno(), file_path)
         found = _scan(file, file_path)

@@ -18,8 +18,8 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, DataEnd, Header, McapRecord, Message, Schema
 from mcap.stream_reader import CRCValidationError, breakup_chunk
 
-from hil_serl_ros.bag.errors import BagDamagedError, BagError
 from hil_serl_ros.bag.encoding import MAGIC
+from hil_serl_ros.bag.errors import BagDamagedError, BagError
 
 _HEAD = struct.Struct("<BQ")
 _MESSAGE_HEAD = struct.Struct("<BQHIQ")  # opcode, length, channel id, sequence, log time
@@ -125,7 +125,11 @@ class RecordScanner:
             opcode, length = _HEAD.unpack(head)
             known = opcode in (_IN_CHUNK if self._chunk else _DATA_SECTION) or opcode >= _PRIVATE_OPCODE
             if self._chunk and (not known or offset + _HEAD.size + length > self._chunk.end):
-                what = "a record reaches beyond its chunk" if known else f"no record starts with byte {opcode:#04x}"
+                what = (
+                    "a record reaches beyond its chunk"
+                    if known
+                    else f"no record starts with byte {opcode:#04x}"
+                )
                 raise BagDamagedError(self._path, offset, what)
             if opcode == Opcode.CHUNK and (plain := self._plain_head(offset, length)):
                 head += plain
@@ -173,7 +177,9 @@ class RecordScanner:
         if self.end == chunk.end:
             self._chunk = None
             if self._check and chunk.expected and chunk.crc != chunk.expected:
-                raise BagDamagedError(self._path, chunk.start, "the checksum of a chunk does not fit its content")
+                raise BagDamagedError(
+                    self._path, chunk.start, "the checksum of a chunk does not fit its content"
+                )
 
     def _parse(self, opcode: int, content: bytes, offset: int) -> Iterator[ScannedRecord]:
         try:

@@ -2,8 +2,8 @@
 """Writer of rosbag2 MCAP bags that lose nothing when the process is killed or the disk is full.
 
 A usual MCAP writer collects messages in a chunk in memory and writes its index at the end. This one writes
-each message as a record of its own, in one system call, before ``write`` returns, into a chunk that gets its head when it is
-full (:mod:`hil_serl_ros.bag.chunk`). A killed process leaves whole records, at most followed by a part of one;
+each message as a record of its own, in one system call, before ``write`` returns, into a chunk that gets its head when it
+is full (:mod:`hil_serl_ros.bag.chunk`). A killed process leaves whole records, at most followed by a part of one;
 :mod:`hil_serl_ros.bag.recover` then adds the missing end. A closed bag is indexed, as rosbag2's tools want it.
 """
 
