@@ -314,10 +314,11 @@ def _undecided(judged: Mapping[str, Sequence[Verdict]], full: tuple[float, float
     for verdict in judged["actions"]:
         if verdict.moving >= ENOUGH:
             raise DatasetError(
-                f"it cannot be told whether the recorded actions carry the error of HIL-SERL's adjoint: of "
+                "it cannot be told whether the recorded actions carry the error of HIL-SERL's adjoint: of "
                 f"{verdict.moving} moving steps they explain {100 * max(0.0, verdict.translation):.0f} % of the "
-                f"translation, {verdict.shares()}. Are they in another frame, is the state laid out otherwise (--state, "
-                "--rotation, --pose), or is it another task? Take them as they are with --adjoint none, or undo the error with "
+                f"translation, {verdict.shares()}. Are they in another frame, is the state laid out otherwise "
+                "(--state, --rotation, --pose), or is it another task? Take them as they are with --adjoint none, "
+                "or undo the error with "
                 "--adjoint original"
             )
     return [
