@@ -111,6 +111,7 @@ def test_commands_and_options_exist(words, capsys):
         ["analyse"],
         ["crop"],
         ["network"],
+        ["dataset"],
     )  # mentioned without their argument
     try:
         parse([*words, "--help"] if bare else words)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trials of the control law on the Panda alone, at 1 kHz through the binding: what safety.md and the tests state.
 
-``python -m hil_serl_sim.law_trials wrench TASK_FILE ...`` drives wrench tasks by a random policy, ``... singular`` holds the
-arm near singularities with a delay, ``... stability`` goes through rates, delays, inertias and kinds of damping. Each prints
-one line a trial and a summary, and ends with status 1 if the law did not keep what it promises.
+``python -m hil_serl_sim.law_trials wrench TASK_FILE ...`` drives wrench tasks by a random policy, ``... singular`` holds
+the arm near singularities with a delay, ``... stability`` goes through rates, delays, inertias and kinds of damping. Each
+prints one line a trial and a summary, and ends with status 1 if the law did not keep what it promises.
 """
 
 from __future__ import annotations
@@ -298,7 +298,10 @@ def _stability() -> bool:
     good = True
     for rate, delay, inertia, kind, check, trial in stability_rows():
         good &= trial.fault_after <= 0.3 if not check.stable else not trial.fault
-        print(f"{rate:.0f} Hz delay {delay} inertia {inertia} {kind}: radius {check.radius:.4f} {trial}", flush=True)
+        print(
+            f"{rate:.0f} Hz delay {delay} inertia {inertia} {kind}: radius {check.radius:.4f} {trial}",
+            flush=True,
+        )
     return good
 
 

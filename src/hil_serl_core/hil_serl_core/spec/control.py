@@ -72,7 +72,12 @@ class ControlSpec(SpecModel):
     rotational_damping: PositiveVector3 | None = Field(
         default=None, description="k_d [Nms/rad]; null: from damping_ratio"
     )
-    damping_ratio: float = Field(default=1.0, gt=0.0, le=3.0, description="zeta of D = 2 zeta sqrt(K m), m the inertia shown along each axis")
+    damping_ratio: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=3.0,
+        description="zeta of D = 2 zeta sqrt(K m), m the inertia shown along each axis",
+    )
     clip_positive: PositiveVector3 = Field(
         description="largest e = measured - target per axis (sign of eq. 7): bounds the push in the negative direction [m]"
     )
