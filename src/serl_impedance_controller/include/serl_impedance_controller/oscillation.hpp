@@ -23,8 +23,7 @@ struct Oscillation
 /// Four swings of a joint in a row, each after at most a tenth of a second and none smaller than the one a period
 /// before it, or three of which the last is half as large again as the first: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
 /// oscillates at 5 Hz and more, and shows it within 0.3 s. A swing is the time between two changes of sign of the joint's
-/// velocity less its slow part. Whoever moves the target causes swings too: each new target takes two off the count, faster and slower than
-/// the mean.
+/// velocity less its slow part. Whoever moves the target causes swings too: each new target takes one off the count.
 template <int N>
 class OscillationMonitor
 {
@@ -48,7 +47,7 @@ public:
   void excuse()
   {
     for (auto & joint : joints_) {
-      joint.swings = std::max(0, joint.swings - 2);
+      joint.swings = std::max(0, joint.swings - 1);
     }
   }
 
