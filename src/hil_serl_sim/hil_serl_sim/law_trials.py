@@ -31,23 +31,18 @@ TILT_SLACK = 0.1  # [rad] beyond workspace.max_rotation
 JOINT_SLACK = 0.1  # [rad] to the joints' limits
 
 
-def panda_model(
-    friction: float = 0.0, timestep: float = 0.001, inertia: float = 1.0, gravity: bool = True
-) -> mujoco.MjModel:
+def panda_model(friction: float = 0.0, timestep: float = 0.001, inertia: float = 1.0) -> mujoco.MjModel:
     """The arm alone.
 
     Args:
         friction: Coulomb friction of each joint [Nm].
         timestep: of the physics [s].
         inertia: what masses, inertias and armatures are multiplied with.
-        gravity: there is any; the motors could not hold an arm several times as heavy.
     """
     spec = panda_spec(display=False, fingers=Fingers())
     for name in JOINTS:
         spec.joint(name).frictionloss = friction
     spec.option.timestep = timestep
-    if not gravity:
-        spec.option.gravity = np.zeros(3)
     model = spec.compile()
     model.body_mass *= inertia
     model.body_inertia *= inertia
@@ -141,7 +136,7 @@ class DelayedArm:
         self, controller: impedance.Controller, delay: int, inertia: float = 1.0, friction: float = 0.0
     ):
         self.controller, self._pending = controller, deque([np.zeros(7)] * delay)
-        self.model = panda_model(friction, self.PHYSICS, inertia, gravity=inertia == 1.0)
+        self.model = panda_model(friction, self.PHYSICS, inertia)
         self.data = mujoco.MjData(self.model)
         self._substeps = round(1.0 / controller.config.frequency / self.PHYSICS)
         self._site = self.model.site("tcp").id

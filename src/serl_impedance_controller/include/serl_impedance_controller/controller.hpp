@@ -14,7 +14,6 @@
 #include "serl_impedance_controller/impedance_law.hpp"
 #include "serl_impedance_controller/joint_guard.hpp"
 #include "serl_impedance_controller/oscillation.hpp"
-#include "serl_impedance_controller/soft_hold.hpp"
 #include "serl_impedance_controller/target_filter.hpp"
 #include "serl_impedance_controller/targets.hpp"
 #include "serl_impedance_controller/task_dynamics.hpp"
@@ -52,8 +51,8 @@ struct State
 /// limit, so the torque (less the bias) never changes by more than that in a tick.
 ///
 /// A fault latches. From the tick that sees it, targets are ignored and the pose measured at that tick (the last
-/// usable one if the measurement itself is bad) is held by the impedance law, with its force bound; after an oscillation,
-/// the joints are held softly instead (soft_hold.hpp). While the
+/// usable one if the measurement itself is bad) is held by the impedance law, with its force bound. After an oscillation
+/// it is held with a quarter of stiffness and damping, and with half of that each time it goes on oscillating. While the
 /// measurement stays bad, nothing can be held: the torque runs down to the last good bias at the rate limit.
 /// Only reset_fault() ends it.
 template <int N>
@@ -146,7 +145,7 @@ public:
     if (latch_) {
       latch_.reset();
       hold_latched_ = false;
-      soft_hold_.release();
+      softness_ = 1.0;
       restart_reference();
     }
   }
@@ -158,8 +157,8 @@ public:
   const State<N> & state() const {return state_;}
   const Vector6 & target_wrench() const {return targets_.wrench();}
 
-  /// Of the soft hold after an oscillation [rad/s]; 0: there is none.
-  double soft_bandwidth() const {return soft_hold_.bandwidth();}
+  /// What stiffness and damping are multiplied with: less than 1 after an oscillation.
+  double softness() const {return softness_;}
 
   /// One tick. Returns the joint torques to command, bias included [Nm]; always finite.
   const JointVector<N> & update(const Measurement<N> & m)
@@ -181,11 +180,11 @@ public:
     check_joints(m);
     take_reference(m);
 
-    const Vector6 wrench = soft_hold_ ? held_softly() : wanted_wrench(twist);
+    const Vector6 wrench = wanted_wrench(twist);
     TorqueParts<N> parts;
     parts.force = m.jacobian.template topRows<3>().transpose().lazyProduct(wrench.template head<3>());
     parts.moment = m.jacobian.template bottomRows<3>().transpose().lazyProduct(wrench.template tail<3>());
-    parts.posture = soft_hold_ ? soft_hold_.torque(m) : dynamics_.project(m.jacobian, posture_torque(m));
+    parts.posture = dynamics_.project(m.jacobian, posture_torque(m));
     torque_limiter_.begin(config_.torque_limit, config_.torque_rate);
     const JointVector<N> torque = guard_joints(config_, m, dynamics_, torque_limiter_.fit(parts, m.bias));
     if (!parts.sum().allFinite() || !torque.allFinite()) {  // finite inputs too large to compute with
@@ -197,6 +196,8 @@ public:
   }
 
 private:
+  static constexpr double kSoft = 0.25;             // of the gains, after an oscillation
+  static constexpr double kSoftest = 1.0 / 1024.0;
   static constexpr double kPoseSpeedExcess = 1.1;   // of the reference's speed, where the tcp's push is gone
 
   void restart_reference()
@@ -270,11 +271,11 @@ private:
     if (!has_reference_) {
       oscillation_.reset(m.dq);
     }
-    const Oscillation found = oscillation_.step(m.dq, config_.oscillation_speed, config_.frequency);
-    if (found.size > 0.0) {
-      soft_hold_.begin(m.q, found.half_period);
+    const double swing = oscillation_.step(m.dq, config_.oscillation_speed, config_.frequency);
+    if (swing > 0.0) {
+      softness_ = std::max(kSoftest, softness_ * (softness_ == 1.0 ? kSoft : 0.5));
       oscillation_.reset(m.dq);
-      latch_.raise(FaultCode::kOscillation, "joint velocities", m.time, found.size);
+      latch_.raise(FaultCode::kOscillation, "joint velocities", m.time, swing);
     }
   }
 
@@ -296,16 +297,6 @@ private:
       has_found_posture_ = true;
     }
     has_reference_ = true;
-  }
-
-  /// The tcp's wrench while the joints are held instead: none.
-  Vector6 held_softly()
-  {
-    state_.holding = true;
-    state_.commanded = state_.smoothed = hold_pose_;
-    state_.limited = state_.measured;
-    state_.error = state_.limited_error = state_.damping = Vector6::Zero();
-    return Vector6::Zero();
   }
 
   Vector6 wanted_wrench(const Vector6 & twist)
@@ -330,7 +321,7 @@ private:
     filter_.step(
       state_.commanded, config_.smoothing, config_.frequency, config_.pose_linear_speed, config_.pose_angular_speed);
     const ImpedanceResult result = impedance_law(
-      config_, state_.measured, twist, filter_.pose(), filter_.twist(), mobility);
+      config_, state_.measured, twist, filter_.pose(), filter_.twist(), mobility, softness_);
     state_.smoothed = filter_.pose();
     state_.limited = result.limited;
     state_.error = result.error;
@@ -356,8 +347,8 @@ private:
 
   JointVector<N> posture_torque(const Measurement<N> & m) const
   {
-    return config_.nullspace_stiffness.cwiseProduct(posture_error(config_, posture_, m.q)) -
-           config_.nullspace_damping.cwiseProduct(m.dq);
+    return softness_ * (config_.nullspace_stiffness.cwiseProduct(posture_error(config_, posture_, m.q)) -
+           config_.nullspace_damping.cwiseProduct(m.dq));
   }
 
   /// The measurement cannot be used: let the torque run down to the bias.
@@ -399,7 +390,6 @@ private:
   TargetBounds bounds_;
   TorqueLimiter<N> torque_limiter_;
   OscillationMonitor<N> oscillation_;
-  SoftHold<N> soft_hold_;
   FaultLatch latch_;
   Targets targets_;
   State<N> state_;
@@ -408,6 +398,7 @@ private:
   Pose centre_;                 // where the reference was last taken: what the wrench mode is drawn to
   bool has_reference_ = false;
   bool hold_latched_ = false;   // the reference belongs to the latched fault
+  double softness_ = 1.0;
   double outside_since_ = kUnlimited;   // [s]
   JointVector<N> posture_ = JointVector<N>::Zero();
   bool has_posture_ = false;         // given

@@ -86,10 +86,11 @@ Vector6 force_bound(const Config<N> & config, const Vector6 & damping)
 /// \param target     smoothed target pose in base
 /// \param target_twist  its velocity, base axes [m/s, rad/s]
 /// \param mobility   inverse of the tcp inertia, base axes, or nullptr: `damping` then stands in for a damping ratio
+/// \param softness   what stiffness and damping are multiplied with
 template <int N>
 ImpedanceResult impedance_law(
   const Config<N> & config, const Pose & measured, const Vector6 & twist, const Pose & target,
-  const Vector6 & target_twist, const Matrix6 * mobility)
+  const Vector6 & target_twist, const Matrix6 * mobility, double softness = 1.0)
 {
   const Matrix3 axes =
     config.gain_frame == GainFrame::kTcp ? measured.orientation.toRotationMatrix() : Matrix3::Identity();
@@ -102,12 +103,13 @@ ImpedanceResult impedance_law(
   if (config.damping_kind == DampingKind::kRatio && mobility != nullptr) {
     out.damping = damping_from_ratio(config.damping_ratio, config.stiffness, *mobility, axes);
   }
+  out.damping *= softness;
   const Vector6 velocity =
     damped_velocity(config.damped_velocity, rotate(to_gain, twist), rotate(to_gain, target_twist));
   const Vector6 rate = limit_error_rate(velocity, config.clip_pos, config.clip_neg, config.frequency);
 
   const Vector6 wrench =
-    -config.stiffness.cwiseProduct(out.limited_error) - out.damping.cwiseProduct(rate);
+    -softness * config.stiffness.cwiseProduct(out.limited_error) - out.damping.cwiseProduct(rate);
   out.wrench = rotate(axes, wrench);
   out.limited = reference_of(measured, rotate(axes, out.limited_error));
   return out;

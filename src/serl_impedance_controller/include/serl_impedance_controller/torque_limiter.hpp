@@ -38,11 +38,10 @@ public:
     has_limit_ = false;
   }
 
-  /// The limits in force this tick: `limit`, or where that was lowered below the last torque, what comes down from there
-  /// at `rate` a tick.
+  /// The limits in force this tick: `limit`, or where that was lowered, what comes down to it at `rate` a tick.
   const JointVector<N> & begin(const JointVector<N> & limit, const JointVector<N> & rate)
   {
-    limit_ = has_limit_ ? JointVector<N>(limit.cwiseMax(limit_.cwiseMin(command_.cwiseAbs()) - rate)) : limit;
+    limit_ = has_limit_ ? JointVector<N>(limit.cwiseMax(limit_ - rate)) : limit;
     has_limit_ = true;
     return limit_;
   }
@@ -82,8 +81,7 @@ public:
     last_ += share * change;
     // Only a bias that moved since the last tick, or a guard's brake, can leave anything to cut here.
     last_ = last_.cwiseMin(limit_ - offset).cwiseMax(-limit_ - offset);
-    command_ = last_ + offset;
-    return command_;
+    return last_ + offset;
   }
 
   /// All three, for a torque that is not made of parts.
@@ -116,7 +114,6 @@ private:
   }
 
   JointVector<N> last_ = JointVector<N>::Zero();
-  JointVector<N> command_ = JointVector<N>::Zero();   // the last whole torque
   JointVector<N> limit_ = JointVector<N>::Zero();
   bool has_limit_ = false;
 };

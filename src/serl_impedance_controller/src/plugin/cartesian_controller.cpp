@@ -218,8 +218,8 @@ CartesianController::CallbackReturn CartesianController::on_activate(const rclcp
     RCLCPP_ERROR(get_node()->get_logger(), "Not activated: %s", error.what());
     return CallbackReturn::FAILURE;
   }
-  if (const std::string reason = unstable_gains(); !reason.empty() && params_.unstable_gains == "refuse") {
-    RCLCPP_ERROR(get_node()->get_logger(), "Not activated (unstable_gains is 'refuse'): %s", reason.c_str());
+  if (const std::string reason = unstable_gains(); !reason.empty()) {
+    RCLCPP_ERROR(get_node()->get_logger(), "Not activated: %s", reason.c_str());
     return CallbackReturn::FAILURE;
   }
   control_->activate();
@@ -228,25 +228,23 @@ CartesianController::CallbackReturn CartesianController::on_activate(const rclcp
   return CallbackReturn::SUCCESS;
 }
 
-/// The first profile that is unstable with the arm where it is, in words; empty if none is. Each that is unstable or close
-/// to it is logged with its figures.
+/// Why a profile must not be used with the arm where it is; what comes close is logged. Empty if none is unstable.
 std::string CartesianController::unstable_gains()
 {
-  std::string unstable;
   model_->update(*sample_);
   Params params = listener_->get_params();
   for (const auto & name : params.profile_names) {
     params.profile = name;
     const Stability stability = control_->stability(make_settings(params, limits_), *sample_);
     const std::string text = describe(stability, limits_.frequency);
+    if (!stability.stable) {
+      return "profile '" + name + "': " + text;
+    }
     if (!text.empty()) {
       RCLCPP_WARN(get_node()->get_logger(), "Profile '%s': %s", name.c_str(), text.c_str());
     }
-    if (!stability.stable && unstable.empty()) {
-      unstable = "profile '" + name + "': " + text;
-    }
   }
-  return unstable;
+  return "";
 }
 
 CartesianController::CallbackReturn CartesianController::on_deactivate(const rclcpp_lifecycle::State &)

@@ -171,8 +171,8 @@ void bind_controller(py::module_ & module, const char * name)
   cls.def("set", &P::set, "Change configuration fields by keyword, all or none; ValueError if out of range.");
   cls.def("stability", &P::stability, py::arg("pose"), py::arg("jacobian"), py::arg("mass_matrix"),
     "Stability of the loop with an arm at rest there, with the configured rate, gains and delay; for set-up, slow.");
-  cls.def_property_readonly("soft_bandwidth", [](const P & p) {return p.controller.soft_bandwidth();},
-    "Of the soft hold after an oscillation [rad/s]; 0: there is none.");
+  cls.def_property_readonly("softness", [](const P & p) {return p.controller.softness();},
+    "Share of stiffness and damping in use: less than 1 after an oscillation.");
   cls.def_property_readonly("config", [](const P & p) {return Config<N>(p.controller.config());}, "A copy.");
   cls.def_property("mode", [](const P & p) {return p.controller.state().mode;},
     [](P & p, Mode mode) {p.controller.set_mode(mode);});
