@@ -16,14 +16,18 @@ class LawControl : public ArmControl
 {
 public:
   LawControl(std::uint64_t base_frame, std::uint64_t tcp_frame)
-  : ArmControl(base_frame, tcp_frame), law_(base_frame, tcp_frame), torque_(Eigen::VectorXd::Zero(N))
+  : law_(base_frame, tcp_frame), torque_(Eigen::VectorXd::Zero(N))
   {
   }
 
   std::optional<ConfigError> set(const Settings & settings) override
   {
     Orders orders;
-    orders.config = config_of(settings);
+    static_cast<TaskConfig &>(orders.config) = settings.task;
+    orders.config.nullspace_stiffness = settings.nullspace_stiffness;
+    orders.config.nullspace_damping = settings.nullspace_damping;
+    orders.config.torque_rate = settings.torque_rate;
+    orders.config.torque_limit = settings.torque_limit;
     orders.has_posture = settings.nullspace_posture.size() == N;
     if (orders.has_posture) {
       orders.posture = settings.nullspace_posture;
@@ -41,7 +45,8 @@ public:
   void activate() override
   {
     take_orders();
-    forget_targets();  // what came before is not for this activation
+    pose_target_.read();  // what came before is not for this activation
+    wrench_target_.read();
     resets_ = reset_requests_.load();
     law_.reset_fault();
     law_.activate();
@@ -52,7 +57,8 @@ public:
     take_orders();
     if (const auto requested = reset_requests_.load(); requested != resets_) {
       resets_ = requested;
-      forget_targets();  // the reset is of the state before it: a bad target must not fault again
+      pose_target_.read();  // the reset is of the state before it: a bad target must not fault again
+      wrench_target_.read();
       law_.reset_fault();
     }
     take_targets(time);
@@ -65,16 +71,6 @@ public:
   const Pose & limited_target() const override {return law_.state().limited;}
   const Fault & fault() const override {return law_.fault();}
 
-  Stability stability(const Settings & settings, const ArmSample & sample) const override
-  {
-    Measurement<N> m;
-    m.pose = sample.pose;
-    m.jacobian = sample.jacobian;
-    m.mass = sample.mass;
-    m.has_mass = true;
-    return check_stability(config_of(settings), m);
-  }
-
 private:
   struct Orders
   {
@@ -84,32 +80,6 @@ private:
     Mode mode = Mode::kPose;
     bool hold_when_stale = false;
   };
-
-  static Config<N> config_of(const Settings & settings)
-  {
-    Config<N> config;
-    static_cast<TaskConfig &>(config) = settings.task;
-    config.nullspace_stiffness = settings.nullspace_stiffness;
-    config.nullspace_damping = settings.nullspace_damping;
-    config.torque_rate = settings.torque_rate;
-    config.torque_limit = settings.torque_limit;
-    if (settings.joint_low.size() == N && settings.joint_high.size() == N) {
-      config.joint_low = settings.joint_low;
-      config.joint_high = settings.joint_high;
-    }
-    if (settings.joint_speed.size() == N) {
-      config.joint_speed = settings.joint_speed;
-    }
-    return config;
-  }
-
-  void forget_targets()
-  {
-    pose_target_.read();
-    wrench_target_.read();
-    bad_pose_target_.read();
-    bad_wrench_target_.read();
-  }
 
   void take_orders()
   {
@@ -127,14 +97,6 @@ private:
 
   void take_targets(double time)
   {
-    if (bad_pose_target_.read()) {
-      const PoseTarget & target = bad_pose_target_.value();
-      law_.set_target_pose(target.pose, target.stamp, target.frame);
-    }
-    if (bad_wrench_target_.read()) {
-      const WrenchTarget & target = bad_wrench_target_.value();
-      law_.set_target_wrench(target.wrench, target.stamp, target.frame);
-    }
     if (pose_target_.read()) {
       const PoseTarget & target = pose_target_.value();
       if (!(hold_when_stale_ && is_old(target.stamp, law_.config().pose_timeout, time))) {
@@ -214,16 +176,14 @@ std::unique_ptr<ArmControl> ArmControl::make(
 
 void ArmControl::set_target(const PoseTarget & target)
 {
-  const bool bad = static_cast<bool>(check_target(target.pose, target.stamp, target.frame == base_frame_));
   const std::lock_guard<std::mutex> lock(writers_);
-  (bad ? bad_pose_target_ : pose_target_).write(target);
+  pose_target_.write(target);
 }
 
 void ArmControl::set_target(const WrenchTarget & target)
 {
-  const bool bad = static_cast<bool>(check_target(target.wrench, target.stamp, target.frame == tcp_frame_));
   const std::lock_guard<std::mutex> lock(writers_);
-  (bad ? bad_wrench_target_ : wrench_target_).write(target);
+  wrench_target_.write(target);
 }
 
 }  // namespace serl_impedance_controller

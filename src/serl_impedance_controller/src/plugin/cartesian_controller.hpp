@@ -51,7 +51,6 @@ private:
   void connect_topics();
   void connect_parameters();
   void release_arm();
-  std::string unstable_gains();
 
   rclcpp::Time clock_time(const rclcpp::Time & time) const;
   bool read_joints();
