@@ -21,7 +21,6 @@ from serl_impedance_controller._law import (
     FaultCode,
     GainFrame,
     Mode,
-    Stability,
     State,
 )
 
@@ -34,6 +33,5 @@ __all__ = [
     "FaultCode",
     "GainFrame",
     "Mode",
-    "Stability",
     "State",
 ]

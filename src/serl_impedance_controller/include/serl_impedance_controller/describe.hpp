@@ -4,7 +4,6 @@
 #ifndef SERL_IMPEDANCE_CONTROLLER__DESCRIBE_HPP_
 #define SERL_IMPEDANCE_CONTROLLER__DESCRIBE_HPP_
 
-#include <cmath>
 #include <sstream>
 #include <string>
 
@@ -28,7 +27,7 @@ inline void describe(const Fault & fault, std::string & text)
   text.append(fault_text(fault.code));
 }
 
-/// A field out of range: "stiffness[0] = 20000 is outside [0, 10000]", "stiffness[0] is not a number; ...".
+/// A field out of range: "stiffness[0] = 20000 is outside [0, 10000]".
 ///
 /// \param prefix  what to put before the field's name, e.g. the group a parameter is in
 inline std::string describe(const ConfigError & error, const std::string & prefix = "")
@@ -38,11 +37,7 @@ inline std::string describe(const ConfigError & error, const std::string & prefi
   if (error.index >= 0) {
     text << "[" << error.index << "]";
   }
-  if (std::isnan(error.value)) {  // "-nan", as streams write it, is no word
-    text << " is not a number; it must be within [" << error.low << ", " << error.high << "]";
-  } else {
-    text << " = " << error.value << " is outside [" << error.low << ", " << error.high << "]";
-  }
+  text << " = " << error.value << " is outside [" << error.low << ", " << error.high << "]";
   return text.str();
 }
 
