@@ -13,6 +13,7 @@ from hil_serl_bringup.graph.robot_processes import cell_of
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot
 from hil_serl_bringup.resources import find_task
 
+CONTROLLER_PACKAGE = Path(__file__).parents[2] / "serl_impedance_controller"
 RAM = find_task("ram_insertion", simulated=False)
 USB = find_task("usb_insertion", simulated=False)
 FLIP = find_task("object_flip", simulated=False)
@@ -96,11 +97,27 @@ def test_the_task_decides_frames_gains_and_clips_and_the_robot_the_rest(tmp_path
     assert own["profile"] == "compliance"
     assert own["profiles"]["precision"]["stiffness"][0] == 1.0
     gains = own["profiles"]["compliance"]
-    assert gains["stiffness"] == [2000.0] * 3 + [150.0] * 3
+    assert gains["stiffness"] == [2000.0] * 3 + [75.0] * 3
     assert gains["damping"] == [89.0] * 3 + [7.0] * 3
     assert gains["clip_pos"][:3] == [0.0075, 0.0016, 0.0055]
     assert gains["nullspace_stiffness"] == [0.2]
     assert files["/controller_manager"]["update_rate"] == 500
+
+
+@pytest.mark.parametrize("name", ["fr3", "bimanual_fr3", "panda"])
+def test_a_franka_sets_the_pace_of_its_loop(name):
+    for arm in find_robot(name).arms_by_name.values():
+        file = yaml.safe_load((CONTROLLER_PACKAGE / arm.controllers.file).read_text())
+        assert file["controller_manager"]["ros__parameters"]["overruns"]["manage"] is False
+
+
+@pytest.mark.parametrize(("task", "stiffness"), [(RAM, 150.0), (HANDOVER, 120.0)])
+def test_torques_on_a_franka_are_those_of_the_original_release(task, stiffness):
+    """There K acts on a quaternion's vector part, sin(angle / 2), and so do its clips; here on the angle, twice that."""
+    for arm in map(task.arm, task.arm_names):
+        control = arm.control
+        for k, clip in zip(control.rotational_stiffness, control.rotation_clip_positive, strict=True):
+            assert k * clip == pytest.approx(stiffness * clip / 2.0)
 
 
 def test_a_wrench_task_brings_its_limits_and_its_box(tmp_path):
