@@ -9,9 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 
-def plain_console(stderr: bool = False) -> Console:
-    """A console without markup, which would swallow the square brackets of a path; styles are given as such."""
-    return Console(stderr=stderr, markup=False, highlight=False)
+def plain_console(stderr: bool = False, terminal: bool | None = None) -> Console:
+    """A console without markup, which would swallow the square brackets of a path; styles are given as such.
+
+    Args:
+        stderr: Write there instead of to the standard output.
+        terminal: Whether a terminal reads it; None: look.
+    """
+    return Console(stderr=stderr, markup=False, highlight=False, force_terminal=terminal)
 
 
 def word(value: Path | str) -> str:

@@ -66,7 +66,7 @@ def test_a_run_does_not_go_on_with_another_arm(robot_of, tmp_path):
     with pytest.raises(RobotFileError, match="robot 'cell' has 6 joints, and task 'object_flip' is for 7"):
         fitted(seven, robot_of(ARM))
     with pytest.raises(RobotFileError, match="has 6 joints"):
-        cell_of(robot_of(ARM), seven, tmp_path / "task.yaml", folder=tmp_path)
+        cell_of(robot_of(ARM), seven, tmp_path / "task.yaml", "", folder=tmp_path)
 
 
 @pytest.mark.parametrize("content", ["joints: 0", "joints: {left: 50}", "simulated: true\njoints: 6"])

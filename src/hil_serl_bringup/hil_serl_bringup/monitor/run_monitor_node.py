@@ -35,7 +35,6 @@ from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rich.console import Console
 
 from hil_serl_bringup.monitor.advice import Advisor, Announcer
 from hil_serl_bringup.monitor.state import RunMonitor
@@ -46,6 +45,7 @@ from hil_serl_bringup.monitor.watch import Phase, Watch
 from hil_serl_bringup.runs.conclusion import conclusion
 from hil_serl_bringup.runs.recorded import complete, key, recorded_episodes
 from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import load_task
@@ -96,7 +96,7 @@ class RunMonitorNode(Node):
             has_learner=training,
             logs=run_dir / "logs" / phase if run_dir else None,
         )
-        self._view = View(Console(force_terminal=False))
+        self._view = View(plain_console(terminal=False))
         self._advisor = Advisor(spec, method_named(algorithm), person) if training else None
         self._announcer = Announcer()
         self.create_timer(REPORT_PERIOD, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))

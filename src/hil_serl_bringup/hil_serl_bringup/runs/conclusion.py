@@ -10,6 +10,7 @@ from hil_serl_bringup.monitor.statistics import EpisodeLog, rates
 from hil_serl_bringup.results import evaluation, report
 from hil_serl_bringup.runs import classifier_record
 from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_bringup.terminal import word
 from hil_serl_core.episode import Mode
 
 
@@ -31,9 +32,9 @@ def conclusion(
             yield from evaluation.conclude(folder, log, phase, checkpoints, perturbation="none", reward=judge)
         case Mode.RECORD_DEMOS:
             yield report.demonstrations_in_words(rates([e for e in log.of(phase) if e.success]))
-            yield f"To train on them, launch the same with mode:=train and run_dir:={folder.path}"
+            yield f"To train on them, launch the same with mode:=train and run_dir:={word(folder.path)}"
         case Mode.RECORD_CLASSIFIER:
             yield classifier_record.in_words(classifier_record.count_labels(folder))
-            yield f"Train with: hil-serl classifier train {folder.path}"
+            yield f"Train with: hil-serl classifier train {word(folder.path)}"
         case Mode.TRAIN:
-            yield f"To go on with the training, launch the same with run_dir:={folder.path}"
+            yield f"To go on with the training, launch the same with run_dir:={word(folder.path)}"
