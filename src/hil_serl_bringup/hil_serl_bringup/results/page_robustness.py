@@ -62,7 +62,7 @@ def _alone(expert: Mapping[str, Any]) -> list[str]:
         )
         lines += [
             "",
-            "A disturbance may leave little that can be solved: the scripted expert, which sees everything, alone "
+            "A disturbance may leave little that can be solved: the scripted expert, which sees everything, alone",
             f"(`{command}`):",
             "",
             f"| {_ALONE[kind]} | " + " | ".join(str(one["step"]) for one in series) + " |",
