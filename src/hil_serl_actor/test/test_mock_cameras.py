@@ -117,11 +117,12 @@ def test_the_node_publishes_what_it_hears(node):
             rclpy.spin_once(node, timeout_sec=0.05)
             states.publish(arm_state(spec, spec.reset.nominal_position))
             seen = jpegs and pictures and flickers(image_to_array(pictures[-1], "a"), expected)
-            if seen and len({bytes(picture.data) for picture in pictures}) > 2:
+            if seen and len({bytes(picture.data) for picture in jpegs}) > 2:
                 break
         assert (pictures[-1].width, pictures[-1].height) == (640, 480)
         assert flickers(image_to_array(pictures[-1], "b"), expected)
-        assert len({bytes(picture.data) for picture in pictures}) > 2, "an arm that rests is no frozen camera"
+        # Of the small ones: of raw pictures, which are sent best effort, a busy machine may lose nearly all.
+        assert len({bytes(picture.data) for picture in jpegs}) > 2, "an arm that rests is no frozen camera"
         assert compressed_to_array(jpegs[-1], "c").shape == (480, 640, 3)
     finally:
         process.terminate()
