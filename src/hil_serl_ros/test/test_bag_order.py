@@ -65,6 +65,16 @@ def test_late_and_repeated_records_come_once_and_in_sequence(order: list[int], a
     assert order_of(records) == [("actor_0", k) for k in range(20)]
 
 
+def test_bytes_between_the_fields_make_no_other_record_of_it() -> None:
+    """CDR's serializers leave what was in memory between an 8-byte text and a number that is aligned to 8 bytes."""
+    first = heard(0, actor="a" * 9).data
+    at = first.index(b"a" * 9) + 10
+    again = first[:at] + b"\xff" * 2 + first[at + 2 :]
+    assert identity(again) == identity(first)
+    assert again != first
+    assert order_of([Heard(first), heard(1, actor="a" * 9), Heard(again)]) == [("a" * 9, 0), ("a" * 9, 1)]
+
+
 def test_actors_do_not_wait_for_each_other() -> None:
     records = [heard(0), heard(2), heard(7, actor="b"), heard(8, actor="b"), heard(1)]
     assert order_of(records) == [("actor_0", 0), ("b", 7), ("b", 8), ("actor_0", 1), ("actor_0", 2)]

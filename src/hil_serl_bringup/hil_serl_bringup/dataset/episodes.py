@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +20,7 @@ from hil_serl_bringup.runs.recorded import episodes_of
 from hil_serl_core.spec import TaskSpec
 from hil_serl_core.step import Step
 from hil_serl_ros.bag import BagDamagedError, BagMessage, BagProblem, step_of
+from hil_serl_ros.bag.content import content_checksum
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Tally:
             key = step.actor_id, step.episode
             self.records[key] = self.records.get(key, 0) + 1
             self.sizes[key] = self.sizes.get(key, 0) + len(message.data)
-            self.checksums[key] = zlib.crc32(message.data, self.checksums.get(key, 0))
+            self.checksums[key] = content_checksum(message.data, start=self.checksums.get(key, 0))
             self.first.setdefault(key, (step.stamp, step.spec_hash))
             previous = self._last.get(key)
             if not (step.is_first if previous is None else step.follows(previous)):

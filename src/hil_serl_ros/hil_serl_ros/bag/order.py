@@ -7,11 +7,11 @@ The actor sends again what was not acknowledged, so a subscriber such as ``ros2 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from hil_serl_ros.bag.content import content_checksum
 from hil_serl_ros.bag.errors import BagDamagedError
 
 WINDOW = 1000
@@ -61,7 +61,7 @@ class _Actor:
 def in_order(records: Iterable[Record]) -> Iterator[Record]:
     """The step records of one file, each actor's in sequence.
 
-    A record that is there again, byte by byte, is left out. One that comes late waits for nothing longer than ``WINDOW``
+    A record that is there again is left out. One that comes late waits for nothing longer than ``WINDOW``
     later ones. One with a number that was used before but with another content belongs to another run under the same
     name: that run begins there. Bytes that are no step are passed on, for the reader to judge.
     """
@@ -85,7 +85,7 @@ def _take(
     actors: dict[tuple[str, str], _Actor], key: tuple[str, str], sequence: int, record: Record
 ) -> Iterator[Record]:
     actor = actors.setdefault(key, _Actor(next=sequence))
-    checksum = zlib.crc32(record.data)
+    checksum = content_checksum(record.data)
     if actor.seen.get(sequence) == checksum:
         return
     if sequence in actor.seen:
