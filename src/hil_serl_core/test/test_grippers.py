@@ -274,3 +274,14 @@ def test_how_slow_the_hand_is_changes_no_record(task_dict):
         task_dict["action"]["gripper"] = {"penalty": -0.02, **timing}
         hashes.append(task_from_dict(task_dict).hash)
     assert hashes[0] == hashes[1]
+
+
+def test_the_grasp_critics_least_return_is_a_penalty_at_every_step(task_dict, two_arms):
+    gamma, penalty = two_arms.learner.discount, two_arms.action.gripper.penalty
+    assert two_arms.return_bounds == (0.0, 1.0)
+    assert two_arms.grasp_return_bounds == pytest.approx((2 * penalty / (1 - gamma), 1.0))
+    assert task_from_dict(task_dict).grasp_return_bounds is None
+    task_dict["action"]["gripper"], task_dict["state"] = {}, [*task_dict["state"], "gripper"]
+    assert task_from_dict(task_dict).grasp_return_bounds is not None
+    task_dict["reward"] = {"kind": "vice", "classifier": {"cameras": ["wrist_1"]}}
+    assert task_from_dict(task_dict).grasp_return_bounds is None

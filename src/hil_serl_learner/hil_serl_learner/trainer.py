@@ -76,7 +76,9 @@ class Trainer:
         self.extractor = FeatureExtractor.from_spec(spec).to(self._device)
         config = NetworkConfig.from_spec(spec, self.extractor.cameras)
         self.algorithm = create_algorithm(algorithm, config, spec.learner, seed, device)
-        self.algorithm.return_bounds = spec.return_bounds if spec.learner.bounded_targets else None
+        if spec.learner.bounded_targets:
+            self.algorithm.return_bounds = spec.return_bounds
+            self.algorithm.grasp_return_bounds = spec.grasp_return_bounds
         cached = spec.learner.feature_cache
         self.replay = Replay(
             spec,

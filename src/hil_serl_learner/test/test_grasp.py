@@ -109,6 +109,19 @@ def test_reported_loss_is_equation_3_with_the_penalty_on_arrival(toy):
     torch.testing.assert_close(agent.update(batch)["grasp_loss"], expected)
 
 
+@pytest.mark.parametrize(("reward", "kept"), [(-5.0, -0.2), (5.0, 1.0)])
+def test_targets_stay_within_the_returns_that_are_possible(toy, reward, kept):
+    agent = make_agent(toy, learning_rate=1e-2)
+    agent.grasp_return_bounds = (-0.2, 1.0)
+    batch = make_batch(
+        reward=torch.full((7,), reward), mask=torch.zeros(7), grasp=torch.zeros(7, dtype=torch.int64)
+    )
+    for _ in range(300):
+        agent.update(batch)
+    embedding = agent.policy.encoder(batch.features, batch.state)
+    assert agent.policy.grasp(embedding)[:, 0].tolist() == pytest.approx([kept] * 7, abs=0.1)
+
+
 def test_the_penalty_is_the_grasp_critics_alone(toy):
     free, fined = make_agent(toy), make_agent(toy)
     one = free.update(make_batch(grasp_penalty=torch.zeros(7)))

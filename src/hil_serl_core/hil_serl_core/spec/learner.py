@@ -110,7 +110,8 @@ class LearnerSpec(SpecModel):
     )
     bounded_targets: bool = Field(
         default=True,
-        description="sparse rewards: TD targets are kept within the returns that are possible at all, 0 to success_reward",
+        description="sparse rewards: TD targets are kept within the returns that are possible at all, 0 to success_reward "
+        "(grasp critic: less the penalty of a toggle at every step)",
     )
     timeouts_are_terminal: bool = Field(
         default=False, description="true: the original release's treatment of time limits"

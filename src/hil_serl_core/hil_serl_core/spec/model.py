@@ -248,6 +248,15 @@ class TaskSpec(SpecModel):
         return None if self.reward.dense else (0.0, self.reward.success_reward)
 
     @property
+    def grasp_return_bounds(self) -> tuple[float, float] | None:
+        """``return_bounds`` of the grasp critic: at worst every command of every gripper is penalised, for ever."""
+        if self.return_bounds is None or self.action.gripper is None:
+            return None
+        least, largest = self.return_bounds
+        penalty = self.action.gripper.penalty * self.grippers
+        return least + penalty / (1.0 - self.learner.discount), largest
+
+    @property
     def period(self) -> float:
         """Control period [s]."""
         return 1.0 / self.control.frequency

@@ -27,6 +27,7 @@ class Algorithm(ABC):
         critics: Its critics; None for an algorithm that has none.
         optimizers: Adam by group, as checkpoints name them.
         return_bounds: Least and largest possible return, which targets are kept in; None for no bounds.
+        grasp_return_bounds: The same for the grasp critic, whose reward has the penalty for toggling in it.
     """
 
     demonstration_share: float = 0.5
@@ -37,6 +38,7 @@ class Algorithm(ABC):
     policy: PolicyNetwork
     critics: CriticEnsemble | None = None
     return_bounds: tuple[float, float] | None = None
+    grasp_return_bounds: tuple[float, float] | None = None
     optimizers: dict[str, FlatAdam]
 
     @property

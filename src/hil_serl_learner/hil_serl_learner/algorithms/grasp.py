@@ -65,22 +65,15 @@ class GraspLearner:
         self.adam = FlatAdam(buffers, learning_rate)
 
     @torch.no_grad()
-    def targets(
-        self,
-        batch: Batch,
-        next_embedding: Tensor,
-        next_target_embedding: Tensor,
-        largest: float | None = None,
-    ) -> Tensor:
-        """(B,) targets; embeddings of o' by the online and by the target encoder; ``largest`` possible return."""
-        target = double_q_target(
+    def targets(self, batch: Batch, next_embedding: Tensor, next_target_embedding: Tensor) -> Tensor:
+        """(B,) targets; embeddings of o' by the online and by the target encoder."""
+        return double_q_target(
             batch.reward + batch.grasp_penalty,
             batch.mask,
             self._online(next_embedding),
             self._target(next_target_embedding),
             self._discount,
         )
-        return target if largest is None else target.clamp(max=largest)
 
     def gradients(
         self, embedding: Tensor, batch: Batch, target: Tensor

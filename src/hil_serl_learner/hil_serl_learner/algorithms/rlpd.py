@@ -195,8 +195,7 @@ class Rlpd(Algorithm):
         critic = temporal_difference_target(batch.reward, batch.mask, next_q, self._learner.discount)
         grasp = None
         if self._grasp is not None:
-            largest = None if self.return_bounds is None else self.return_bounds[1]
-            grasp = self._grasp.targets(batch, embedding, target_embedding, largest)
+            grasp = bounded(self._grasp.targets(batch, embedding, target_embedding), self.grasp_return_bounds)
         return _Targets(bounded(critic, self.return_bounds), grasp, log_prob)
 
     def _subsample(self, q: Tensor) -> Tensor:
