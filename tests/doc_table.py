@@ -262,7 +262,7 @@ NOT_RUN = {
 
 _LAUNCH = "ros2 launch hil_serl_bringup task.launch.py"
 _SIMULATED = f"{_LAUNCH} operator:=scripted speed:=lockstep run_dir:=runs/ram"
-_GRIPPER = "ros2 run hil_serl_actor gripper_node --ros-args -p kind:=mock"
+_GRIPPER = "ros2 run hil_serl_robot gripper_node --ros-args -p kind:=mock"
 _CONTROLLER = "src/serl_impedance_controller/README.md"
 
 #: Page -> its commands that run where there is a full ROS 2.

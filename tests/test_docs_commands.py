@@ -11,7 +11,7 @@ from doc_table import ROS_STORIES, STORIES
 from PIL import Image
 from terminal import Terminal, environment
 
-from hil_serl_bringup.resources import find_task
+from hil_serl_tasks.finder import find_task
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 LISTENING = ("docs/two_machines.md", "docs/operators_guide.md")  # tools that would hear other runs, too

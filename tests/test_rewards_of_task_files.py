@@ -22,7 +22,6 @@ from hil_serl_actor.loop.ports import LoopConfig, Phase
 from hil_serl_actor.sending.step_log import StepLog
 from hil_serl_actor.senses.inputs import SceneVerdict
 from hil_serl_bringup.commands.options import RewardOptions
-from hil_serl_bringup.resources import share
 from hil_serl_core.action import nominal_pose
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
@@ -38,8 +37,9 @@ from hil_serl_learner.ingest import Ledger
 from hil_serl_learner.replay import Replay
 from hil_serl_ros.images import image_from_array
 from hil_serl_ros.stamps import seconds_to_ns
+from hil_serl_tasks.finder import suite_folder
 
-TASKS = share() / "config" / "tasks"
+TASKS = suite_folder()
 HARDWARE = sorted(TASKS.glob("*.yaml"))
 TWINS = sorted((TASKS / "sim").glob("*.yaml"))
 LIMIT, SOLVED_AT, LABELLED_AT, DRIVEN = 12, 5, 4, (2, 3)

@@ -22,9 +22,6 @@ setup(
     entry_points={
         "console_scripts": [
             "actor_node = hil_serl_actor.actor_node:main",
-            "cell_node = hil_serl_actor.cell_node:main",
-            "gripper_node = hil_serl_actor.gripper_node:main",
-            "keyboard_teleop = hil_serl_actor.keyboard_node:main",
             "markers_node = hil_serl_actor.markers_node:main",
             "topic_recorder = hil_serl_actor.topic_recorder:main",
             "mock_cameras = hil_serl_actor.mock_cameras:main",

@@ -14,10 +14,6 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
         ("bin", ["bin/hil-serl"]),  # colcon puts this folder on the PATH
-        *[
-            (f"share/{package_name}/config/{folder}", glob(f"config/{folder}/*.yaml"))
-            for folder in ("tasks", "tasks/common", "tasks/sim")
-        ],
         (f"share/{package_name}/config", glob("config/*.yaml")),
         (f"share/{package_name}/config/robots", glob("config/robots/*.yaml")),
         (f"share/{package_name}/config/dds", glob("config/dds/*.xml")),
@@ -32,7 +28,7 @@ setup(
     zip_safe=True,
     maintainer="HIL-SERL ROS maintainers",
     maintainer_email="hil-serl-ros@example.org",
-    description="Bringup of the HIL-SERL suite: task files, process graph, launch files, command-line tool.",
+    description="Bringup of the HIL-SERL suite: process graph, launch files, command-line tool.",
     license="Apache-2.0",
     entry_points={
         "console_scripts": [

@@ -19,7 +19,6 @@ from hil_serl_actor.sending.agent_link import AgentLink
 from hil_serl_actor.senses.subscriptions import Senses
 from hil_serl_actor.wiring import reports
 from hil_serl_actor.wiring.actor_services import ActorServices
-from hil_serl_actor.wiring.command_publishers import CommandPublishers
 from hil_serl_actor.wiring.namesakes import Namesakes
 from hil_serl_actor.wiring.options import read_options
 from hil_serl_actor.wiring.reset_client import ResetClient
@@ -30,6 +29,7 @@ from hil_serl_msgs.msg import EpisodeSummary, InterventionState
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriteError
 from hil_serl_ros.clocks import STEADY, ClockWatch, ThrottledLog, timer_clock
+from hil_serl_ros.command_publishers import CommandPublishers
 from hil_serl_ros.diagnostics import diagnostic_array
 from hil_serl_ros.node_main import run_node
 from hil_serl_ros.stamps import stamp_from_seconds

@@ -17,9 +17,10 @@ from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros.images import image_from_array
 from hil_serl_ros.stamps import seconds_to_ns
+from hil_serl_tasks.finder import suite_folder
 
 sys.path.append(str(Path(__file__).parent))  # cell_world
-TASK_FILE = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+TASK_FILE = suite_folder() / "sim" / "ram_insertion.yaml"
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rclpy
-from cell_world import World, displaced
 from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
@@ -14,12 +13,13 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
 from hil_serl_actor.actor_node import ActorNode
-from hil_serl_actor.cell.reset_motion import distances
-from hil_serl_actor.cell_node import CellNode
 from hil_serl_core.reset import sample_start_poses
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import EpisodeSummary
 from hil_serl_msgs.srv import ResetEpisode
+from hil_serl_robot.cell.reset_motion import distances
+from hil_serl_robot.cell_node import CellNode
+from hil_serl_robot.testing.cell_world import World, displaced
 from hil_serl_ros import names, qos
 from hil_serl_ros.geometry_messages import pose_stamped, pose_to_array
 from hil_serl_ros.stamps import seconds_to_ns, stamp_to_seconds

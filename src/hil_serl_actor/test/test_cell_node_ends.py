@@ -13,13 +13,13 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import rclpy
-from cell_world import World, displaced
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
 
-from hil_serl_actor.cell_node import CellNode
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.srv import ResetEpisode
+from hil_serl_robot.cell_node import CellNode
+from hil_serl_robot.testing.cell_world import World, displaced
 from hil_serl_ros import names
 
 OWN = {"stale": 1000.0, "linear_speed": 0.01, "reset_profile": "precision", "episode_profile": "compliance"}
@@ -28,7 +28,7 @@ OWN = {"stale": 1000.0, "linear_speed": 0.01, "reset_profile": "precision", "epi
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_in_the_middle_of_a_reset_without_a_trace(ram_file, tmp_path, number):
     parameters = [part for name, value in OWN.items() for part in ("-p", f"{name}:={value}")]
-    code = "from hil_serl_actor.cell_node import main; main()"
+    code = "from hil_serl_robot.cell_node import main; main()"
     command = [sys.executable, "-c", code, "--ros-args", "-p", f"task:={ram_file}", *parameters]
     rclpy.init(args=[])
     spec = load_task(ram_file)

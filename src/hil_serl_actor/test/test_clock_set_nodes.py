@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from cell_world import World, displaced
 from played_cell import cell_with, ros_arguments
 from sensor_msgs.msg import Image
 from set_clock import set_clock  # noqa: F401
 
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.srv import ResetEpisode
+from hil_serl_robot.testing.cell_world import World, displaced
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import read_steps
+from hil_serl_tasks.finder import suite_folder
 
 sys.path.append(str(Path(__file__).parent))
-RAM = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+RAM = suite_folder() / "sim" / "ram_insertion.yaml"
 TASK = """
 extends: {base}
 observation_timeout: 3.0       # long, for a busy machine
@@ -80,7 +81,7 @@ def test_the_cell_ends_its_reset_and_makes_the_next_one(tmp_path, set_clock, off
     world = World(spec, {"": displaced(spec, by=(0.05, 0.05, 0.0))})
     world.offset = offset
     try:
-        with clock.process("hil_serl_actor.cell_node", arguments, tmp_path / "log"):
+        with clock.process("hil_serl_robot.cell_node", arguments, tmp_path / "log"):
             future = underway(world)
             world.offset = 0.0
             clock.set(0.0)

@@ -13,9 +13,9 @@ from sensor_msgs.msg import Joy
 
 from hil_serl_actor.senses.device_input import DeviceInput
 from hil_serl_actor.senses.inputs import Operators
-from hil_serl_actor.teleop.devices import DEVICES
 from hil_serl_ros import qos
 from hil_serl_ros.polled import PolledSubscription
+from hil_serl_teleop.devices import DEVICES
 
 RATE = 1000  # messages a second
 TICKS = 10  # a second

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from played_cell import actor_and_cell
@@ -12,11 +11,12 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 
 from hil_serl_actor.loop.control_loop import ControlLoop
-from hil_serl_actor.teleop.devices import TeleopDecoder
 from hil_serl_ros import names, qos
 from hil_serl_ros.stamps import stamp_from_seconds
+from hil_serl_tasks.finder import suite_folder
+from hil_serl_teleop.devices import TeleopDecoder
 
-RAM = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+RAM = suite_folder() / "sim" / "ram_insertion.yaml"
 TASK = """
 extends: {base}
 observation_timeout: 1000.0    # a busy machine is not what is tested here

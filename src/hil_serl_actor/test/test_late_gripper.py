@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +12,14 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Float64
 
 from hil_serl_actor.actor_node import ActorNode
-from hil_serl_actor.gripper_node import GripperNode
 from hil_serl_core.step import Source
+from hil_serl_robot.gripper_node import GripperNode
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import read_steps
 from hil_serl_ros.stamps import stamp_from_seconds
+from hil_serl_tasks.finder import suite_folder
 
-USB = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "usb_insertion.yaml"
+USB = suite_folder() / "usb_insertion.yaml"
 TASK = """
 extends: {base}
 cameras:                       # small, for a busy machine

@@ -6,7 +6,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,9 @@ from played_cell import actor_and_cell
 
 from hil_serl_ros.bag import read_steps
 from hil_serl_ros.geometry_messages import pose_to_array
+from hil_serl_tasks.finder import suite_folder
 
-RAM = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+RAM = suite_folder() / "sim" / "ram_insertion.yaml"
 TASK = """
 extends: {base}
 observation_timeout: 3.0       # long, for a busy machine

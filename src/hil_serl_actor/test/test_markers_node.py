@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +22,9 @@ from hil_serl_actor.viewing.markers import Driver
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, RunStatus
 from hil_serl_ros import names, qos
 from hil_serl_ros.geometry_messages import pose_from_array
+from hil_serl_tasks.finder import suite_folder
 
-TASK_FILE = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+TASK_FILE = suite_folder() / "sim" / "ram_insertion.yaml"
 HOME = np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0])
 NAMESPACE = f"/markers_{os.getpid()}"
 

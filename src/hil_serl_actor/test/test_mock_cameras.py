@@ -5,7 +5,6 @@ import math
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,9 @@ from hil_serl_msgs.msg import ArmState
 from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_to_message
 from hil_serl_ros.images import compressed_to_array, image_to_array
+from hil_serl_tasks.finder import suite_folder
 
-TASKS = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks"
+TASKS = suite_folder()
 DOWN = (1.0, 0.0, 0.0, 0.0)  # tool pointing down
 
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,9 @@ from hil_serl_actor.wiring import reports
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import Mode, Outcome
 from hil_serl_core.spec import load_task
+from hil_serl_tasks.finder import suite_folder
 
-WRENCH_TASK = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "object_flip.yaml"
+WRENCH_TASK = suite_folder() / "sim" / "object_flip.yaml"
 HOME = np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0])
 ELSEWHERE = HOME + np.array([0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 

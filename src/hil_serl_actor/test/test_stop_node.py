@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,9 @@ from std_srvs.srv import Trigger
 from hil_serl_ros import names, qos
 from hil_serl_ros.geometry_messages import pose_to_array
 from hil_serl_ros.stamps import stamp_from_seconds
+from hil_serl_tasks.finder import suite_folder
 
-RAM = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+RAM = suite_folder() / "sim" / "ram_insertion.yaml"
 TASK = """
 extends: {base}
 observation_timeout: 1000.0    # a busy machine is not what is tested here

@@ -13,10 +13,10 @@ import numpy as np
 
 from hil_serl_actor.sending.step_log import StepLog
 from hil_serl_bringup import cli
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.spec import TaskSpec, task_from_dict
 from hil_serl_core.step import Source, Step
+from hil_serl_tasks.finder import find_task
 
 
 @cache

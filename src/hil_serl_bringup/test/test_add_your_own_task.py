@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from hil_serl_bringup.graph.robots import find_robot
-from hil_serl_bringup.resources import find_task, tasks, twins
 from hil_serl_core.spec import task_from_dict
 from hil_serl_sim import tasks as sim_tasks
 from hil_serl_sim.gl import choose_backend
+from hil_serl_tasks.finder import find_task, tasks, twins
 
 PAGE = Path(__file__).parents[3] / "docs" / "add_your_own_task.md"
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="tests run outside the repository")

@@ -7,8 +7,8 @@ import pytest
 
 from hil_serl_bringup.monitor.advice import Q_SAMPLES, Advisor, Announcer, is_carried
 from hil_serl_bringup.monitor.statistics import Episode, LearnerSample
-from hil_serl_bringup.resources import find_task
 from hil_serl_core.methods import METHODS
+from hil_serl_tasks.finder import find_task
 
 
 def episode(success=True, steps=30, intervened=0, interventions=None, aborted=False):

@@ -11,7 +11,7 @@ from hil_serl_bringup.graph.description import with_frames
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.graph.robot_processes import cell_of
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot
-from hil_serl_bringup.resources import find_task
+from hil_serl_tasks.finder import find_task
 
 CONTROLLER_PACKAGE = Path(__file__).parents[2] / "serl_impedance_controller"
 RAM = find_task("ram_insertion", simulated=False)

@@ -10,8 +10,8 @@ from rich.console import Console
 from hil_serl_bringup.commands.bench import HARDWARE, bench_table
 from hil_serl_bringup.measuring import bench_measures
 from hil_serl_bringup.measuring.bench_measures import EPISODE, with_learner
-from hil_serl_bringup.resources import find_task
 from hil_serl_learner.trainer import Trainer
+from hil_serl_tasks.finder import find_task
 
 SMALL = {"batch_size": 8, "hidden": (16,), "camera_embedding": 8, "augmented_views": 1, "pca_channels": 4}
 

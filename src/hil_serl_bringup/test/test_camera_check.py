@@ -14,10 +14,10 @@ from rich.console import Console
 
 from hil_serl_bringup.commands.camera import CameraCheck, CameraListener
 from hil_serl_bringup.monitor.camera_view import CameraLine, brightness_of, render
-from hil_serl_bringup.resources import find_task_file
 from hil_serl_core.spec import load_task
 from hil_serl_ros import names, qos
 from hil_serl_ros.images import compressed_from_array, image_from_array
+from hil_serl_tasks.finder import find_task_file
 
 TASK = """
 extends: {base}

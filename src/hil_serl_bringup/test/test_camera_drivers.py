@@ -5,7 +5,7 @@ import pytest
 
 from hil_serl_bringup.graph.camera_drivers import camera_processes, video_device
 from hil_serl_bringup.graph.robot_model import Camera, RobotFileError
-from hil_serl_bringup.resources import find_task
+from hil_serl_tasks.finder import find_task
 
 TASK = find_task("ram_insertion", simulated=False)  # wrist_1 and wrist_2, 640 x 480
 

@@ -8,9 +8,9 @@ import pytest
 from hil_serl_bringup.graph.build import GraphRequest, build_graph
 from hil_serl_bringup.graph.claims import claims_of, claims_of_run, reserve_launched, runs_elsewhere
 from hil_serl_bringup.graph.robots import find_robot, robots
-from hil_serl_bringup.resources import find_task_file
 from hil_serl_core.episode import Mode
 from hil_serl_ros.domain import DomainBusyError, hold_domain
+from hil_serl_tasks.finder import find_task_file
 
 SIM = find_robot("sim")
 

@@ -11,7 +11,6 @@ import pytest
 from hil_serl_bringup import cli
 from hil_serl_bringup.commands.classifier import Retrain, Train
 from hil_serl_bringup.graph.build import GraphError, Operator
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.classifier_record import (
     LEAST_EPISODES,
     MOST_EPISODES,
@@ -27,6 +26,7 @@ from hil_serl_core.rewards.labels import Label, write_labels
 from hil_serl_core.spec import TaskSpec, task_from_dict, task_to_yaml
 from hil_serl_learner.classifier import build
 from hil_serl_learner.classifier.samples import Source
+from hil_serl_tasks.finder import find_task
 
 
 def changed(task: TaskSpec, **sections: dict) -> TaskSpec:

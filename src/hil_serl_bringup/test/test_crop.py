@@ -24,11 +24,11 @@ from hil_serl_bringup.crop.sources import PictureError, picture_of
 from hil_serl_bringup.crop.square import Square, policy_view
 from hil_serl_bringup.crop.task_file import plan_crop
 from hil_serl_bringup.crop.terminal import keys_of, render, step
-from hil_serl_bringup.resources import find_task_file
 from hil_serl_core.spec import CameraSpec, TaskFileError, load_task
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriter
 from hil_serl_ros.images import compressed_from_array, image_from_array
+from hil_serl_tasks.finder import find_task_file
 
 RAM = find_task_file("ram_insertion", simulated=False)
 CAMERA = CameraSpec(name="wrist_1", source_width=640, source_height=480, crop=(80, 0, 480, 480), size=128)

@@ -12,7 +12,7 @@ from dataset_bags import episode, hil_serl, small_task, write_run
 from test_dataset_hilserl import demonstrations
 
 from hil_serl_bringup.dataset.recordings import find_recordings
-from hil_serl_bringup.resources import find_task
+from hil_serl_tasks.finder import find_task
 
 PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="tests run outside the repository")

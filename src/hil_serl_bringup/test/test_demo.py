@@ -18,8 +18,9 @@ from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.runs.runner import Outcome
 from hil_serl_core.spec import load_task, task_from_dict
 from hil_serl_core.weights import POLICY_FILE
+from hil_serl_tasks.finder import suite_folder
 
-TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
+TASK = load_task(suite_folder() / "sim" / "ram_insertion.yaml")
 BASE = Episode("", 1.0, 10, "actor_0", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 PLAN = demo.DemoPlan(demonstrations=4, evaluation_episodes=5, film_episodes=0)
 

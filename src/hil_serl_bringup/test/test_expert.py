@@ -3,7 +3,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,8 +16,9 @@ from hil_serl_bringup.results.page_robustness import robustness
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.spec import load_task
 from hil_serl_sim.repeating import NotReproducedError
+from hil_serl_tasks.finder import suite_folder
 
-TASKS = Path(__file__).parent.parent / "config" / "tasks" / "sim"
+TASKS = suite_folder() / "sim"
 STEP = 3
 BASE = Episode("eval_1", 1.0, 10, "actor_0", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 

@@ -2,7 +2,6 @@
 """Running recorded episodes again for a film, with a cell that is a point pushed by its targets."""
 
 import dataclasses
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +13,9 @@ from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import load_task
 from hil_serl_core.step import Source, Step
 from hil_serl_sim.repeating import NotReproducedError
+from hil_serl_tasks.finder import suite_folder
 
-SPEC = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
+SPEC = load_task(suite_folder() / "sim" / "ram_insertion.yaml")
 START = np.array([*SPEC.reset.nominal_position, 1.0, 0.0, 0.0, 0.0])
 
 

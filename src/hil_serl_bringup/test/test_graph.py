@@ -8,13 +8,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil_serl_actor.teleop.layouts import DeviceLayout
 from hil_serl_bringup.graph import observers
 from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator, Part, build_graph
 from hil_serl_bringup.graph.process import ProcessSpec, yaml_scalar, yaml_value
 from hil_serl_bringup.graph.robot_model import OperatorDevice
 from hil_serl_bringup.graph.robot_processes import Cell
 from hil_serl_core.episode import Mode
+from hil_serl_teleop.layouts import DeviceLayout
 
 RUN = Path("/tmp/run")
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from tool_processes import processes_of, wait_for
 
+from hil_serl_tasks.finder import suite_folder
+
 pytest.importorskip("launch_ros")
 LAUNCH = Path(__file__).parent.parent / "launch"
-TASK = Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+TASK = suite_folder() / "sim" / "ram_insertion.yaml"
 
 if shutil.which("ros2") is None:
     pytest.skip("ros2 is not there", allow_module_level=True)

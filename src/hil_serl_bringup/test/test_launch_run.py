@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hil_serl_tasks.finder import suite_folder
+
 pytest.importorskip("launch")
 pytest.importorskip("launch_ros")
 pytest.importorskip("launch_testing")
@@ -36,7 +38,7 @@ SECONDS = 240.0
 def generate_test_description():
     """Demonstrations by the scripted operator, in lockstep, until the test is over."""
     arguments = {
-        "task": str(SHARE / "config" / "tasks" / "sim" / "ram_insertion.yaml"),
+        "task": str(suite_folder() / "sim" / "ram_insertion.yaml"),
         "mode": "record_demos",
         "operator": "scripted",
         "speed": "lockstep",

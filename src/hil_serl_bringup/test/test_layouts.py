@@ -29,8 +29,8 @@ from hil_serl_bringup.layouts import (
 )
 from hil_serl_bringup.layouts.cell import FIELD_OF_VIEW
 from hil_serl_bringup.layouts.foxglove_scripts import camera_script, script_topic
-from hil_serl_bringup.resources import find_task, tasks
 from hil_serl_ros import names
+from hil_serl_tasks.finder import find_task, tasks
 
 SOURCE = Path(__file__).resolve().parents[1]
 

@@ -19,12 +19,12 @@ from hil_serl_bringup.monitor.advice import Advice
 from hil_serl_bringup.monitor.reports import LEARNER_SILENCE, advice_status, learner_status, run_status
 from hil_serl_bringup.monitor.state import RATE_SPAN, RunMonitor
 from hil_serl_bringup.monitor.statistics import EpisodeLog, read_episodes
-from hil_serl_bringup.resources import find_task_file
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
 from hil_serl_msgs.msg import EpisodeSummary, InterventionState, LearnerStatus, RunStatus
 from hil_serl_ros import names, qos
+from hil_serl_tasks.finder import find_task_file
 
 LEVEL = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warn", DiagnosticStatus.ERROR: "error"}
 

@@ -12,8 +12,9 @@ from hil_serl_bringup.runs.phases import link_agents
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import TaskFileError, load_task
+from hil_serl_tasks.finder import suite_folder
 
-TASKS = Path(__file__).parent.parent / "config" / "tasks"
+TASKS = suite_folder()
 TWIN, REAL = load_task(TASKS / "sim" / "ram_insertion.yaml"), load_task(TASKS / "ram_insertion.yaml")
 
 

@@ -20,7 +20,6 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hil_serl_actor.markers_node import MarkersNode
 from hil_serl_actor.viewing.markers import Driver
 from hil_serl_bringup.graph import observers
-from hil_serl_bringup.resources import find_task_file
 from hil_serl_bringup.runs import replay
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_core.spec import load_task
@@ -28,6 +27,7 @@ from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriter
 from hil_serl_ros.conversions import step_to_message
+from hil_serl_tasks.finder import find_task_file
 
 POSE = np.array([0.45, 0.05, 0.3, 1.0, 0.0, 0.0, 0.0])
 

@@ -32,8 +32,9 @@ from hil_serl_bringup.results.robustness import add_robustness
 from hil_serl_bringup.runs.phases import Setup
 from hil_serl_core.methods import METHODS
 from hil_serl_core.spec import load_task
+from hil_serl_tasks.finder import suite_folder
 
-TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
+TASK = load_task(suite_folder() / "sim" / "ram_insertion.yaml")
 METHOD_NAMES = ("hil_serl", "serl", "hg_dagger", "bc")
 
 
@@ -245,9 +246,7 @@ def test_transitions_and_updates_of_each_agent_are_told(played):
 
 
 def test_results_of_two_agents_without_a_limit_to_their_attempts_are_of_earlier_settings():
-    relocation = load_task(
-        Path(__file__).parent.parent / "config" / "tasks" / "sim" / "object_relocation.yaml"
-    )
+    relocation = load_task(suite_folder() / "sim" / "object_relocation.yaml")
     for task, still in ((TASK, True), (relocation, False)):
         stored = {"settings": settings(task)}
         assert same_settings(stored, task)

@@ -8,8 +8,8 @@ from hil_serl_bringup.commands.options import RewardOptions, open_folder
 from hil_serl_bringup.dataset.lerobot import features_of
 from hil_serl_bringup.graph.robot_processes import cell_of, fitted, joints_of
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_tasks.finder import find_task
 
 FLIP = find_task("object_flip", simulated=False)  # its state has joints
 RAM = find_task("ram_insertion", simulated=False)

@@ -6,9 +6,9 @@ import pytest
 from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator, build_graph
 from hil_serl_bringup.graph.robot_processes import cell_of, robot_fields
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot, robot_folders
-from hil_serl_bringup.resources import find_task
 from hil_serl_core.episode import Mode
 from hil_serl_ros.scheduling import VARIABLE
+from hil_serl_tasks.finder import find_task
 
 TASK = find_task("ram_insertion", simulated=False)
 HEAD = "name: cell\ndescription: d\n"

@@ -3,14 +3,14 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError, write_json
 from hil_serl_core.spec import load_task
+from hil_serl_tasks.finder import suite_folder
 
-TASK = load_task(Path(__file__).parent.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml")
+TASK = load_task(suite_folder() / "sim" / "ram_insertion.yaml")
 
 
 def test_a_run_can_be_opened_again_with_its_task_and_seed(tmp_path):

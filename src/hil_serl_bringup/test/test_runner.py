@@ -2,7 +2,6 @@
 """What a phase leaves behind, with children that do nothing."""
 
 import contextlib
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,8 +15,9 @@ from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_bringup.runs.runner import Phase, Session
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
+from hil_serl_tasks.finder import suite_folder
 
-TASKS = Path(__file__).parent.parent / "config" / "tasks" / "sim"
+TASKS = suite_folder() / "sim"
 PAST = Episode("train", 60.0, 12, "actor_0", 0, True, False, False, "success", 12, 0, 0, 1.2, 4, 7)
 
 

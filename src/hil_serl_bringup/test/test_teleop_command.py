@@ -9,13 +9,13 @@ import rclpy
 from rich.console import Console
 from sensor_msgs.msg import Joy
 
-from hil_serl_actor.teleop.check import DeviceCheck
-from hil_serl_actor.teleop.devices import DEVICES, device_of
 from hil_serl_bringup.commands.teleop import TeleopCheck, TeleopListener, how_to_start
 from hil_serl_bringup.monitor.teleop_view import HALF, bar, render
-from hil_serl_bringup.resources import find_task_file
 from hil_serl_core.spec import load_task
 from hil_serl_ros import qos
+from hil_serl_tasks.finder import find_task_file
+from hil_serl_teleop.check import DeviceCheck
+from hil_serl_teleop.devices import DEVICES, device_of
 
 
 def draw(checks, operator="spacenav", now=0.0, width=100):

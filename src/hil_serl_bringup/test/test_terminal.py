@@ -16,13 +16,14 @@ from hil_serl_bringup.monitor.view import View, ViewState
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
 from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.spec import load_task
+from hil_serl_tasks.finder import suite_folder
 
 PACKAGE = Path(hil_serl_bringup.__file__).parent
 SOURCES = [
     path for path in PACKAGE.rglob("*.py") if path.name != "terminal.py" and "doctor" not in path.parts
 ]
 ODD = "my runs [bold] [1] – ü"
-TASK = PACKAGE.parent / "config" / "tasks" / "sim" / "ram_insertion.yaml"
+TASK = suite_folder() / "sim" / "ram_insertion.yaml"
 
 
 def test_brackets_stay(capsys):

@@ -17,8 +17,9 @@ from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_bringup.runs.runner import Outcome
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
+from hil_serl_tasks.finder import suite_folder
 
-TASKS = Path(__file__).parent.parent / "config" / "tasks" / "sim"
+TASKS = suite_folder() / "sim"
 BASE = Episode("", 1.0, 10, "", 0, True, False, False, "success", 10, 0, 0, 1.0, 3, 7)
 ROBOT = Robot(name="cell", description="real", simulated=False)
 

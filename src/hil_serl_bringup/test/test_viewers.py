@@ -12,7 +12,7 @@ from hil_serl_bringup.launching.arguments import WINDOWS
 from hil_serl_bringup.launching.processes import viewer_processes
 from hil_serl_bringup.launching.request import request_from
 from hil_serl_bringup.layouts import RVIZ
-from hil_serl_bringup.resources import find_task
+from hil_serl_tasks.finder import find_task
 
 
 def topics_in(layouts):

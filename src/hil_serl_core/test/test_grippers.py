@@ -3,108 +3,12 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from hil_serl_core.action import ActionLayout, nominal_pose
-from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
 from hil_serl_core.grippers import GripperStates
-from hil_serl_core.observation import ArmSample, Observation
-from hil_serl_core.spec import load_task, task_from_dict
-
-TASKS = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks"
-WITH_GRIPPER = [
-    file for file in sorted(TASKS.rglob("*.yaml")) if "common" not in file.parts and load_task(file).grippers
-]
-
-
-class Hand:
-    """Fingers behind a servo: they wait, move at a constant speed and stop at a part.
-
-    With ``queues`` a goal under way is finished first, as by a Franka hand's node.
-    """
-
-    def __init__(self, dead=0.0, stroke=0.8, part=0.0, opening=1.0, queues=False):
-        self.dead, self.speed, self.part, self.queues = dead, 1.0 / max(stroke, 1e-9), part, queues
-        self.opening, self._goal, self._starts, self._next = opening, opening, 0.0, None
-        self._time, self.held = 0.0, None
-
-    def command(self, wanted):
-        if self.queues and self._under_way:
-            self._next = wanted
-        elif wanted != self._goal:
-            self._goal, self._starts = wanted, self._time + self.dead
-
-    @property
-    def _under_way(self):
-        return self._time < self._starts or abs(self.opening - max(self._goal, self.part)) > 1e-9
-
-    def step(self, seconds):
-        self._time += seconds
-        if self.held is not None:  # somebody else moves it
-            self.opening = self.held
-            return
-        if self._time <= self._starts:
-            return
-        way = max(self._goal, self.part) - self.opening
-        self.opening += math.copysign(
-            min(abs(way), self.speed * min(seconds, self._time - self._starts)), way
-        )
-        if not self._under_way and self._next is not None:
-            wanted, self._next = self._next, None
-            self.command(wanted)
-
-
-class Bench:
-    """An episode runner of a task before hands, ticked at a rate."""
-
-    def __init__(self, task, rate=10.0, **hand):
-        episode = task.episode.model_copy(update={"max_steps": 10_000})
-        self.task = task.model_copy(update={"episode": episode})
-        self.rate, self.time = rate, 0.0
-        self.hands = {arm: Hand(**hand) for arm in task.arm_names}
-        self.runner = EpisodeRunner(self.task, "a", Mode.TRAIN)
-        self.runner.begin()
-        self.steps, self.told = [], []
-
-    def play(self, seconds, **commands):
-        """Tick on with a gripper command per arm (``one`` for a single arm); none: stay."""
-        for _ in range(round(seconds * self.rate)):
-            wanted = [float(commands.get(arm or "one", 0.0)) for arm in self.task.arm_names]
-            action = np.concatenate([np.zeros(ActionLayout(self.task).continuous_size), wanted])
-            tick = self.runner.tick(
-                self._observe(), Outcome(), {}, lambda _, a=action: Proposal(a.astype(np.float32), 1)
-            )
-            self.steps.append(tick.step)
-            self.told.append(tuple(self.runner.grippers.openings))
-            for hand, opening in zip(self.hands.values(), self.told[-1], strict=True):
-                hand.command(opening)
-                hand.step(1.0 / self.rate)
-            self.time += 1.0 / self.rate
-
-    def _observe(self):
-        zeros = np.zeros(6)
-        arms = {
-            arm: ArmSample(
-                self.time,
-                self.task.arm(arm).base_frame,
-                nominal_pose(self.task.arm(arm)),
-                zeros,
-                zeros,
-                np.zeros(7),
-                np.zeros(7),
-                hand.opening,
-            )
-            for arm, hand in self.hands.items()
-        }
-        return Observation(self.time, {}, {}, arms)
-
-    @property
-    def penalties(self):
-        return round(sum(step.grasp_penalty for step in self.steps) / self.task.action.gripper.penalty)
+from hil_serl_core.spec import task_from_dict
+from hil_serl_core.testing.hands import Bench
 
 
 @pytest.fixture
@@ -250,21 +154,6 @@ def test_a_clock_that_is_set_opens_nothing(task, jump):
     bench.play(8.0, one=-1)
     assert set(bench.told) == {(0.0,)}
     assert bench.penalties == 1
-
-
-@pytest.mark.parametrize("file", WITH_GRIPPER, ids=lambda file: "/".join(file.parts[-2:]))
-def test_every_shipped_task_fits_a_franka_hand(file):
-    """Up to 1 s until it starts, 0.8 s for its stroke; its node finishes one goal before the next."""
-    task = load_task(file)
-    gripper = task.action.gripper
-    assert gripper.travel_time >= 1.8
-    bench = Bench(task, task.control.frequency, dead=1.0, queues=True, opening=gripper.open_position)
-    close = {arm or "one": -1 for arm in task.arm_names}
-    bench.play(0.5)
-    bench.play(4.0, **close)
-    told = set(bench.told[round(0.5 * task.control.frequency) :])
-    assert told == {(gripper.close_position,) * task.grippers}
-    assert bench.penalties == task.grippers
 
 
 def test_how_slow_the_hand_is_changes_no_record(task_dict):

@@ -1,22 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from hil_serl_core.spec import TaskFileError, load_task, model, task_from_dict, task_to_yaml
-
-TASKS = Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "tasks"
-
-
-FILES = sorted([*TASKS.glob("*.yaml"), *TASKS.glob("sim/*.yaml")])  # those in common/ are parts of others
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_shipped_task_files_load_and_carry_their_file_name(path):
-    assert load_task(path).name == path.stem
 
 
 def test_round_trip_through_yaml_keeps_the_spec(spec):

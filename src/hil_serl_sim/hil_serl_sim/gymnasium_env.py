@@ -15,6 +15,7 @@ from gymnasium.spaces import Box, Dict, Space
 from hil_serl_core.observation import Observation, ObservationAssembler
 from hil_serl_core.spec import TaskSpec, list_tasks, load_task
 from hil_serl_sim.gl import choose_backend
+from hil_serl_tasks.finder import suite_folder
 
 NAMESPACE = "hil_serl"
 
@@ -121,13 +122,7 @@ def environment_id(task: str) -> str:
 
 def task_files() -> dict[str, Path]:
     """Task name to file, of all twins of the suite (and of the folder ``tasks/sim`` of the working folder)."""
-    try:
-        from ament_index_python.packages import get_package_share_directory
-
-        share = Path(get_package_share_directory("hil_serl_bringup"))
-    except LookupError:  # not installed: the source tree
-        share = Path(__file__).resolve().parents[2] / "hil_serl_bringup"
-    return list_tasks([Path("tasks/sim").absolute(), share / "config" / "tasks" / "sim"])
+    return list_tasks([Path("tasks/sim").absolute(), suite_folder() / "sim"])
 
 
 def register() -> list[str]:

@@ -5,10 +5,11 @@ import pytest
 
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_sim.gl import choose_backend
+from hil_serl_tasks.finder import suite_folder
 
 choose_backend()  # before anything imports mujoco
 
-TASK = pathlib.Path(__file__).parents[2] / "hil_serl_bringup/config/tasks/sim/ram_insertion.yaml"
+TASK = suite_folder() / "sim" / "ram_insertion.yaml"
 
 
 @pytest.fixture(scope="session")

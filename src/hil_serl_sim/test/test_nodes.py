@@ -28,9 +28,10 @@ from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.geometry_messages import pose_stamped, pose_to_array
 from hil_serl_ros.images import to_array
 from hil_serl_ros.stamps import stamp_to_ns
+from hil_serl_tasks.finder import suite_folder
 
 pytestmark = pytest.mark.integration
-FLIP = pathlib.Path(__file__).parents[2] / "hil_serl_bringup/config/tasks/sim/object_flip.yaml"
+FLIP = suite_folder() / "sim" / "object_flip.yaml"
 DOMAIN = os.environ["ROS_DOMAIN_ID"]  # of this suite alone, see the conftest.py of the repository
 
 

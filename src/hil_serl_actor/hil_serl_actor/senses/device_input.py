@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hil_serl_actor.teleop.devices import Device, TeleopDecoder
-from hil_serl_actor.teleop.stuck import StuckInput
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.spec import TaskSpec
+from hil_serl_teleop.devices import Device, TeleopDecoder
+from hil_serl_teleop.stuck import StuckInput
 
 
 class DeviceInput:

@@ -20,7 +20,6 @@ from hil_serl_actor.senses.device_input import DeviceInput
 from hil_serl_actor.senses.exposure import ExposureWatch
 from hil_serl_actor.senses.inputs import SceneVerdict
 from hil_serl_actor.senses.source_health import SourceHealth
-from hil_serl_actor.teleop.devices import DEVICES, device_of
 from hil_serl_actor.wiring import reports
 from hil_serl_actor.wiring.options import ActorOptions
 from hil_serl_core.action import ArmCommand
@@ -30,6 +29,7 @@ from hil_serl_ros import names, qos
 from hil_serl_ros.conversions import arm_state_from_message
 from hil_serl_ros.polled import PolledSubscription
 from hil_serl_ros.stamps import stamp_to_seconds
+from hil_serl_teleop.devices import DEVICES, device_of
 
 _SILENCE = 3.0  # s of wall-clock time without a message from a source of the cell
 _NOBODY = ": nobody can intervene or stop the robot with it (hil-serl teleop-check)"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from hil_serl_actor.teleop.devices import DEVICES
-from hil_serl_actor.teleop.layouts import layout_from_text
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import METHODS, method_named
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros import names
 from hil_serl_ros.parameters import Parameters
+from hil_serl_teleop.devices import DEVICES
+from hil_serl_teleop.layouts import layout_from_text
 
 FORWARD, BACKWARD = "forward", "backward"
 """Names of the two agents of forward-backward training; their topics lie under them."""

@@ -23,7 +23,6 @@ from hil_serl_bringup.graph.claims import claims_of_run
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.measuring.bench_measures import made_up_steps
 from hil_serl_bringup.monitor.statistics import StopRule
-from hil_serl_bringup.resources import find_task, find_task_file
 from hil_serl_bringup.runs import phases, tether
 from hil_serl_bringup.runs.phases import SIMULATED, Setup
 from hil_serl_bringup.runs.run_folder import RunFolder, write_json
@@ -32,6 +31,7 @@ from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import TaskSpec, task_to_yaml
 from hil_serl_ros.domain import hold_domain
 from hil_serl_ros.process_setup import log_arguments
+from hil_serl_tasks.finder import find_task, find_task_file
 
 PEER = "hil_serl_bringup.measuring.bench_peer"
 HARDWARE = ("ram_insertion", "usb_insertion")

@@ -18,11 +18,11 @@ from rich.live import Live
 from hil_serl_actor.senses.camera_input import CameraInputs
 from hil_serl_actor.senses.exposure import ExposureWatch
 from hil_serl_bringup.monitor.camera_view import CameraLine, brightness_of, render
-from hil_serl_bringup.resources import find_task_file, tasks, twins
 from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.observation import crop_and_resize
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros import names, qos
+from hil_serl_tasks.finder import find_task_file, tasks, twins
 
 _DISCOVERY = 1.5  # s until publishers have been found
 _REFRESH = 0.5  # s between two pictures of the screen

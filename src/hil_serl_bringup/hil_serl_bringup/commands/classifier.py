@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hil_serl_bringup.commands.options import CellOptions, open_folder, session
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs import classifier_record
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.rewards import RewardError
+from hil_serl_tasks.finder import find_task
 
 ADVISED_ACCURACY = 0.95  # paper, App. B: >95 % on evaluation data
 

@@ -18,9 +18,9 @@ from hil_serl_bringup.crop.sources import PictureError, camera_named, picture_of
 from hil_serl_bringup.crop.square import Square, policy_view
 from hil_serl_bringup.crop.task_file import CropEdit, plan_crop
 from hil_serl_bringup.crop.terminal import choose, framed, render
-from hil_serl_bringup.resources import find_task_file
 from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import CameraSpec, TaskSpec, load_task
+from hil_serl_tasks.finder import find_task_file
 
 
 @dataclass

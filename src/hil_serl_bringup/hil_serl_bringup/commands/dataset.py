@@ -13,9 +13,9 @@ from rich.console import Console
 from hil_serl_bringup.dataset import check, edit, episodes
 from hil_serl_bringup.dataset.errors import DatasetError
 from hil_serl_bringup.dataset.recordings import Recording, find_recordings
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.terminal import plain_console, word
 from hil_serl_core.spec import TaskSpec
+from hil_serl_tasks.finder import find_task
 
 Mode = Literal["record_demos", "record_classifier", "train", "eval"]
 

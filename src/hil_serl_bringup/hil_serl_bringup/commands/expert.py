@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from hil_serl_bringup.graph.build import GraphError
 from hil_serl_bringup.monitor.view import percent
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.results import expert
 from hil_serl_bringup.terminal import plain_console
+from hil_serl_tasks.finder import find_task
 
 
 @dataclass

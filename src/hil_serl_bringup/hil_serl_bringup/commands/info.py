@@ -13,13 +13,13 @@ import tyro
 from rich.text import Text
 
 from hil_serl_bringup import schema
-from hil_serl_bringup.resources import find_task_file, tasks, twins
 from hil_serl_bringup.runs import replay
 from hil_serl_bringup.runs.recorded import episodes_of
 from hil_serl_bringup.runs.supervisor import interrupt_on_signals
 from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_core.step import Step
+from hil_serl_tasks.finder import find_task_file, tasks, twins
 
 
 @dataclass

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.terminal import plain_console
+from hil_serl_tasks.finder import find_task
 
 
 @dataclass

@@ -17,12 +17,12 @@ from rich.table import Table
 from hil_serl_bringup.graph.dds import VARIABLE, profile_file
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.measuring.bench_measures import with_learner
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.run_folder import write_json
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
 from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.spec import TaskSpec, task_from_dict, task_to_yaml
 from hil_serl_ros.process_setup import log_arguments
+from hil_serl_tasks.finder import find_task
 
 _NEVER = 10**9  # records before the first update: the network is measured, not the training
 _VARIABLES = (

@@ -16,7 +16,6 @@ from hil_serl_bringup.graph.robots import Robot, find_robot
 from hil_serl_bringup.monitor.node import MonitorNode
 from hil_serl_bringup.monitor.statistics import StopRule
 from hil_serl_bringup.monitor.view import View
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.phases import SIMULATED, Setup
 from hil_serl_bringup.runs.run_folder import RunFolder
 from hil_serl_bringup.runs.runner import Session
@@ -26,6 +25,7 @@ from hil_serl_core.methods import method_named
 from hil_serl_core.spec import RewardKind, TaskSpec, task_from_dict
 from hil_serl_ros.domain import hold_domain
 from hil_serl_ros.process_setup import log_arguments
+from hil_serl_tasks.finder import find_task
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.results import expert, learning_curves
 from hil_serl_bringup.results import page as results_page
 from hil_serl_bringup.results.cells import Budget, Cell, Store, finished, run_cell
@@ -19,6 +18,7 @@ from hil_serl_bringup.runs.run_folder import RunFolderError
 from hil_serl_bringup.runs.supervisor import ProcessFailure
 from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.methods import MethodError, method_named
+from hil_serl_tasks.finder import find_task
 
 
 @dataclass

@@ -15,22 +15,22 @@ from typing import Any, Literal
 
 from rich.live import Live
 
-from hil_serl_actor.teleop.check import DeviceCheck
-from hil_serl_actor.teleop.devices import DEVICES, device_of
-from hil_serl_actor.teleop.keyboard import HELP
-from hil_serl_actor.teleop.layouts import PAD_LAYOUTS, layout_to_text
 from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.graph.robot_model import OperatorDevice
 from hil_serl_bringup.graph.robot_processes import Cell, devices_of
 from hil_serl_bringup.graph.robots import find_robot
 from hil_serl_bringup.monitor.teleop_view import render
-from hil_serl_bringup.resources import find_task_file, tasks, twins
 from hil_serl_bringup.runs.supervisor import Supervisor, interrupt_on_signals
 from hil_serl_bringup.terminal import plain_console
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros import names, qos
+from hil_serl_tasks.finder import find_task_file, tasks, twins
+from hil_serl_teleop.check import DeviceCheck
+from hil_serl_teleop.devices import DEVICES, device_of
+from hil_serl_teleop.keyboard import HELP
+from hil_serl_teleop.layouts import PAD_LAYOUTS, layout_to_text
 
 _DISCOVERY = 1.5  # s until a driver that runs has been found
 _LOOK = 0.02  # s between two looks at what has come

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 
 from hil_serl_bringup.dataset.errors import DatasetError
-from hil_serl_bringup.resources import tasks, twins
 from hil_serl_core.rewards.labels import LABELS_FILE
 from hil_serl_core.spec import TaskFileError, TaskSpec, load_task
 from hil_serl_ros.bag import STEP_TYPE, BagMessage, BagProblem, find_bag_files, read_messages
+from hil_serl_tasks.finder import tasks, twins
 
 _EDITING = ("dataset trim", "dataset relabel", "dataset merge")
 

@@ -101,7 +101,7 @@ def arm_processes(arm: Arm, name: str, task: TaskSpec, namespace: str, folder: P
         processes.append(
             _process(
                 f"{prefix}gripper",
-                "hil_serl_actor",
+                "hil_serl_robot",
                 "gripper_node",
                 own,
                 node="gripper_adapter",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hil_serl_actor.teleop.layouts import layout_to_text
 from hil_serl_bringup.graph import observers
 from hil_serl_bringup.graph.arm_processes import join
 from hil_serl_bringup.graph.dds import VARIABLE as DDS_VARIABLE
@@ -29,6 +28,7 @@ from hil_serl_bringup.graph.request import (
 from hil_serl_bringup.graph.robot_model import OperatorDevice
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
+from hil_serl_teleop.layouts import layout_to_text
 
 __all__ = [
     "BACKWARD",
@@ -177,7 +177,7 @@ def _operator(request: GraphRequest) -> list[ProcessSpec]:
             return _devices(request, "joy_node")
         case Operator.KEYBOARD:
             keyboard = _process(
-                request, "keyboard", "hil_serl_actor", "keyboard_teleop", {"task": request.task}
+                request, "keyboard", "hil_serl_teleop", "keyboard_teleop", {"task": request.task}
             )
             return [replace(keyboard, interactive=True)]
         case Operator.NONE:

@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from hil_serl_actor.teleop.layouts import DeviceLayout, PadName
 from hil_serl_bringup.graph.process import Value
 from hil_serl_ros.scheduling import VARIABLE, Scheduling
+from hil_serl_teleop.layouts import DeviceLayout, PadName
 
 Transport = Literal["raw", "compressed"]
 """How pictures travel, in image_transport's words."""

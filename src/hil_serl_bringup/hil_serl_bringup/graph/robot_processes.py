@@ -144,7 +144,7 @@ def _check_arms(robot: Robot, task: TaskSpec) -> None:
 def _cell_node(robot: Robot, task_file: str, namespace: str) -> ProcessSpec:
     return ProcessSpec(
         "cell",
-        "hil_serl_actor",
+        "hil_serl_robot",
         "cell_node",
         {"task": task_file, **robot.cell.ros_parameters},
         namespace=namespace,

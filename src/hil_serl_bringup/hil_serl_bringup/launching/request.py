@@ -13,12 +13,12 @@ from hil_serl_bringup.graph.dds import profile_file
 from hil_serl_bringup.graph.robot_processes import robot_fields
 from hil_serl_bringup.graph.robots import Robot, find_robot
 from hil_serl_bringup.launching.arguments import EVALUATED_EPISODES, path_of, texts
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.runs.classifier_record import LEAST_EPISODES, recording_task
 from hil_serl_bringup.runs.phases import latest_checkpoints, link_agents
 from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import RewardKind
+from hil_serl_tasks.finder import find_task
 
 
 def _operator(text: Mapping[str, str], mode: Mode, simulated: bool) -> Operator:

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from hil_serl_actor.teleop.check import DeviceCheck
+from hil_serl_teleop.check import DeviceCheck
 
 HALF = 6  # characters of a bar on each side of zero
 

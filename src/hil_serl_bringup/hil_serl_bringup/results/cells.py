@@ -13,7 +13,6 @@ from typing import Any
 from hil_serl_bringup.commands.options import demonstrations_of, session
 from hil_serl_bringup.graph.build import Operator
 from hil_serl_bringup.monitor.statistics import WINDOW, Episode, StopRule, counted, rates, rolling
-from hil_serl_bringup.resources import find_task
 from hil_serl_bringup.results import evaluation
 from hil_serl_bringup.runs import phases
 from hil_serl_bringup.runs.phases import Setup
@@ -21,6 +20,7 @@ from hil_serl_bringup.runs.run_folder import RunFolder, write_json
 from hil_serl_bringup.runs.runner import Outcome, Session
 from hil_serl_core.methods import method_named
 from hil_serl_core.spec import TaskFileError, TaskSpec, task_from_dict
+from hil_serl_tasks.finder import find_task
 
 _POINTS = 200  # of a stored learning curve
 

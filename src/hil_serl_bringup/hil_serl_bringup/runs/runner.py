@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hil_serl_actor.teleop.keyboard import HELP
+from hil_serl_teleop.keyboard import HELP
 from hil_serl_bringup.graph.build import GraphRequest, Operator, build_graph, learning_agents
 from hil_serl_bringup.monitor.advice import Advice, Advisor, Announcer
 from hil_serl_bringup.monitor.node import MonitorNode
