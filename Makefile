@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 SEED ?= 0
 ARGS ?=
 export TORCH ROS PYTHON
-RUN := set +u; source tools/env.sh && exec python -m hil_serl_bringup.cli
+RUN := set +u; source tools/env.sh && exec python -m hil_serl_cli.cli
 
 .PHONY: help setup demo test bench doctor clean distclean
 
@@ -31,7 +31,7 @@ bench: setup ## measured speeds, sizes and latencies, printed and in bench.json
 
 doctor: ## what this machine has, lacks, and what that costs; works before the set-up
 	@if [ -x .venv/bin/python ]; then set +u; source tools/env.sh; fi; \
-	PYTHONPATH="src/hil_serl_bringup$${PYTHONPATH:+:$$PYTHONPATH}" exec python3 -m hil_serl_bringup.doctor.report $(ARGS)
+	PYTHONPATH="src/hil_serl_cli$${PYTHONPATH:+:$$PYTHONPATH}" exec python3 -m hil_serl_cli.doctor.report $(ARGS)
 
 clean: ## removes what is built; keeps the environment and the runs
 	@rm -rf build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis .venv/hil-serl/stamps/workspace

@@ -152,22 +152,20 @@ STORIES: dict[str, tuple[Run, ...]] = {
     ),
 }  # fmt: skip
 
-_DATASETS = "src/hil_serl_bringup/test/test_dataset_docs.py::test_every_printed_command_works"
-_CLASSIFIER = "src/hil_serl_bringup/test/test_classifier_integration.py::"
+_DATASETS = "src/hil_serl_cli/test/test_dataset_docs.py::test_every_printed_command_works"
+_CLASSIFIER = "src/hil_serl_cli/test/test_classifier_integration.py::"
 _LABELS = _CLASSIFIER + "test_every_step_is_labelled_by_the_truth_and_episodes_run_on_after_success"
 _REWARD = _CLASSIFIER + "test_policy_trains_on_the_classifier_and_the_truth_is_kept_beside_it"
-_STOP = (
-    "src/hil_serl_bringup/test/test_stop_commands.py::test_a_command_asks_its_service_and_shows_the_answer"
-)
+_STOP = "src/hil_serl_cli/test/test_stop_commands.py::test_a_command_asks_its_service_and_shows_the_answer"
 _LINTED = "tests/test_docker.py::test_linted"
-_SCHEMA = "src/hil_serl_bringup/test/test_schema.py::test_the_committed_reference_is_that_of_the_models"
+_SCHEMA = "src/hil_serl_cli/test/test_schema.py::test_the_committed_reference_is_that_of_the_models"
 _ROSBAG2 = "src/hil_serl_ros/test/test_rosbag2.py::"
 _GROUPS = (
     "src/hil_serl_bringup/test/test_diagnostics_groups.py::"
     "test_every_line_is_in_its_group_and_a_group_is_as_bad_as_its_worst_line"
 )
-_REPLAYED = "src/hil_serl_bringup/test/test_replay.py::test_markers_show_the_recorded_arm_and_who_drove"
-_TWO_HOSTS = "src/hil_serl_bringup/test/test_two_machines_network.py::"
+_REPLAYED = "src/hil_serl_cli/test/test_replay.py::test_markers_show_the_recorded_arm_and_who_drove"
+_TWO_HOSTS = "src/hil_serl_cli/test/test_two_machines_network.py::"
 
 #: (page, command) -> the test that runs it, as file::function. Those of a page that needs what is not everywhere (linters,
 #: network namespaces) are skipped where it is not.
@@ -177,7 +175,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         "make demo",
     ): "tests/test_learning.py::test_a_short_training_on_a_wide_slot_ends_in_autonomous_success",
     ("README.md", "hil-serl train --resume runs/ram_insertion-..."): (
-        "src/hil_serl_bringup/test/test_integration.py::test_ctrl_c_ends_training_in_order_and_resume_goes_on"
+        "src/hil_serl_cli/test/test_integration.py::test_ctrl_c_ends_training_in_order_and_resume_goes_on"
     ),
     **{
         ("docs/datasets.md", f"hil-serl dataset {rest}"): _DATASETS
@@ -208,7 +206,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     (
         "docs/monitoring.md",
         "ros2 run hil_serl_actor markers_node --ros-args -p task:=$PWD/runs/my_run/task.yaml",
-    ): "src/hil_serl_actor/test/test_markers_node.py::test_what_the_topics_say_is_shown",
+    ): "src/hil_serl_monitor/test/test_markers_node.py::test_what_the_topics_say_is_shown",
     ("docs/monitoring.md", "hil-serl replay runs/my_run --publish"): _REPLAYED,
     (
         "docs/monitoring.md",
@@ -224,7 +222,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         "docs/rewards.md",
         "hil-serl classifier retrain runs/flip_clf --task object_flip --mistakes-of runs/flip_2",
     ): (
-        "src/hil_serl_bringup/test/test_classifier_commands.py::"
+        "src/hil_serl_cli/test/test_classifier_commands.py::"
         "test_retraining_is_for_the_task_it_was_trained_for_or_another_version_of_it"
     ),
     ("docs/rewards.md", "hil-serl classifier train runs/ram_insertion-..."): _REWARD,
@@ -269,7 +267,7 @@ _CONTROLLER = "src/serl_impedance_controller/README.md"
 ROS_STORIES: dict[str, tuple[Run, ...]] = {
     "README.md": (
         Run(f"{_LAUNCH} --show-args", says="name of a task"),
-        Run("ros2 run hil_serl_bringup hil-serl tasks", says="Insert a RAM card"),
+        Run("ros2 run hil_serl_cli hil-serl tasks", says="Insert a RAM card"),
         Run(f"{_SIMULATED} mode:=record_demos", more="episodes:=1",
             says=r"Recording demonstrations: .* actor finished .* 1 demonstration, ",
             leaves=("runs/ram/bags/record_demos/*/*/*.mcap",)),

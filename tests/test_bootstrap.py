@@ -26,7 +26,7 @@ from console import MARK, Console, SetupError, _last_line, end_orphans  # noqa: 
 from environment import Layout  # noqa: E402
 from stamps import Stamps, hash_of  # noqa: E402
 
-from hil_serl_bringup.doctor.location import trouble_with  # noqa: E402
+from hil_serl_cli.doctor.location import trouble_with  # noqa: E402
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def clone(tmp_path):
     """What the first second of a set-up needs of a clone, in a folder of any name."""
 
     def make(name: str) -> Path:
-        for part in ("tools", "requirements", "src/hil_serl_bringup/hil_serl_bringup"):
+        for part in ("tools", "requirements", "src/hil_serl_cli/hil_serl_cli"):
             shutil.copytree(ROOT / part, tmp_path / name / part, ignore=shutil.ignore_patterns("__pycache__"))
         return tmp_path / name
 

@@ -100,7 +100,7 @@ def typed(program):
 
 @pytest.mark.parametrize("words", typed("hil-serl"))
 def test_commands_and_options_exist(words, capsys):
-    from hil_serl_bringup.cli import COMMANDS, parse
+    from hil_serl_cli.cli import COMMANDS, parse
 
     if words[0] == "doctor":  # works without the packages that the parser needs
         assert words[0] in COMMANDS

@@ -56,7 +56,7 @@ def test_the_tool_is_on_the_path_of_a_sourced_workspace():
     """Not only in the environment of this repository: a person's own workspace has no such environment."""
     tool = shutil.which("hil-serl")
     assert tool is not None
-    assert Path(tool).parent == ROOT / "install" / "hil_serl_bringup" / "bin"
+    assert Path(tool).parent == ROOT / "install" / "hil_serl_cli" / "bin"
     done = subprocess.run([tool, "tasks", "ram_insertion"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "ram_insertion" in done.stdout

@@ -21,7 +21,7 @@ from hil_serl_actor.loop.control_loop import ControlLoop
 from hil_serl_actor.loop.ports import LoopConfig, Phase
 from hil_serl_actor.sending.step_log import StepLog
 from hil_serl_actor.senses.inputs import SceneVerdict
-from hil_serl_bringup.commands.options import RewardOptions
+from hil_serl_bringup.opening import RewardOptions
 from hil_serl_core.action import nominal_pose
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal

@@ -13,8 +13,8 @@ import pytest
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Bool
 
-from hil_serl_bringup.commands.stop import call_trigger
 from hil_serl_bringup.graph.build import GraphRequest
+from hil_serl_cli.commands.stop import call_trigger
 from hil_serl_core.episode import Mode
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_ros import names, qos
@@ -56,7 +56,7 @@ def stop_where_nothing_else_works():
     nowhere = dict.fromkeys(("HOME", "ROS_LOG_DIR", "TMPDIR"), "/proc/nowhere")
     left_over = {"RMW_IMPLEMENTATION": "rmw_of_another_workspace", "PYTHONIOENCODING": "ascii:strict"}
     done = subprocess.run(
-        [sys.executable, "-m", "hil_serl_bringup.cli", "stop"],
+        [sys.executable, "-m", "hil_serl_cli.cli", "stop"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **nowhere, **left_over},
         capture_output=True,
         text=True,

@@ -22,9 +22,6 @@ setup(
     entry_points={
         "console_scripts": [
             "actor_node = hil_serl_actor.actor_node:main",
-            "markers_node = hil_serl_actor.markers_node:main",
-            "topic_recorder = hil_serl_actor.topic_recorder:main",
-            "mock_cameras = hil_serl_actor.mock_cameras:main",
         ]
     },
 )

@@ -13,7 +13,6 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
-        ("bin", ["bin/hil-serl"]),  # colcon puts this folder on the PATH
         (f"share/{package_name}/config", glob("config/*.yaml")),
         (f"share/{package_name}/config/robots", glob("config/robots/*.yaml")),
         (f"share/{package_name}/config/dds", glob("config/dds/*.xml")),
@@ -28,13 +27,11 @@ setup(
     zip_safe=True,
     maintainer="HIL-SERL ROS maintainers",
     maintainer_email="hil-serl-ros@example.org",
-    description="Bringup of the HIL-SERL suite: process graph, launch files, command-line tool.",
+    description="Bringup of the HIL-SERL suite: launch files, robot files, layouts, launch plan.",
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "hil-serl = hil_serl_bringup.cli:main",
             "included_launch = hil_serl_bringup.launching.included:main",
-            "run_monitor_node = hil_serl_bringup.monitor.run_monitor_node:main",
         ]
     },
 )

@@ -22,6 +22,7 @@ setup(
     entry_points={
         "console_scripts": [
             "cell_node = hil_serl_robot.cell_node:main",
+            "mock_cameras = hil_serl_robot.mock_cameras:main",
             "gripper_node = hil_serl_robot.gripper_node:main",
         ]
     },

@@ -26,8 +26,8 @@ from environment import Layout
 from stamps import Stamps
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "src" / "hil_serl_bringup"))
-from hil_serl_bringup.doctor.location import trouble_with  # noqa: E402 - of the clone itself, nothing is installed yet
+sys.path.append(str(ROOT / "src" / "hil_serl_cli"))
+from hil_serl_cli.doctor.location import trouble_with  # noqa: E402 - of the clone itself, nothing is installed yet
 
 NEEDED_GB = 4.0
 

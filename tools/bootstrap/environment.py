@@ -141,7 +141,7 @@ def write_launcher(layout: Layout) -> None:
     launcher = layout.venv / "bin" / "hil-serl"
     launcher.write_text(
         "#!/usr/bin/env bash\n# Written by the set-up.\n"
-        f'source {shlex.quote(str(layout.root))}/tools/env.sh || exit 1\nexec python -m hil_serl_bringup.cli "$@"\n'
+        f'source {shlex.quote(str(layout.root))}/tools/env.sh || exit 1\nexec python -m hil_serl_cli.cli "$@"\n'
     )
     launcher.chmod(0o755)
 

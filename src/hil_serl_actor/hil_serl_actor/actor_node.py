@@ -15,13 +15,13 @@ from std_msgs.msg import Bool, Header
 from hil_serl_actor.loop.agent import Agent
 from hil_serl_actor.loop.control_loop import ControlLoop
 from hil_serl_actor.loop.ports import LogFull, LoopConfig, Phase, Reset
+from hil_serl_actor.options import read_options
 from hil_serl_actor.sending.agent_link import AgentLink
-from hil_serl_actor.senses.subscriptions import Senses
 from hil_serl_actor.wiring import reports
 from hil_serl_actor.wiring.actor_services import ActorServices
 from hil_serl_actor.wiring.namesakes import Namesakes
-from hil_serl_actor.wiring.options import read_options
 from hil_serl_actor.wiring.reset_client import ResetClient
+from hil_serl_actor.wiring.subscriptions import Senses
 from hil_serl_core.action import ArmCommand
 from hil_serl_core.episode import EpisodeResult, EpisodeRunner, Mode, Tick
 from hil_serl_core.step import Step

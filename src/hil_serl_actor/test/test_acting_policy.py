@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hil_serl_actor.loop.acting_policy import ActingPolicy
-from hil_serl_actor.wiring.options import ActorOptions, AgentOptions
+from hil_serl_actor.options import ActorOptions, AgentOptions
 from hil_serl_core.episode import Mode
 from hil_serl_core.nn.encoder import NetworkConfig
 from hil_serl_core.nn.features import FeatureExtractor

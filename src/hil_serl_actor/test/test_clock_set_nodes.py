@@ -106,7 +106,7 @@ def test_mock_cameras_go_on_when_the_clock_is_set_back(tmp_path, set_clock):  # 
     world.node.create_subscription(Image, camera, lambda m: heard.append(m.header.frame_id), qos.CAMERA)
     arguments = ros_arguments({"task": RAM, "cameras": "[wrist_1]", "fps": 10.0})
     try:
-        with clock.process("hil_serl_actor.mock_cameras", arguments, tmp_path / "log"):
+        with clock.process("hil_serl_robot.mock_cameras", arguments, tmp_path / "log"):
             world.until(lambda: world.node.count_publishers(camera) > 1, "the cameras")
             world.silence_cameras()
             world.until(lambda: len(heard) > 10, "pictures")

@@ -282,6 +282,6 @@ def test_topics_are_recorded_with_and_without_ros2_bag(rosbag, monkeypatch):
     monkeypatch.setattr(observers, "is_installed", lambda package: rosbag)
     recorder = graph(Mode.TRAIN, record=True, record_images="compressed", cameras=("side",))["record"]
     said = [*recorder.arguments, *recorder.parameters.get("topics", ())]
-    assert recorder.package == ("ros2bag" if rosbag else "hil_serl_actor")
+    assert recorder.package == ("ros2bag" if rosbag else "hil_serl_monitor")
     assert {"/camera/side/image_raw/compressed", "/arm_state", "/diagnostics"} <= set(said)
     assert "/camera/side/image_raw" not in said

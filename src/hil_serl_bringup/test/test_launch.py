@@ -29,11 +29,11 @@ from hil_serl_bringup.launching.processes import (
     viewer_processes,
 )
 from hil_serl_bringup.launching.request import request_from
-from hil_serl_bringup.runs.classifier_record import LEAST_EPISODES
-from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import load_task
+from hil_serl_runs.labels import LEAST_EPISODES
+from hil_serl_runs.run_folder import RunFolder, RunFolderError
 from hil_serl_tasks.finder import find_task_file, suite_folder
 
 LAUNCH = Path(__file__).parent.parent / "launch"

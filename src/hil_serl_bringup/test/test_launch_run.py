@@ -24,10 +24,10 @@ from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
 from rclpy.executors import SingleThreadedExecutor
 
-from hil_serl_bringup.monitor.statistics import read_episodes
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import read_steps
+from hil_serl_runs.statistics import read_episodes
 
 SHARE = Path(__file__).parent.parent
 RUN = Path(tempfile.mkdtemp(prefix="hil-serl-launch-test-")) / "run"

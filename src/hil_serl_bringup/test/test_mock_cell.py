@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 
 from hil_serl_bringup.graph.build import Part
 from hil_serl_bringup.launching.processes import cell_processes
-from hil_serl_bringup.runs.supervisor import Supervisor
+from hil_serl_bringup.supervisor import Supervisor
 from hil_serl_msgs.msg import ArmState
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos

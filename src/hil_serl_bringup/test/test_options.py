@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from hil_serl_bringup.commands.options import MethodOptions, RewardOptions
 from hil_serl_bringup.graph.build import GraphError
 from hil_serl_bringup.graph.robots import find_robot
-from hil_serl_bringup.runs.phases import link_agents
-from hil_serl_bringup.runs.run_folder import RunFolder
+from hil_serl_bringup.opening import MethodOptions, RewardOptions
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import TaskFileError, load_task
+from hil_serl_runs.agent_links import link_agents
+from hil_serl_runs.run_folder import RunFolder
 from hil_serl_tasks.finder import suite_folder
 
 TASKS = suite_folder()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from hil_serl_bringup import supervisor as sup
 from hil_serl_bringup.graph.executables import ExecutableNotFound, find_command
 from hil_serl_bringup.graph.process import ProcessSpec
-from hil_serl_bringup.runs import supervisor as sup
 
 SCRIPTS = {
     "sleeper": "import time\nprint('up', flush=True)\ntime.sleep(60)",
@@ -161,7 +161,7 @@ def test_no_child_outlives_the_supervisor(tmp_path, end):
         import sys, time, signal
         sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
         from test_supervisor import make, up
-        from hil_serl_bringup.runs.supervisor import interrupt_on_signals
+        from hil_serl_bringup.supervisor import interrupt_on_signals
         from pathlib import Path
         with interrupt_on_signals(), make(Path({str(tmp_path)!r}), 'stubborn', 'sleeper') as supervisor:
             while not up(supervisor):

@@ -11,7 +11,7 @@ from hil_serl_bringup.graph.robots import find_robot
 from hil_serl_bringup.launching.arguments import WINDOWS
 from hil_serl_bringup.launching.processes import viewer_processes
 from hil_serl_bringup.launching.request import request_from
-from hil_serl_bringup.layouts import RVIZ
+from hil_serl_monitor.layouts import RVIZ
 from hil_serl_tasks.finder import find_task
 
 

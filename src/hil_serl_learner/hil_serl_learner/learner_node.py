@@ -23,8 +23,8 @@ from hil_serl_core.weights import PackedWeights
 from hil_serl_learner import bags, checkpoint
 from hil_serl_learner.actor_links import ActorLinks, parse_cells
 from hil_serl_learner.feature_file import FEATURE_FILE
+from hil_serl_learner.relabelling import relabeller_for
 from hil_serl_learner.replay import ReplayFullError
-from hil_serl_learner.reward_hook import relabeller_for
 from hil_serl_learner.trainer import DivergedError, Trainer
 from hil_serl_learner.worker import RecordedRewardError, TrainingWorker, WorkerConfig
 from hil_serl_msgs.msg import LearnerStatus

@@ -79,12 +79,3 @@ class RewardContext:
 
 RelabellerFactory = Callable[[RewardContext], RewardRelabeller]
 """Makes the relabeller of a training; called once, before any record is there."""
-
-
-def relabeller_for(spec: TaskSpec) -> RelabellerFactory | None:
-    """The relabeller that a task's reward kind asks for; None where recorded rewards are trained on."""
-    if spec.reward.kind != "vice":
-        return None
-    from hil_serl_learner.vice import Vice  # imports this module
-
-    return Vice

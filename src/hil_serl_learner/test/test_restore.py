@@ -17,7 +17,7 @@ import torch
 from hil_serl_learner import checkpoint
 from hil_serl_learner.checkpoint import DamagedCheckpointError
 from hil_serl_learner.counters import Counters
-from hil_serl_learner.reward_hook import relabeller_for
+from hil_serl_learner.relabelling import relabeller_for
 
 CUDA_STATE_BYTES = 16
 """Size of the state of a CUDA generator: seed and offset, 8 bytes each."""

@@ -13,7 +13,7 @@ import torch
 
 from hil_serl_core.spec import TaskSpec, task_from_dict
 from hil_serl_core.step import Source
-from hil_serl_learner.reward_hook import relabeller_for
+from hil_serl_learner.relabelling import relabeller_for
 from hil_serl_learner.trainer import Trainer
 from hil_serl_learner.vice import NOISE, UPDATE_PERIOD, Vice, gradient_penalty, noisy, vice_loss
 

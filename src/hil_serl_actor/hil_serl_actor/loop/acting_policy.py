@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hil_serl_actor.loop.policy_source import PolicySource, VersionedWeights, WeightSchedule
-from hil_serl_actor.wiring.options import BACKWARD, ActorOptions, AgentOptions
+from hil_serl_actor.options import BACKWARD, ActorOptions, AgentOptions
 from hil_serl_core.episode import Mode
 from hil_serl_core.policy import Policy
 from hil_serl_core.weights import PackedWeights, read_file, unpack

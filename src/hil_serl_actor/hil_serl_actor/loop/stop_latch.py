@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-REMEDY = "make the cell safe, then call the service clear_stop (hil-serl clear-stop; key u of the keyboard operator)"
+from hil_serl_ros.stop import REMEDY
 
 
 class StopLatch:

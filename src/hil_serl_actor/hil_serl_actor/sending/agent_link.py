@@ -12,9 +12,9 @@ from rclpy.node import Node
 
 from hil_serl_actor.loop.acting_policy import ActingPolicy
 from hil_serl_actor.loop.agent import Agent
+from hil_serl_actor.options import ActorOptions, AgentOptions
 from hil_serl_actor.sending.step_log import StepLog
 from hil_serl_actor.sending.step_sender import DeliveryConflict, StepSender
-from hil_serl_actor.wiring.options import ActorOptions, AgentOptions
 from hil_serl_core.episode import EpisodeRunner, Mode
 from hil_serl_core.rewards import LABELS_FILE, LabelWriter, make_reward
 from hil_serl_core.step import Step

@@ -12,7 +12,7 @@ import yaml
 from hil_serl_bringup.graph.description import path_of, urdf_of, with_frames
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec
 from hil_serl_bringup.graph.robot_model import Arm, Driver, RobotFileError
-from hil_serl_bringup.runs.task_control import controller_parameters
+from hil_serl_bringup.graph.task_control import controller_parameters
 from hil_serl_core.spec import TaskSpec
 
 CONTROLLER = "cartesian_controller"

@@ -14,25 +14,14 @@ from hil_serl_bringup.graph import observers
 from hil_serl_bringup.graph.arm_processes import join
 from hil_serl_bringup.graph.dds import VARIABLE as DDS_VARIABLE
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec, Scalar, Value
-from hil_serl_bringup.graph.request import (
-    BACKWARD,
-    FORWARD,
-    GraphError,
-    GraphRequest,
-    Operator,
-    Part,
-    check,
-    switched,
-    words_of,
-)
+from hil_serl_bringup.graph.request import GraphError, GraphRequest, Operator, Part, check, switched, words_of
 from hil_serl_bringup.graph.robot_model import OperatorDevice
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
+from hil_serl_runs.agents import BACKWARD, FORWARD
 from hil_serl_teleop.layouts import layout_to_text
 
 __all__ = [
-    "BACKWARD",
-    "FORWARD",
     "GraphError",
     "GraphRequest",
     "Operator",

@@ -96,7 +96,7 @@ def _mock(cameras: Mapping[str, Camera], task_file: str, namespace: str) -> Proc
         parameters["compressed"] = compressed
     return ProcessSpec(
         "mock_cameras",
-        "hil_serl_actor",
+        "hil_serl_robot",
         "mock_cameras",
         parameters,
         namespace=namespace,

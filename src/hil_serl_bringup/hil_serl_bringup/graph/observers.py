@@ -13,9 +13,9 @@ import yaml
 from hil_serl_bringup.graph.executables import is_installed
 from hil_serl_bringup.graph.process import THREAD_ENVIRONMENT, ProcessSpec, Value
 from hil_serl_bringup.graph.robot_model import Robot
-from hil_serl_bringup.layouts import PLOTJUGGLER, RQT, RVIZ, Cell, write_layouts
 from hil_serl_bringup.resources import share
 from hil_serl_core.spec import TaskSpec, load_task
+from hil_serl_monitor.layouts import PLOTJUGGLER, RQT, RVIZ, Cell, write_layouts
 from hil_serl_ros import names
 
 RECORDINGS = "record"
@@ -76,7 +76,7 @@ def markers(
     """What draws the cell's markers and frames for viewers."""
     return ProcessSpec(
         "markers",
-        "hil_serl_actor",
+        "hil_serl_monitor",
         "markers_node",
         {**(parameters or {}), "task": task_file},
         namespace=namespace,
@@ -89,7 +89,7 @@ def run_monitor(parameters: Mapping[str, Value], namespace: str = "") -> Process
     """Rates, advice and episodes.csv of a run that is not started by ``hil-serl``; always in real time."""
     return ProcessSpec(
         "monitor",
-        "hil_serl_bringup",
+        "hil_serl_monitor",
         "run_monitor_node",
         parameters,
         namespace=namespace,
@@ -179,7 +179,7 @@ def replay(run_dir: Path, with_rviz: bool) -> list[ProcessSpec]:
         processes = [
             ProcessSpec(
                 "player",
-                "hil_serl_bringup",
+                "hil_serl_cli",  # the tool stands above this package: it is missed only when it is asked for
                 "hil-serl",
                 arguments=("replay", str(run_dir), "--publish"),
                 ros=False,
@@ -236,7 +236,7 @@ def recorder(run_dir: Path, topics: Sequence[str]) -> ProcessSpec:
     output = run_dir / RECORDINGS / time.strftime("%Y%m%d-%H%M%S")
     if not (is_installed("ros2bag") and is_installed("rosbag2_storage_mcap")):
         parameters: dict[str, Value] = {"output": str(output), "topics": list(topics)}
-        return ProcessSpec("record", "hil_serl_actor", "topic_recorder", parameters)
+        return ProcessSpec("record", "hil_serl_monitor", "topic_recorder", parameters)
     # It waits for topics that do not exist yet. Every topic is written with its time of arrival.
     arguments = ["bag", "record", "--storage", "mcap", "--storage-preset-profile", "zstd_fast"]
     arguments += ["--output", str(output)]

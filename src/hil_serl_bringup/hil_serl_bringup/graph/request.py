@@ -13,6 +13,7 @@ from hil_serl_bringup.graph.process import Scalar
 from hil_serl_bringup.graph.robot_processes import Cell
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
+from hil_serl_runs.agent_links import ACTOR_ID
 
 
 class Operator(enum.StrEnum):
@@ -35,10 +36,6 @@ class Part(enum.StrEnum):
     OPERATOR = "operator"
     ACTOR = "actor"
     OBSERVERS = "observers"
-
-
-#: Agents of forward-backward training; each has its learner, topics and run folder under its name.
-FORWARD, BACKWARD = "forward", "backward"
 
 
 class GraphError(ValueError):
@@ -105,7 +102,7 @@ class GraphRequest:
     phase: str = ""
     resume: bool = False
     algorithm: str = "hil_serl"
-    actor_id: str = "actor_0"
+    actor_id: str = ACTOR_ID
     checkpoint: str = ""
     deterministic: bool | None = None
     classifier: str = ""

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from hil_serl_bringup.graph.robot_model import Driver, Robot, RobotFileError
 from hil_serl_bringup.resources import share
 
-__all__ = ["Driver", "Robot", "RobotFileError", "find_robot", "robot_folders", "robots"]
+__all__ = ["SIMULATED", "Driver", "Robot", "RobotFileError", "find_robot", "robot_folders", "robots"]
+
+SIMULATED = Robot(name="sim", description="simulated", simulated=True)
 
 
 def robot_folders() -> list[Path]:

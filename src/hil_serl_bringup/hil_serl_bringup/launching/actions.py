@@ -29,7 +29,7 @@ from hil_serl_bringup.graph.executables import command_of
 from hil_serl_bringup.graph.process import ProcessSpec
 from hil_serl_bringup.launching.arguments import ARGUMENTS, Argument, check_names, misspelt
 from hil_serl_bringup.launching.logs import ProcessLog
-from hil_serl_bringup.runs.supervisor import STOP_SEQUENCE
+from hil_serl_bringup.supervisor import STOP_SEQUENCE
 from hil_serl_ros.domain import Reservation
 
 Made = tuple[Sequence[ProcessSpec], str]

@@ -11,10 +11,10 @@ from typing import get_args
 
 from hil_serl_bringup.graph.build import Operator
 from hil_serl_bringup.graph.robots import robots
-from hil_serl_bringup.runs.classifier_record import LEAST_EPISODES
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import METHODS
 from hil_serl_core.spec import RewardKind
+from hil_serl_runs.labels import LEAST_EPISODES
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from hil_serl_bringup.graph.robots import find_robot
 from hil_serl_bringup.launching import temporary
 from hil_serl_bringup.launching.arguments import REPLAY, WINDOWS, path_of, texts
 from hil_serl_bringup.launching.request import request_from
-from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
-from hil_serl_bringup.terminal import word
 from hil_serl_core.episode import Mode
 from hil_serl_core.methods import method_named
+from hil_serl_runs.run_folder import RunFolder, RunFolderError
+from hil_serl_runs.terminal import word
 from hil_serl_tasks.finder import find_task, find_task_file
 
 

@@ -6,18 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from hil_serl_bringup.commands.options import MethodOptions, demonstrations_of, open_folder
 from hil_serl_bringup.graph import observers
 from hil_serl_bringup.graph.build import GraphError, GraphRequest, Operator
 from hil_serl_bringup.graph.dds import profile_file
 from hil_serl_bringup.graph.robot_processes import robot_fields
 from hil_serl_bringup.graph.robots import Robot, find_robot
 from hil_serl_bringup.launching.arguments import EVALUATED_EPISODES, path_of, texts
-from hil_serl_bringup.runs.classifier_record import LEAST_EPISODES, recording_task
-from hil_serl_bringup.runs.phases import latest_checkpoints, link_agents
-from hil_serl_bringup.runs.run_folder import RunFolder, RunFolderError
+from hil_serl_bringup.opening import MethodOptions, demonstrations_of, open_folder, recording_task
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import RewardKind
+from hil_serl_runs.agent_links import link_agents
+from hil_serl_runs.checkpoints import latest_checkpoints
+from hil_serl_runs.labels import LEAST_EPISODES
+from hil_serl_runs.run_folder import RunFolder, RunFolderError
 from hil_serl_tasks.finder import find_task
 
 
