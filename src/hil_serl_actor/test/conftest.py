@@ -13,35 +13,12 @@ from hil_serl_actor.loop.ports import LogFull, LoopConfig, Phase
 from hil_serl_actor.senses.inputs import SceneVerdict
 from hil_serl_core.arbiter import OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Proposal
-from hil_serl_core.observation import ArmSample
-from hil_serl_core.spec import TaskSpec, load_task
 from hil_serl_ros.images import image_from_array
 from hil_serl_ros.stamps import seconds_to_ns
-from hil_serl_tasks.finder import suite_folder
+from hil_serl_tasks.testing.fixtures import *  # noqa: F403
+from hil_serl_tasks.testing.fixtures import sample
 
-sys.path.append(str(Path(__file__).parent))  # cell_world
-TASK_FILE = suite_folder() / "sim" / "ram_insertion.yaml"
-
-
-@pytest.fixture(scope="session")
-def spec() -> TaskSpec:
-    """The RAM task with short episodes."""
-    return short(load_task(TASK_FILE))
-
-
-@pytest.fixture(scope="session")
-def handover() -> TaskSpec:
-    """Two arms with grippers, with short episodes."""
-    task = load_task(TASK_FILE.parents[1] / "object_handover.yaml")
-    return short(task, reset=task.reset.model_copy(update={"method": "scripted"}))
-
-
-def short(task: TaskSpec, **update) -> TaskSpec:
-    """A task with episodes of five steps."""
-    return task.model_copy(update={"episode": task.episode.model_copy(update={"max_steps": 5}), **update})
-
-
-HOME = np.array([0.5, 0.0, 0.24, 1.0, 0.0, 0.0, 0.0])
+sys.path.append(str(Path(__file__).parent))  # played_cell, set_clock
 
 
 class World:
@@ -153,37 +130,7 @@ class PlayedCell:
         return start + 0.1 * steps
 
 
-def sample(stamp, frame="base", **changes):
-    values = {"tcp_pose": HOME, "tcp_twist": np.zeros(6), "external_wrench": np.zeros(6), "gripper": 1.0}
-    joints = {"joint_position": np.zeros(7), "joint_velocity": np.zeros(7)}
-    return ArmSample(**{"stamp": stamp, "frame_id": frame, **values, **joints, **changes})
-
-
 @pytest.fixture
 def played():
     """Makes a cell played by hand around a control loop: ``played(spec, mode=..., lockstep=...)``."""
     return PlayedCell
-
-
-@pytest.fixture
-def arm_sample():
-    """Makes an arm state at HOME."""
-    return sample
-
-
-@pytest.fixture
-def ram_file() -> Path:
-    """Task file of the RAM twin."""
-    return TASK_FILE
-
-
-@pytest.fixture
-def handover_file() -> Path:
-    """Task file of two arms with grippers."""
-    return TASK_FILE.parents[1] / "object_handover.yaml"
-
-
-@pytest.fixture
-def flip_file() -> Path:
-    """Task file of a wrench task."""
-    return TASK_FILE.parent / "object_flip.yaml"

@@ -13,7 +13,6 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rich.console import Console
-from test_recorded import H, P, records
 from tool_processes import end, start
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -27,6 +26,7 @@ from hil_serl_ros import names, qos
 from hil_serl_ros.bag import BagWriter
 from hil_serl_ros.conversions import step_to_message
 from hil_serl_runs.run_folder import RunFolder
+from hil_serl_runs.testing.records import H, P, records
 from hil_serl_tasks.finder import find_task_file
 
 POSE = np.array([0.45, 0.05, 0.3, 1.0, 0.0, 0.0, 0.0])

@@ -5,7 +5,6 @@ import contextlib
 from types import SimpleNamespace
 
 import pytest
-from test_monitor import status
 
 from hil_serl_cli.running import runner
 from hil_serl_cli.running.phases import Setup
@@ -13,6 +12,7 @@ from hil_serl_cli.running.runner import Phase, Session
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
 from hil_serl_monitor.state import RunMonitor
+from hil_serl_monitor.testing.messages import status
 from hil_serl_runs.run_folder import RunFolder
 from hil_serl_runs.statistics import Episode, EpisodeLog, StopRule
 from hil_serl_tasks.finder import suite_folder

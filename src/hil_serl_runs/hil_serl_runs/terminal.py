@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from rich.console import Console
 
@@ -19,6 +18,6 @@ def plain_console(stderr: bool = False, terminal: bool | None = None) -> Console
     return Console(stderr=stderr, markup=False, highlight=False, force_terminal=terminal)
 
 
-def word(value: Path | str) -> str:
+def word(value: object) -> str:
     """A value as a word of a command that a person is to paste into a shell."""
     return shlex.quote(str(value))
