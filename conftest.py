@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the tests of all packages: ROS's linters, and what pytest plugins of a full ROS 2 would change."""
+"""For the tests of all packages: a ROS domain, ROS's linters, and what pytest plugins of a full ROS 2 would change."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).parent / "tests"))  # waiting
 # A shell's background jobs ignore Ctrl-C, and so would all that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -22,12 +23,16 @@ _DOCSTRINGS = ["--convention", "google", "--add-ignore", *(f"D10{n}" for n in ra
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Every test process has a ROS domain of its own: no run and no other suite on this machine is heard."""
+    """Every test process has a ROS domain of its own: no run and no other suite on this machine is heard.
+
+    Workers of pytest-xdist are such processes, too. What they start inherits their domain.
+    """
     try:
         from hil_serl_ros.domain import EVERYTHING, GUEST, VARIABLE, Reservation, reserve_for_tests
     except ImportError:  # a package below the ROS ones, tested alone
         return
-    asked = os.environ.get("HIL_SERL_TEST_DOMAIN")
+    # One domain that is asked for is not enough for several workers.
+    asked = None if hasattr(config, "workerinput") else os.environ.get("HIL_SERL_TEST_DOMAIN")
     held = Reservation(int(asked), [EVERYTHING]) if asked else reserve_for_tests()
     os.environ[VARIABLE] = os.environ[GUEST] = str(held.domain)
     config.add_cleanup(held.release)
@@ -75,3 +80,9 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     outcome = yield
     if outcome.excinfo is not None and issubclass(outcome.excinfo[0], pytest.skip.Exception):
         outcome.force_result(pytest.Module.from_parent(parent, path=module_path))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers begin with the files that take longest, so that none of them is left over for one worker at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("integration") is None)

@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tool_processes import end, processes_of, start, wait_for
+from tool_processes import end, processes_of, start
+from waiting import wait_for
 
 from hil_serl_bringup.runs.recorded import recorded_episodes
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration]
 
 
 def rows(run: Path, phase: str) -> list[dict]:
@@ -28,7 +29,7 @@ def rows(run: Path, phase: str) -> list[dict]:
 def demonstrations(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "demos"
     process = start("record-demos", "--episodes", 3, "--run-dir", run)
-    output = end(process, 300)
+    output = end(process)
     assert process.returncode == 0, output
     return run
 
@@ -43,8 +44,8 @@ def test_demonstrations_are_recorded_and_nothing_is_left_running(demonstrations)
 
 def interrupt(process: subprocess.Popen, run: Path, number: signal.Signals) -> str:
     process.send_signal(number)
-    output = end(process, 120)
-    wait_for(lambda: not processes_of(run), 30)
+    output = end(process)
+    wait_for(lambda: not processes_of(run))
     return output
 
 
@@ -77,9 +78,9 @@ def test_a_killed_node_is_reported_and_ends_the_run(demonstrations, tmp_path):
         if b"sim_node" in path.read_bytes() and str(run).encode() in path.read_bytes()
     )
     os.kill(victim, signal.SIGKILL)
-    output = end(process, 120)
+    output = end(process)
     assert process.returncode == 1
     assert "sim was ended by SIGKILL" in output
     assert str(run / "logs" / "train" / "sim.log") in output
-    wait_for(lambda: not processes_of(run), 30)
+    wait_for(lambda: not processes_of(run))
     assert json.loads((run / "run.json").read_text())["done"] == {}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from waiting import PATIENCE
 
 from hil_serl_ros import domain
 from hil_serl_ros.domain import (
@@ -49,7 +50,7 @@ def holder(*prefix, **variables):
 
 
 def end(process):
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
