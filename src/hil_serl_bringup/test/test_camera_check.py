@@ -11,6 +11,7 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rich.console import Console
+from waiting import wait_for
 
 from hil_serl_bringup.commands.camera import CameraCheck, CameraListener
 from hil_serl_bringup.monitor.camera_view import CameraLine, brightness_of, render
@@ -73,12 +74,12 @@ def driver():
 def look(task, until, **options):
     listener = CameraListener(load_task(task), **options)
     try:
-        for _ in range(60):
-            listener.spin(0.5)
+
+        def found():
             lines = {line.name: line for line in listener.lines()}
-            if until(lines):
-                return lines
-        raise AssertionError(f"waited in vain: {lines}")
+            return lines if until(lines) else None
+
+        return wait_for(found, "the cameras", lambda: listener.spin(0.5), listener.lines)
     finally:
         listener.close()
 

@@ -61,9 +61,7 @@ def test_policy_trains_on_the_classifier_and_the_truth_is_kept_beside_it(recorde
     assert "held-out" in output
     run = tmp_path / "run"
     options = ("--reward", "classifier", "--classifier", recorded / "classifier")
-    process = start(
-        "train", "--task", task, *options, "--demonstrations", 2, "--run-dir", run, "--minutes", 30
-    )
+    process = start("train", "--task", task, *options, "--demonstrations", 2, "--run-dir", run)
 
     def episodes() -> list[dict]:
         path = run / "episodes.csv"

@@ -74,7 +74,7 @@ def test_a_killed_learner_ends_the_run_and_resume_goes_on_with_both(demonstratio
     def trained(agent):
         return recorded_episodes(run / "bags" / "train" / f"actor_0_{agent}", "train")
 
-    process = start("train", "--task", TASK, "--demos", demonstrations, "--run-dir", run, "--minutes", 30)
+    process = start("train", "--task", TASK, "--demos", demonstrations, "--run-dir", run)
     wait_for(lambda: trained("backward") or process.poll() is not None)
     assert process.poll() is None, end(process)
     kill(run, "learner_backward")
@@ -87,7 +87,7 @@ def test_a_killed_learner_ends_the_run_and_resume_goes_on_with_both(demonstratio
     wait_for(lambda: not processes_of(run))
     before = {agent: trained(agent) for agent in AGENTS}
 
-    process = start("train", "--resume", run, "--minutes", 30)
+    process = start("train", "--resume", run)
     wait_for(lambda: process.poll() is not None or len(trained("forward")) > len(before["forward"]))
     process.send_signal(signal.SIGINT)
     output = end(process)

@@ -51,7 +51,7 @@ def interrupt(process: subprocess.Popen, run: Path, number: signal.Signals) -> s
 
 def test_ctrl_c_ends_training_in_order_and_resume_goes_on(demonstrations, tmp_path):
     run = tmp_path / "run"
-    process = start("train", "--demos", demonstrations, "--run-dir", run, "--minutes", 30)
+    process = start("train", "--demos", demonstrations, "--run-dir", run)
     wait_for(lambda: rows(run, "train") or process.poll() is not None)
     output = interrupt(process, run, signal.SIGINT)
     assert process.returncode == 130, output
@@ -59,7 +59,7 @@ def test_ctrl_c_ends_training_in_order_and_resume_goes_on(demonstrations, tmp_pa
     assert (run / "bags" / "train" / "actor_0" / "000" / "metadata.yaml").exists(), "the bag was closed"
     before = recorded_episodes(run / "bags" / "train", "train")
 
-    process = start("train", "--resume", run, "--minutes", 30)
+    process = start("train", "--resume", run)
     wait_for(lambda: len(rows(run, "train")) > len(before) or process.poll() is not None)
     # A supervisor that is killed takes its processes along.
     output = interrupt(process, run, signal.SIGKILL)
@@ -70,7 +70,7 @@ def test_ctrl_c_ends_training_in_order_and_resume_goes_on(demonstrations, tmp_pa
 
 def test_a_killed_node_is_reported_and_ends_the_run(demonstrations, tmp_path):
     run = tmp_path / "run"
-    process = start("train", "--demos", demonstrations, "--run-dir", run, "--minutes", 30)
+    process = start("train", "--demos", demonstrations, "--run-dir", run)
     wait_for(lambda: rows(run, "train") or process.poll() is not None)
     victim = next(
         int(path.parent.name)

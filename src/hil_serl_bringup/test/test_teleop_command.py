@@ -8,6 +8,7 @@ import pytest
 import rclpy
 from rich.console import Console
 from sensor_msgs.msg import Joy
+from waiting import wait_for
 
 from hil_serl_actor.teleop.check import DeviceCheck
 from hil_serl_actor.teleop.devices import DEVICES, device_of
@@ -86,13 +87,14 @@ def test_published_messages_reach_both_devices():
     node = rclpy.create_node("device", context=context, namespace="teleop_test", use_global_arguments=False)
     try:
         left = node.create_publisher(Joy, "left/spacenav/joy", qos.OPERATOR)
-        for _ in range(200):
+
+        def send():
             message = Joy(axes=[0.0, 0.5, 0.0, 0.0, 0.0, 0.0], buttons=[0, 1])
             message.header.stamp = node.get_clock().now().to_msg()
             left.publish(message)
             listener.spin(0.05)
-            if listener.checks[0].received > 5:
-                break
+
+        wait_for(lambda: listener.checks[0].received > 5, "the left device", send)
         heard, silent = listener.checks
         assert heard.axes()[1].raw == 0.5
         assert heard.axes()[1].action > 0.0

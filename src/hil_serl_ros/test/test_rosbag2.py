@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import rclpy
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage
@@ -163,7 +164,8 @@ def test_we_read_what_ros2_bag_record_heard_of_the_topic_step(
         for sequence in (0, 1, 4, 5, 2, 3, 4, 6, 7):
             publisher.publish(step_to_message(make_step(sequence)))
             time.sleep(0.05)
-        time.sleep(2.0)
+        assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE))
+        time.sleep(2.0)  # until they are in the recorder's cache, too
         recorder.send_signal(signal.SIGINT)
         assert recorder.wait(PATIENCE) == 0
     finally:
