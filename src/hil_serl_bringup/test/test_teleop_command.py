@@ -151,11 +151,16 @@ def test_a_driver_without_a_device_and_a_pad_of_another_layout_are_not_usable(
     monkeypatch.setenv("COLUMNS", "250")
     driver = Publisher(DEVICES[operator].topic, axes, "dead_device")
     try:
-        command = TeleopCheck(operator, "usb_insertion", namespace="dead_device", start=False, seconds=6.0)
-        assert command.run() == 1
+        for seconds in (6.0, 60.0, 300.0):  # a busy machine needs longer until it has heard enough
+            command = TeleopCheck(
+                operator, "usb_insertion", namespace="dead_device", start=False, seconds=seconds
+            )
+            assert command.run() == 1
+            shown = capsys.readouterr().out
+            if says in shown:
+                break
     finally:
         driver.close()
-    shown = capsys.readouterr().out
     assert says in shown
     assert "✓ usable" not in shown
 
