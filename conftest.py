@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,42 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
         outcome.force_result(pytest.Module.from_parent(parent, path=module_path))
 
 
+# ---------------------------------------------------------------------- several test processes side by side
+
+# Workers begin with the files that take longest, so that none of them is left over for one worker at the end.
+LONGEST = (
+    "tests/test_learning.py",
+    "tests/test_docs_commands.py",
+    "src/hil_serl_bringup/test/test_forward_backward.py",
+    "src/hil_serl_bringup/test/test_integration.py",
+    "src/hil_serl_bringup/test/test_classifier_integration.py",
+)
+SHARES_NOTHING = ("tests/test_docs_commands.py",)  # each of its tests may run in any worker
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Workers begin with the files that take longest, so that none of them is left over for one worker at the end."""
+    """Put what takes long first, where there are several workers."""
+
+    def place(item: pytest.Item) -> int:
+        file = item.nodeid.split("::")[0]
+        if file in LONGEST:
+            return LONGEST.index(file)
+        return len(LONGEST) + (item.get_closest_marker("integration") is None)
+
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+        items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of a file stay in one worker, as they share what they have prepared, unless they share nothing."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if file in SHARES_NOTHING else file
+
+    return ByFile(config, log)

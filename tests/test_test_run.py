@@ -2,6 +2,7 @@
 """tools/test.sh: all tests in two passes with one summary and one exit status, or what its arguments say."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -100,3 +101,11 @@ def test_the_files_that_judge_real_time_have_the_marker():
     """Without it they would run beside others, where they fail only sometimes."""
     for name in ("tests/test_real_time.py", "src/hil_serl_actor/test/test_cell_node_ends.py"):
         assert "pytest.mark.alone" in (ROOT / name).read_text(encoding="utf-8"), Path(name).name
+
+
+def test_the_files_that_workers_begin_with_are_there():
+    """A file of another name would be the last one, and everybody would wait for it."""
+    text = (ROOT / "conftest.py").read_text(encoding="utf-8")
+    named = re.findall(r'^    "((?:src|tests)/.*\.py)",$', text, re.MULTILINE)
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
