@@ -134,20 +134,26 @@ def listener() -> Iterator[Listener]:
     listener.close()
 
 
+@pytest.fixture(scope="session")
+def recording(easy_task: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folder with two demonstrations of the easy task."""
+    folder = tmp_path_factory.mktemp("recording")
+    task = shutil.copy(easy_task, folder / "task.yaml")
+    run = Processes(GraphRequest(str(task), Mode.RECORD_DEMOS, folder, episodes=2, seed=3))
+    try:
+        for name in ("sim", "operator", "actor"):
+            run.start(name)
+        assert run.running["actor"].wait(PATIENCE) == 0, run.log("actor")
+    finally:
+        run.stop()
+    return folder
+
+
 @pytest.fixture
-def demonstrated(
-    easy_task: Path, tmp_path: Path, start_run: Callable[[GraphRequest], Processes]
-) -> GraphRequest:
-    """Request of a training on the easy task whose run folder holds two demonstrations."""
-    task = tmp_path / "task.yaml"
-    shutil.copy(easy_task, task)
-    request = GraphRequest(str(task), Mode.RECORD_DEMOS, tmp_path, episodes=2, seed=3)
-    recording = start_run(request)
-    for name in ("sim", "operator", "actor"):
-        recording.start(name)
-    assert recording.running["actor"].wait(PATIENCE) == 0, recording.log("actor")
-    recording.stop()
-    return replace(request, mode=Mode.TRAIN, episodes=0)
+def demonstrated(recording: Path, tmp_path: Path) -> GraphRequest:
+    """Request of a training on the easy task, whose run folder holds two demonstrations."""
+    shutil.copytree(recording, tmp_path, dirs_exist_ok=True)
+    return GraphRequest(str(tmp_path / "task.yaml"), Mode.TRAIN, tmp_path, seed=3)
 
 
 @pytest.fixture

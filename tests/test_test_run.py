@@ -46,7 +46,7 @@ def suite(tmp_path):
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", str(tools / "test.sh"), *arguments],
-            env={**os.environ, "PATH": path, "PLAYED": str(tmp_path)},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PATH": path, "PLAYED": str(tmp_path)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         return done, (tmp_path / "asked").read_text().splitlines()
@@ -60,6 +60,7 @@ def test_all_tests_run_in_two_passes_and_are_counted_together(suite):
     beside, alone = asked
     assert "-m not alone" in beside
     assert "--dist loadfile" in beside
+    assert f"-n {min(len(os.sched_getaffinity(0)) + 1, 8)} " in beside
     assert "-m alone" in alone
     assert "-n " not in alone
     assert done.stdout.splitlines()[-1] == "  2 passed, 1 skipped in 2 min 3 s"

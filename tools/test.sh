@@ -16,7 +16,7 @@ pytest=(python -m pytest --durations=10 --durations-min=5 -q)
 
 # Most tests wait for processes, so that one worker more than there are cores keeps these busy. Each takes up to 2 GB with
 # what it starts.
-cores="$(nproc)"
+cores="$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)" # nproc would take the threads for cores
 workers="${HIL_SERL_TEST_WORKERS:-$((cores < 8 ? cores + 1 : 8))}"
 # Several processes share the cores: threads of PyTorch within one would only wait for each other.
 export OMP_NUM_THREADS=1

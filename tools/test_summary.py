@@ -30,7 +30,7 @@ def main(files: list[str]) -> int:
             continue
         for suite in ElementTree.parse(file).iter("testsuite"):
             seconds += float(suite.get("time", 0.0))
-            results = {}  # a test whose clean-up fails is listed twice
+            results: dict[str, str] = {}  # a test whose clean-up fails is listed twice
             for case in suite.iter("testcase"):
                 name = f"{case.get('classname')}::{case.get('name')}"
                 results[name] = "failed" if "failed" in (outcome(case), results.get(name)) else outcome(case)
