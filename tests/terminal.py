@@ -21,8 +21,8 @@ from typing import IO
 import pytest
 from doc_pages import ROOT
 from doc_table import ENVIRONMENT, Run
+from waiting import PATIENCE
 
-PATIENCE = 900.0  # s without the awaited words until a command counts as stuck
 PERIOD = 0.2  # s between two looks
 
 

@@ -12,6 +12,7 @@ from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
+from waiting import wait_for
 
 from hil_serl_actor.cell.reset_motion import distances
 from hil_serl_core import geometry
@@ -126,12 +127,9 @@ class World:
         while time.monotonic() < end:  # always the same timeout: rclpy starts its round anew when it changes
             self._executor.spin_once(timeout_sec=0.005)
 
-    def until(self, condition, what, seconds=60.0):
+    def until(self, condition, what):
         """Play on until something holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
-            self.play()
+        wait_for(condition, what, self.play)
 
     def start(self, kind, name, request=None):
         """Future of a service's answer."""

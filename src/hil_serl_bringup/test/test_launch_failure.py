@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tool_processes import processes_of, wait_for
+from tool_processes import processes_of
+from waiting import PATIENCE, wait_for
 
 pytest.importorskip("launch_ros")
 LAUNCH = Path(__file__).parent.parent / "launch"
@@ -25,10 +26,10 @@ def start(name, *arguments):
     )
 
 
-def end(process, seconds=240.0):
+def end(process):
     """What it printed; its group goes with it if it does not end."""
     try:
-        return process.communicate(timeout=seconds)[0]
+        return process.communicate(timeout=PATIENCE)[0]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

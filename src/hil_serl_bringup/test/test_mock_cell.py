@@ -2,7 +2,6 @@
 """The cell of mock.yaml under ros2_control: resets, joint reset, fault and recovery, stop. Needs a full ROS 2."""
 
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
+from waiting import wait_for
 
 from hil_serl_bringup.graph.build import Part
 from hil_serl_bringup.launching.processes import cell_processes
@@ -55,12 +55,12 @@ class Cell:
     def _on_state(self, message):
         self.state = message
 
-    def until(self, condition, what, seconds=120.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
+    def until(self, condition, what):
+        def spin():
             self.supervisor.poll()
             self._executor.spin_once(timeout_sec=0.05)
+
+        wait_for(condition, what, spin)
 
     def ask(self, kind, name, request=None):
         client = self.node.create_client(kind, name)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.table import Table
+from waiting import PATIENCE
 
 import hil_serl_bringup
 from hil_serl_bringup.monitor.view import View, ViewState
@@ -79,7 +80,7 @@ def test_every_kind_of_output_is_shown_on_a_terminal_that_is_not_utf_8(command, 
         capture_output=True,
         env=environment,
         cwd=tmp_path,
-        timeout=110,
+        timeout=PATIENCE,
         check=False,
     )
     assert b"Traceback" not in done.stderr, done.stderr

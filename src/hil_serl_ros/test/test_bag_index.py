@@ -18,6 +18,7 @@ from mcap.records import Channel, Chunk, MessageIndex, Schema
 from mcap.stream_reader import StreamReader
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Joy
+from waiting import PATIENCE
 
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import qos
@@ -219,7 +220,7 @@ def test_kill_9_of_a_writing_process(tmp_path: Path) -> None:
             os.kill(process.pid, signal.SIGKILL)
             break
     rest = process.stdout.read().split()
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE)
     last = int(rest[-1]) if rest and rest[-1].isdigit() else last
     found = [step.sequence for step in read_steps(tmp_path / "bag", on_problem=lambda _: None)]
     assert found == list(range(len(found)))

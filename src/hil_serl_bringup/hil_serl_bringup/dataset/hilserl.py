@@ -71,7 +71,10 @@ def import_files(
     convention, said = find_convention(_geometries(files, spec, layout, middles), spec, layout, adjoint)
     records, cut, clipped, time = 0, 0, 0, _START
     with new_folder(target) as folder:
-        facts: dict[str, Any] = {"sources": [str(file) for file in files], "begin_in_the_middle": sum(middles)}
+        facts: dict[str, Any] = {
+            "sources": [str(file) for file in files],
+            "begin_in_the_middle": sum(middles),
+        }
         create_run(folder, [spec], "dataset import-hilserl", **facts)
         with ActorOutput(folder, str(Mode.RECORD_DEMOS), actor_id) as output:
             for episode, _ in _all_episodes(files, layout):
