@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For the tests of all packages: ROS's linters, and what pytest plugins of a full ROS 2 would change."""
+"""For the tests of all packages: a ROS domain, ROS's linters, and what pytest plugins of a full ROS 2 would change."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,16 @@ _DOCSTRINGS = ["--convention", "google", "--add-ignore", *(f"D10{n}" for n in ra
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Every test process has a ROS domain of its own: no run and no other suite on this machine is heard."""
+    """Every test process has a ROS domain of its own: no run and no other suite on this machine is heard.
+
+    Workers of pytest-xdist are such processes, too. What they start inherits their domain.
+    """
     try:
         from hil_serl_ros.domain import EVERYTHING, GUEST, VARIABLE, Reservation, reserve_for_tests
     except ImportError:  # a package below the ROS ones, tested alone
         return
-    asked = os.environ.get("HIL_SERL_TEST_DOMAIN")
+    # One domain that is asked for is not enough for several workers.
+    asked = None if hasattr(config, "workerinput") else os.environ.get("HIL_SERL_TEST_DOMAIN")
     held = Reservation(int(asked), [EVERYTHING]) if asked else reserve_for_tests()
     os.environ[VARIABLE] = os.environ[GUEST] = str(held.domain)
     config.add_cleanup(held.release)
@@ -75,3 +80,44 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     outcome = yield
     if outcome.excinfo is not None and issubclass(outcome.excinfo[0], pytest.skip.Exception):
         outcome.force_result(pytest.Module.from_parent(parent, path=module_path))
+
+
+# ---------------------------------------------------------------------- several test processes side by side
+
+# Workers begin with the files that take longest, so that none of them is left over for one worker at the end.
+LONGEST = (
+    "tests/test_learning.py",
+    "tests/test_docs_commands.py",
+    "src/hil_serl_bringup/test/test_forward_backward.py",
+    "src/hil_serl_bringup/test/test_integration.py",
+    "src/hil_serl_bringup/test/test_classifier_integration.py",
+)
+SHARES_NOTHING = ("tests/test_docs_commands.py",)  # each of its tests may run in any worker
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put what takes long first, where there are several workers."""
+
+    def place(item: pytest.Item) -> int:
+        file = item.nodeid.split("::")[0]
+        if file in LONGEST:
+            return LONGEST.index(file)
+        return len(LONGEST) + (item.get_closest_marker("integration") is None)
+
+    if hasattr(config, "workerinput"):
+        items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of a file stay in one worker, as they share what they have prepared, unless they share nothing."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if file in SHARES_NOTHING else file
+
+    return ByFile(config, log)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from hil_serl_bringup.graph.build import GraphRequest, ProcessSpec, build_graph
 from hil_serl_bringup.graph.executables import find_command
 from hil_serl_core.episode import Mode
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_msgs.msg import LearnerStatus
 from hil_serl_ros import names, qos
 
@@ -70,7 +70,7 @@ class Processes:
             process.send_signal(signal.SIGINT)
         for process in self.running.values():
             try:
-                process.wait(20)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -93,22 +93,25 @@ class Listener:
     def _on_status(self, message: LearnerStatus) -> None:
         self.status = message
 
-    def wait(self, condition: Callable[[], object], seconds: float, processes: Processes, what: str) -> None:
+    def wait(self, condition: Callable[[], object], processes: Processes, what: str) -> None:
         """Spin until ``condition`` holds; a process that dies meanwhile fails the test at once."""
-        deadline = time.monotonic() + seconds
-        while not condition():
+
+        def spin() -> None:
             processes.check()
-            if time.monotonic() > deadline:
-                logs = "\n".join(f"--- {name}\n{processes.log(name)}" for name in processes.running)
-                pytest.fail(f"waited {seconds:.0f} s in vain: {what}; last status {self.status}\n{logs}")
             self.executor.spin_once(timeout_sec=0.1)
+
+        def logs() -> str:
+            ends = "\n".join(f"--- {name}\n{processes.log(name)}" for name in processes.running)
+            return f"last status {self.status}\n{ends}"
+
+        wait_for(condition, what, spin, logs)
 
     def call(self, service_type: type, name: str, request: object, processes: Processes) -> object:
         """Call a service and return its answer."""
         client = self.node.create_client(service_type, name)
-        self.wait(client.service_is_ready, 20, processes, f"service {name}")
+        self.wait(client.service_is_ready, processes, f"service {name}")
         future = client.call_async(request)
-        self.wait(future.done, 20, processes, f"answer of {name}")
+        self.wait(future.done, processes, f"answer of {name}")
         return future.result()
 
     def close(self) -> None:
@@ -131,20 +134,26 @@ def listener() -> Iterator[Listener]:
     listener.close()
 
 
+@pytest.fixture(scope="session")
+def recording(easy_task: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folder with two demonstrations of the easy task."""
+    folder = tmp_path_factory.mktemp("recording")
+    task = shutil.copy(easy_task, folder / "task.yaml")
+    run = Processes(GraphRequest(str(task), Mode.RECORD_DEMOS, folder, episodes=2, seed=3))
+    try:
+        for name in ("sim", "operator", "actor"):
+            run.start(name)
+        assert run.running["actor"].wait(PATIENCE) == 0, run.log("actor")
+    finally:
+        run.stop()
+    return folder
+
+
 @pytest.fixture
-def demonstrated(
-    easy_task: Path, tmp_path: Path, start_run: Callable[[GraphRequest], Processes]
-) -> GraphRequest:
-    """Request of a training on the easy task whose run folder holds two demonstrations."""
-    task = tmp_path / "task.yaml"
-    shutil.copy(easy_task, task)
-    request = GraphRequest(str(task), Mode.RECORD_DEMOS, tmp_path, episodes=2, seed=3)
-    recording = start_run(request)
-    for name in ("sim", "operator", "actor"):
-        recording.start(name)
-    assert recording.running["actor"].wait(120) == 0, recording.log("actor")
-    recording.stop()
-    return replace(request, mode=Mode.TRAIN, episodes=0)
+def demonstrated(recording: Path, tmp_path: Path) -> GraphRequest:
+    """Request of a training on the easy task, whose run folder holds two demonstrations."""
+    shutil.copytree(recording, tmp_path, dirs_exist_ok=True)
+    return GraphRequest(str(tmp_path / "task.yaml"), Mode.TRAIN, tmp_path, seed=3)
 
 
 @pytest.fixture

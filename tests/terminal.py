@@ -22,7 +22,8 @@ import pytest
 from doc_pages import ROOT
 from doc_table import ENVIRONMENT, Run
 
-PATIENCE = 900.0  # s without the awaited words until a command counts as stuck
+from hil_serl_core.testing.waiting import PATIENCE
+
 PERIOD = 0.2  # s between two looks
 
 

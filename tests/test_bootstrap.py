@@ -10,10 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools" / "bootstrap"))
@@ -258,14 +259,12 @@ def test_a_failing_child_is_reported_with_its_last_lines(console, tmp_path):
 def test_orphans_of_this_clone_are_ended_and_no_others(tmp_path):
     def start(root):
         env = {**os.environ, MARK: str(root)}
-        return subprocess.Popen(["sleep", "60"], env=env, start_new_session=True)
+        return subprocess.Popen(["sleep", "3600"], env=env, start_new_session=True)
 
     ours, others = start(tmp_path / "clone"), start(tmp_path / "other")
     try:
-        deadline = time.monotonic() + 10
-        while end_orphans(tmp_path / "clone") == 0 and time.monotonic() < deadline:
-            time.sleep(0.05)  # not yet past exec
-        assert ours.wait(10) == -signal.SIGKILL
+        wait_for(lambda: end_orphans(tmp_path / "clone"), "the orphan, which may not be past exec yet")
+        assert ours.wait(PATIENCE) == -signal.SIGKILL
         assert others.poll() is None
     finally:
         for child in (ours, others):
@@ -298,7 +297,7 @@ def start_setup(clone: Path, *options: str, without: tuple[str, ...] = (), **var
         environment.pop(name, None)
     command = ["bash", str(clone / "tools" / "setup.sh"), *options]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, errors="replace", timeout=60
+        command, env=environment, capture_output=True, text=True, errors="replace", timeout=PATIENCE
     )
     assert not (programs / "called").exists(), "it went for system packages"
     assert "Traceback" not in done.stderr, done.stderr

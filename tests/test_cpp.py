@@ -58,6 +58,7 @@ def test_every_case_of_the_sources_is_built() -> None:
     assert not missing, f"not built (run tools/build.sh): {', '.join(missing)}"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("binary", "case"), [pytest.param(*pair, id=pair[1]) for pair in BUILT])
 def test_gtest(binary: Path, case: str) -> None:
     """One case, in a process of its own."""

@@ -13,7 +13,7 @@ from terminal import Terminal, environment
 
 from hil_serl_tasks.finder import find_task
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(7200)]
 LISTENING = ("docs/two_machines.md", "docs/operators_guide.md")  # tools that would hear other runs, too
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -16,12 +15,13 @@ from std_msgs.msg import Bool
 from hil_serl_bringup.graph.build import GraphRequest
 from hil_serl_cli.commands.stop import call_trigger
 from hil_serl_core.episode import Mode
+from hil_serl_core.testing.waiting import PATIENCE, let_pass
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import read_steps
 from hil_serl_ros.geometry_messages import pose_to_array
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration]
 
 
 @pytest.fixture
@@ -39,16 +39,10 @@ def cell(easy_task, tmp_path, start_run, listener):
     node.create_subscription(EpisodeSummary, names.EPISODE, listener.episodes.append, qos.EPISODE)
     for name in ("sim", "operator", "actor"):
         run.start(name)
-    listener.wait(lambda: any(e.started for e in listener.episodes), 60, run, "an episode")
+    listener.wait(lambda: any(e.started for e in listener.episodes), run, "an episode")
     count = len(listener.targets)
-    listener.wait(lambda: len(listener.targets) > count + 10, 60, run, "ten targets of the episode")
+    listener.wait(lambda: len(listener.targets) > count + 10, run, "ten targets of the episode")
     return run
-
-
-def spin(listener, seconds):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        listener.executor.spin_once(timeout_sec=0.05)
 
 
 def stop_where_nothing_else_works():
@@ -74,14 +68,17 @@ def test_a_stop_holds_the_arm_and_ends_the_episode_until_it_is_cleared(cell, lis
     listener.node.create_subscription(
         Bool, names.STOPPED, lambda m: listener.stopped.append(m.data), qos.STOPPED
     )
-    listener.wait(lambda: listener.stopped == [True], 20, cell, "the latched state")
+    listener.wait(lambda: listener.stopped == [True], cell, "the latched state")
     ended = [e for e in listener.episodes if not e.started]
     assert (ended[-1].success, ended[-1].truncated, ended[-1].aborted) == (False, True, True)
     assert ended[-1].reason == "stopped: the service stop"
 
-    spin(listener, 1.0)  # messages of before the stop, and the arm's last millimetres
+    def spin():
+        listener.executor.spin_once(timeout_sec=0.05)
+
+    let_pass(1.0, spin)  # messages of before the stop, and the arm's last millimetres
     episodes, targets, poses = len(listener.episodes), len(listener.targets), len(listener.poses)
-    spin(listener, 2.0)
+    let_pass(2.0, spin)
     held = np.array(listener.targets[targets:])
     assert len(held) > 5, "a controller that hears nothing would call its target stale"
     assert np.ptp(held, axis=0).max() < 1e-9
@@ -90,12 +87,12 @@ def test_a_stop_holds_the_arm_and_ends_the_episode_until_it_is_cleared(cell, lis
     assert np.linalg.norm(still[-1, :3] - held[-1, :3]) < 0.01
     assert len(listener.episodes) == episodes, "nothing begins"
 
-    done, text = call_trigger(names.CLEAR_STOP, patience=20)
+    done, text = call_trigger(names.CLEAR_STOP, patience=PATIENCE)
     assert done, text
-    listener.wait(lambda: listener.stopped[-1] is False, 20, cell, "the cleared state")
-    listener.wait(lambda: len(listener.episodes) > episodes, 20, cell, "the next episode")
+    listener.wait(lambda: listener.stopped[-1] is False, cell, "the cleared state")
+    listener.wait(lambda: len(listener.episodes) > episodes, cell, "the next episode")
     assert listener.episodes[-1].started
-    assert not call_trigger(names.CLEAR_STOP, patience=20)[0]
+    assert not call_trigger(names.CLEAR_STOP, patience=PATIENCE)[0]
     assert "stopped: the service stop" in cell.log("actor")
 
     cell.stop()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,6 +16,7 @@ from hil_serl_actor.actor_node import ActorNode
 from hil_serl_core.action import nominal_pose
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import load_task
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_msgs.msg import ArmState, EpisodeSummary
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
@@ -98,12 +98,12 @@ def cell_with(task, cameras=("wrist_1", "wrist_2"), make_nodes=(), parameters=No
     for node in nodes:
         executor.add_node(node)
 
-    def spin_until(condition, what, seconds=60.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
-            played.publish()
-            executor.spin_once(timeout_sec=0.05)
+    def play():
+        played.publish()
+        executor.spin_once(timeout_sec=0.05)
+
+    def spin_until(condition, what):
+        wait_for(condition, what, play)
 
     def call(kind, name):
         client = played.node.create_client(kind, name)

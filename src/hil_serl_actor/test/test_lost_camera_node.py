@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def camera_driver():
 
 
 def start_driver():
-    return subprocess.Popen([sys.executable, __file__])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # as it imports this file
+    return subprocess.Popen([sys.executable, __file__], env=environment)
 
 
 def camera_lines(cell, name):
@@ -66,7 +68,8 @@ def test_a_killed_camera_pauses_the_actor_until_its_driver_is_back(task, tmp_pat
     with actor_and_cell(task, run, cameras=("wrist_1",), **transport) as cell:
         driver = start_driver()
         try:
-            cell.spin_until(lambda: cell.episodes and len(cell.targets) > 5, "an episode")
+            cell.spin_until(lambda: driver.poll() or (cell.episodes and len(cell.targets) > 5), "an episode")
+            assert driver.poll() is None, "the driver has ended"
             cell.spin_until(
                 lambda: any("autoexposure" in s.message for s in camera_lines(cell, "wrist_2")), "exposure"
             )
@@ -118,7 +121,8 @@ def test_a_camera_on_the_other_topic_is_found(task, tmp_path, capfd):
             return "set wrist_2.image_transport to compressed" in "".join(told)
 
         try:
-            cell.spin_until(found, "the advice", seconds=60.0)
+            cell.spin_until(lambda: driver.poll() or found(), "the advice")
+            assert driver.poll() is None, "the driver has ended"
             assert not cell.resets
         finally:
             driver.kill()

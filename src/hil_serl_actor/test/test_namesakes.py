@@ -4,13 +4,13 @@
 import os
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import pytest
 import rclpy
 
 from hil_serl_actor.wiring.namesakes import Namesakes
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_msgs.msg import InterventionState
 from hil_serl_ros import names, qos
 
@@ -96,10 +96,7 @@ def test_a_real_one():
         namesakes = Namesakes(node, names.INTERVENTION)
         assert namesakes.look() == ""
         assert other.stdout.readline() == "here\n"
-        end = time.monotonic() + 30.0
-        while not (said := namesakes.look()):
-            assert time.monotonic() < end, "never heard"
-            time.sleep(0.1)
+        said = wait_for(namesakes.look, "the other actor")
         assert f"process {other.pid}" in said
     finally:
         other.communicate()

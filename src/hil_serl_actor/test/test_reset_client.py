@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from hil_serl_actor.loop.ports import Reset
 from hil_serl_actor.wiring.reset_client import ResetClient
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names
 from hil_serl_ros.stamps import stamp_from_seconds
@@ -40,11 +39,11 @@ class Actor:
         return response
 
     def until(self, condition):
-        deadline = time.monotonic() + 60.0
-        while not condition():
-            assert time.monotonic() < deadline, self.answers
+        def look():
             self.client.look()
             self.executor.spin_once(timeout_sec=0.02)
+
+        wait_for(condition, "an answer", look, lambda: self.answers)
 
     def ask(self, **reset):
         """Ask until a server is there; leaves the request pending."""

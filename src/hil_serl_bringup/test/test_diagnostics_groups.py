@@ -3,7 +3,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_ros import names, qos
 from hil_serl_ros.diagnostics import Level, diagnostic_array, diagnostic_status
 
@@ -38,7 +38,7 @@ def aggregator():
     child = subprocess.Popen(command, env={**os.environ, "RCUTILS_LOGGING_USE_STDOUT": "1"})
     yield child
     child.terminate()
-    child.wait(20)
+    child.wait(PATIENCE)
 
 
 def levels_of(aggregator, lines, enough):
@@ -56,12 +56,17 @@ def levels_of(aggregator, lines, enough):
         qos.DIAGNOSTICS,
     )
     publisher = node.create_publisher(DiagnosticArray, names.DIAGNOSTICS, qos.DIAGNOSTICS)
-    end = time.monotonic() + 60.0
-    while not enough(levels) and time.monotonic() < end and aggregator.poll() is None:
+
+    def report():
+        assert aggregator.poll() is None
         publisher.publish(diagnostic_array(node.get_clock().now().nanoseconds, lines))
         executor.spin_once(timeout_sec=0.2)
-    node.destroy_node()
-    context.try_shutdown()
+
+    try:
+        wait_for(lambda: enough(levels), "the groups", report, lambda: levels)
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
     return levels
 
 

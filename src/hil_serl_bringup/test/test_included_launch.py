@@ -10,6 +10,7 @@ import pytest
 
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.launching.included import find_launch_file
+from hil_serl_core.testing.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 LAUNCH_FILE = """
@@ -53,7 +54,9 @@ def test_a_launch_file_is_found_below_its_package(prefix):
 def run(*words):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     command = [sys.executable, "-m", "hil_serl_bringup.launching.included", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def test_the_first_of_its_processes_that_fails_ends_it(prefix):

@@ -2,7 +2,6 @@
 """The cell of mock.yaml under ros2_control: resets, joint reset, fault and recovery, stop. Needs a full ROS 2."""
 
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from std_srvs.srv import Trigger
 from hil_serl_bringup.graph.build import Part
 from hil_serl_bringup.launching.processes import cell_processes
 from hil_serl_bringup.supervisor import Supervisor
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_msgs.msg import ArmState
 from hil_serl_msgs.srv import ResetEpisode
 from hil_serl_ros import names, qos
@@ -55,12 +55,12 @@ class Cell:
     def _on_state(self, message):
         self.state = message
 
-    def until(self, condition, what, seconds=120.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
+    def until(self, condition, what):
+        def spin():
             self.supervisor.poll()
             self._executor.spin_once(timeout_sec=0.05)
+
+        wait_for(condition, what, spin)
 
     def ask(self, kind, name, request=None):
         client = self.node.create_client(kind, name)

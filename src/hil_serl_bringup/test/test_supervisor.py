@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,10 @@ import pytest
 from hil_serl_bringup import supervisor as sup
 from hil_serl_bringup.graph.executables import ExecutableNotFound, find_command
 from hil_serl_bringup.graph.process import ProcessSpec
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 
 SCRIPTS = {
-    "sleeper": "import time\nprint('up', flush=True)\ntime.sleep(60)",
+    "sleeper": "import time\nprint('up', flush=True)\ntime.sleep(3600)",
     "clean": """
         import signal, sys, time
         def bye(*_):
@@ -24,7 +24,7 @@ SCRIPTS = {
             sys.exit(0)
         signal.signal(signal.SIGINT, bye)
         print('up', flush=True)
-        time.sleep(60)""",
+        time.sleep(3600)""",
     "stubborn": """
         import signal, time
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -37,7 +37,7 @@ SCRIPTS = {
     "parent": """
         import signal, subprocess, sys, time
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+        child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)'])
         print('grandchild', child.pid, flush=True)
         sys.exit(0)""",
     "echo": "import os, sys\nprint(sys.argv[1:], os.environ['OMP_NUM_THREADS'], flush=True)",
@@ -57,14 +57,6 @@ def make(tmp_path: Path, *executables: str, stop=FAST, **fields) -> sup.Supervis
         for number, executable in enumerate(executables)
     ]
     return sup.Supervisor(specs, tmp_path / "logs", stop_sequence=stop, find=find)
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-    return value
 
 
 def up(supervisor: sup.Supervisor) -> bool:
@@ -167,7 +159,7 @@ def test_no_child_outlives_the_supervisor(tmp_path, end):
             while not up(supervisor):
                 time.sleep(0.02)
             print(*(supervisor.pid(name) for name in supervisor.running()), flush=True)
-            time.sleep(60)
+            time.sleep(3600)
     """
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],
@@ -180,7 +172,7 @@ def test_no_child_outlives_the_supervisor(tmp_path, end):
         assert len(pids) == 2
         assert all(alive(pid) for pid in pids)
         process.send_signal(end)
-        process.wait(30)
+        process.wait(PATIENCE)
     wait_for(lambda: not any(alive(pid) for pid in pids))
 
 

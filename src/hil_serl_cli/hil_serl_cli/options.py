@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,8 @@ class LearnerOptions:
     """CPU threads of the learner; leave a core to each of simulator and actor."""
     minutes: float = 9.75
     """Longest wall-clock time of training."""
+    steps: int | None = None
+    """Most transitions of training; default: no limit."""
     window: int = StopRule.window
     """Training stops early when this many episodes in a row were solved without any intervention."""
     min_steps: int = 2000
@@ -121,4 +124,5 @@ class LearnerOptions:
             interventions=0,
             min_steps=self.min_steps,
             max_seconds=60 * self.minutes,
+            max_steps=math.inf if self.steps is None else self.steps,
         )

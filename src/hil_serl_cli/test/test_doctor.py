@@ -12,6 +12,7 @@ import pytest
 from hil_serl_cli.doctor import hardware, software
 from hil_serl_cli.doctor import report as doctor
 from hil_serl_cli.doctor.machine import Check, Machine, Status
+from hil_serl_core.testing.waiting import PATIENCE
 
 PACKAGE = Path(doctor.__file__).resolve().parents[2]
 
@@ -224,8 +225,8 @@ def test_exit_code_follows_what_is_required(monkeypatch, capsys):
 def test_runs_on_a_bare_python(tmp_path):
     """No site-packages and an empty environment: the findings still come, as text."""
     env = {"PYTHONPATH": str(PACKAGE), "PATH": os.defpath, "HOME": str(tmp_path)}
-    command = [sys.executable, "-S", "-m", "hil_serl_cli.doctor.report"]
-    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    command = [sys.executable, "-S", "-m", "hil_serl_bringup.doctor.report"]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert "Python:" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1].startswith(("Ready", "Not ready"))
 

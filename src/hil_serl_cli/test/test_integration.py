@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tool_processes import end, processes_of, start, wait_for
+from tool_processes import end, processes_of, start
 
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_runs.recorded import recorded_episodes
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration]
 
 
 def rows(run: Path, phase: str) -> list[dict]:
@@ -28,7 +29,7 @@ def rows(run: Path, phase: str) -> list[dict]:
 def demonstrations(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "demos"
     process = start("record-demos", "--episodes", 3, "--run-dir", run)
-    output = end(process, 300)
+    output = end(process)
     assert process.returncode == 0, output
     return run
 
@@ -43,14 +44,14 @@ def test_demonstrations_are_recorded_and_nothing_is_left_running(demonstrations)
 
 def interrupt(process: subprocess.Popen, run: Path, number: signal.Signals) -> str:
     process.send_signal(number)
-    output = end(process, 120)
-    wait_for(lambda: not processes_of(run), 30)
+    output = end(process)
+    wait_for(lambda: not processes_of(run))
     return output
 
 
 def test_ctrl_c_ends_training_in_order_and_resume_goes_on(demonstrations, tmp_path):
     run = tmp_path / "run"
-    process = start("train", "--demos", demonstrations, "--run-dir", run, "--minutes", 30)
+    process = start("train", "--demos", demonstrations, "--run-dir", run)
     wait_for(lambda: rows(run, "train") or process.poll() is not None)
     output = interrupt(process, run, signal.SIGINT)
     assert process.returncode == 130, output
@@ -58,7 +59,7 @@ def test_ctrl_c_ends_training_in_order_and_resume_goes_on(demonstrations, tmp_pa
     assert (run / "bags" / "train" / "actor_0" / "000" / "metadata.yaml").exists(), "the bag was closed"
     before = recorded_episodes(run / "bags" / "train", "train")
 
-    process = start("train", "--resume", run, "--minutes", 30)
+    process = start("train", "--resume", run)
     wait_for(lambda: len(rows(run, "train")) > len(before) or process.poll() is not None)
     # A supervisor that is killed takes its processes along.
     output = interrupt(process, run, signal.SIGKILL)
@@ -69,7 +70,7 @@ def test_ctrl_c_ends_training_in_order_and_resume_goes_on(demonstrations, tmp_pa
 
 def test_a_killed_node_is_reported_and_ends_the_run(demonstrations, tmp_path):
     run = tmp_path / "run"
-    process = start("train", "--demos", demonstrations, "--run-dir", run, "--minutes", 30)
+    process = start("train", "--demos", demonstrations, "--run-dir", run)
     wait_for(lambda: rows(run, "train") or process.poll() is not None)
     victim = next(
         int(path.parent.name)
@@ -77,9 +78,9 @@ def test_a_killed_node_is_reported_and_ends_the_run(demonstrations, tmp_path):
         if b"sim_node" in path.read_bytes() and str(run).encode() in path.read_bytes()
     )
     os.kill(victim, signal.SIGKILL)
-    output = end(process, 120)
+    output = end(process)
     assert process.returncode == 1
     assert "sim was ended by SIGKILL" in output
     assert str(run / "logs" / "train" / "sim.log") in output
-    wait_for(lambda: not processes_of(run), 30)
+    wait_for(lambda: not processes_of(run))
     assert json.loads((run / "run.json").read_text())["done"] == {}

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tool_processes import processes_of, wait_for
+from tool_processes import processes_of
 
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_tasks.finder import suite_folder
 
 pytest.importorskip("launch_ros")
@@ -27,10 +28,10 @@ def start(name, *arguments):
     )
 
 
-def end(process, seconds=240.0):
+def end(process):
     """What it printed; its group goes with it if it does not end."""
     try:
-        return process.communicate(timeout=seconds)[0]
+        return process.communicate(timeout=PATIENCE)[0]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

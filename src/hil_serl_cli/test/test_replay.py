@@ -19,6 +19,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hil_serl_bringup.graph import observers
 from hil_serl_cli.running import replay
 from hil_serl_core.spec import load_task
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_monitor.markers_node import MarkersNode
 from hil_serl_monitor.viewing.markers import Driver
 from hil_serl_msgs.msg import Step as StepMessage
@@ -66,11 +67,12 @@ def test_markers_show_the_recorded_arm_and_who_drove(shown):
     player = threading.Thread(target=play)
     player.start()
     try:
-        deadline = time.monotonic() + 60.0
         wanted = {Driver.POLICY.color[:3], Driver.OPERATOR.color[:3]}
-        while not wanted <= {_color(picture["hand"]) for picture in pictures if "hand" in picture}:
-            assert time.monotonic() < deadline, "waited in vain for both colours"
-            executor.spin_once(timeout_sec=0.1)
+        wait_for(
+            lambda: wanted <= {_color(picture["hand"]) for picture in pictures if "hand" in picture},
+            "both colours",
+            lambda: executor.spin_once(timeout_sec=0.1),
+        )
     finally:
         over.set()
         player.join()
@@ -95,7 +97,6 @@ def test_rviz_of_a_replay_has_somebody_who_draws_markers(tmp_path):
     assert drawn.remappings == processes["rviz"].remappings, "frames apart from a running cell's"
 
 
-@pytest.mark.timeout(600)
 def test_ctrl_c_is_the_way_to_end_a_replay_and_no_failure(tmp_path):
     """`ros2 launch` calls every other exit code a death."""
     run = RunFolder.create(
@@ -114,6 +115,6 @@ def test_ctrl_c_is_the_way_to_end_a_replay_and_no_failure(tmp_path):
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.2)
     finally:
-        text = end(process, 240.0)
+        text = end(process)
     assert process.returncode == 0, text
     assert "Traceback" not in text

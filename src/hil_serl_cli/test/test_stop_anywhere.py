@@ -13,10 +13,11 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import Trigger
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_ros import names
 from hil_serl_ros.domain import Reservation, role
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration]
 ROOT = Path(__file__).parent.parent
 NOWHERE = "/proc/nowhere"  # can be made by nobody, not even by root
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -42,7 +43,7 @@ def stops():
     thread.start()
     yield asked
     executor.shutdown()
-    thread.join(timeout=10.0)
+    thread.join()
     node.destroy_node()
     context.try_shutdown()
 
@@ -52,8 +53,10 @@ def stop(*words, before=(), python=sys.executable, without=(), **variables):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **variables}
     for name in without:
         environment.pop(name, None)
-    command = [*before, python, "-m", "hil_serl_cli.cli", "stop", *words]
-    done = subprocess.run(command, capture_output=True, env=environment, cwd="/", timeout=120, check=False)
+    command = [*before, python, "-m", "hil_serl_bringup.cli", "stop", *words]
+    done = subprocess.run(
+        command, capture_output=True, env=environment, cwd="/", timeout=PATIENCE, check=False
+    )
     assert b"Traceback" not in done.stderr, done.stderr
     return done
 
@@ -138,7 +141,7 @@ def test_nothing_else_is_loaded():
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=PATIENCE
     )
     assert done.stdout.split(maxsplit=1)[0] == "2", done.stderr
     assert done.stdout.split(maxsplit=1)[1].strip() == "[]"

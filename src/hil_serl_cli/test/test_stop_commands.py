@@ -38,7 +38,7 @@ def asked():
     thread.start()
     yield asked
     executor.shutdown()
-    thread.join(timeout=10.0)
+    thread.join()
     node.destroy_node()
     context.try_shutdown()
 

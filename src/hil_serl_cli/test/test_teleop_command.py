@@ -11,6 +11,7 @@ from sensor_msgs.msg import Joy
 
 from hil_serl_cli.commands.teleop import TeleopCheck, TeleopListener, how_to_start
 from hil_serl_core.spec import load_task
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_monitor.teleop_view import HALF, bar, render
 from hil_serl_ros import qos
 from hil_serl_tasks.finder import find_task_file
@@ -78,7 +79,6 @@ def test_what_was_not_tried_yet_is_asked_for():
     assert "→ press button 0 (close the gripper)" in text
 
 
-@pytest.mark.timeout(120)
 def test_published_messages_reach_both_devices():
     spec = load_task(find_task_file("object_handover"))
     listener = TeleopListener(spec, "spacenav", namespace="teleop_test")
@@ -87,13 +87,14 @@ def test_published_messages_reach_both_devices():
     node = rclpy.create_node("device", context=context, namespace="teleop_test", use_global_arguments=False)
     try:
         left = node.create_publisher(Joy, "left/spacenav/joy", qos.OPERATOR)
-        for _ in range(200):
+
+        def send():
             message = Joy(axes=[0.0, 0.5, 0.0, 0.0, 0.0, 0.0], buttons=[0, 1])
             message.header.stamp = node.get_clock().now().to_msg()
             left.publish(message)
             listener.spin(0.05)
-            if listener.checks[0].received > 5:
-                break
+
+        wait_for(lambda: listener.checks[0].received > 5, "the left device", send)
         heard, silent = listener.checks
         assert heard.axes()[1].raw == 0.5
         assert heard.axes()[1].action > 0.0
@@ -106,7 +107,6 @@ def test_published_messages_reach_both_devices():
         listener.close()
 
 
-@pytest.mark.timeout(120)
 def test_the_command_says_that_the_device_is_missing_and_ends_with_1(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     command = TeleopCheck(task="usb_insertion", namespace="nobody_here", start=False, seconds=0.2)
@@ -141,7 +141,6 @@ class Publisher:
         self.context.try_shutdown()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("operator", "axes", "says"), [
     ("spacenav", [0.0] * 6, "move +/-x"),
     ("joy", [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0], "it looks like xbox_bluetooth"),
@@ -152,11 +151,16 @@ def test_a_driver_without_a_device_and_a_pad_of_another_layout_are_not_usable(
     monkeypatch.setenv("COLUMNS", "250")
     driver = Publisher(DEVICES[operator].topic, axes, "dead_device")
     try:
-        command = TeleopCheck(operator, "usb_insertion", namespace="dead_device", start=False, seconds=6.0)
-        assert command.run() == 1
+        for seconds in (6.0, 60.0, 300.0):  # a busy machine needs longer until it has heard enough
+            command = TeleopCheck(
+                operator, "usb_insertion", namespace="dead_device", start=False, seconds=seconds
+            )
+            assert command.run() == 1
+            shown = capsys.readouterr().out
+            if says in shown:
+                break
     finally:
         driver.close()
-    shown = capsys.readouterr().out
     assert says in shown
     assert "✓ usable" not in shown
 

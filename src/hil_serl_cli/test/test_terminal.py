@@ -13,6 +13,7 @@ from rich.table import Table
 
 import hil_serl_bringup
 from hil_serl_core.spec import load_task
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_monitor.view import View, ViewState
 from hil_serl_runs.run_folder import RunFolder, RunFolderError
 from hil_serl_runs.terminal import plain_console, word
@@ -80,7 +81,7 @@ def test_every_kind_of_output_is_shown_on_a_terminal_that_is_not_utf_8(command, 
         capture_output=True,
         env=environment,
         cwd=tmp_path,
-        timeout=110,
+        timeout=PATIENCE,
         check=False,
     )
     assert b"Traceback" not in done.stderr, done.stderr

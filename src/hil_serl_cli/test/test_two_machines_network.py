@@ -10,22 +10,19 @@ import time
 from pathlib import Path
 
 import pytest
-from tool_processes import wait_for
 from two_hosts import ADDRESSES, TwoHosts, lacking
+
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 
 pytest.importorskip("rclpy")
 pytest.importorskip("hil_serl_msgs.msg")
 
 _REASON = lacking()
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(bool(_REASON), reason=_REASON),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.skipif(bool(_REASON), reason=_REASON)]
 PROFILE = {
     "FASTRTPS_DEFAULT_PROFILES_FILE": str(Path(__file__).parent.parent / "config/dds/two_machines.xml")
 }
-SMALL = ("--cameras", 1, "--size", 32, "--patience", 120)
+SMALL = ("--cameras", 1, "--size", 32, "--patience", round(PATIENCE))
 NO_MULTICAST = "ip daddr 224.0.0.0/4 drop"
 
 
@@ -36,14 +33,14 @@ def hosts():
 
 
 def result_of(process, file: Path) -> dict:
-    output = process.communicate(timeout=400)[0]
+    output = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0, output
     return json.loads(file.read_text())
 
 
 def test_four_cameras_at_10_hz_and_weights_under_5_percent_loss(hosts, tmp_path):
     hosts.lose(0.05)
-    cameras = ("--cameras", 4, "--size", 128, "--patience", 120)
+    cameras = ("--cameras", 4, "--size", 128, "--patience", round(PATIENCE))
     hosts.tool("gpu", "network", "learner", *cameras, **PROFILE)
     robot = hosts.tool(
         "robot", "network", "robot", *cameras, "--seconds", 20, "--output", tmp_path / "r.json", **PROFILE
@@ -104,7 +101,7 @@ def test_static_peers_where_the_network_has_no_multicast(hosts, tmp_path):
 
 def test_a_robot_that_finds_no_learner_names_what_decides_it(hosts):
     robot = hosts.tool("robot", "network", "robot", *SMALL[:-1], 3)
-    output = robot.communicate(timeout=120)[0]
+    output = robot.communicate(timeout=PATIENCE)[0]
     assert robot.returncode == 2
     words = " ".join(output.split())
     assert "nothing came on '/learner_status' within 3 s" in words

@@ -4,8 +4,9 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from hil_serl_core.testing.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,10 +25,10 @@ def start(*arguments) -> subprocess.Popen:
     )
 
 
-def end(process: subprocess.Popen, seconds: float) -> str:
+def end(process: subprocess.Popen) -> str:
     """Wait for the end and return what it printed; a tool that does not end takes its processes along."""
     try:
-        return process.communicate(timeout=seconds)[0]
+        return process.communicate(timeout=PATIENCE)[0]
     finally:
         process.kill()
 
@@ -43,11 +44,3 @@ def processes_of(run: Path) -> list[str]:
         if str(run) in text and str(os.getpid()) != path.parent.name:
             found.append(text)
     return found
-
-
-def wait_for(condition, seconds=240.0):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.2)
-    return value

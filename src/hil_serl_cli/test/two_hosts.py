@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 
+from hil_serl_core.testing.waiting import PATIENCE
+
 ADDRESSES = {"robot": "10.213.57.1", "gpu": "10.213.57.2"}
 
 
@@ -127,6 +129,6 @@ class TwoHosts:
         """Ends a program and what it has started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        process.wait(60)
+        process.wait(PATIENCE)
         if process.stdout is not None:
             process.stdout.close()

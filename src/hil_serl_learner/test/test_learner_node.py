@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from hil_serl_core.policy import Policy
 from hil_serl_core.spec import task_to_yaml
 from hil_serl_core.step import Source
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_core.weights import read_file, unpack
 from hil_serl_learner.feature_file import FEATURE_FILE
 
@@ -27,7 +27,7 @@ from hil_serl_ros import names, qos  # noqa: E402
 from hil_serl_ros.bag import BagWriter  # noqa: E402
 from hil_serl_ros.conversions import step_to_message, weights_from_message  # noqa: E402
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration]
 NAMESPACE = f"/learner_test_{os.getpid()}"
 
 
@@ -85,12 +85,12 @@ class Cell:
         self.weights.clear()
         self.process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
 
-    def until(self, condition, seconds=120.0):
-        end = time.monotonic() + seconds
-        while not condition():
+    def until(self, condition):
+        def spin():
             self.executor.spin_once(timeout_sec=0.05)
             assert self.process.poll() is None, self.process.stderr.read()
-            assert time.monotonic() < end, f"not reached; last status {self.status}"
+
+        wait_for(condition, "the learner", spin, lambda: self.status)
 
     def publish(self, steps):
         for step in steps:
@@ -105,7 +105,7 @@ class Cell:
 
     def end(self, sig=signal.SIGINT):
         self.process.send_signal(sig)
-        code = self.process.wait(30)
+        code = self.process.wait(PATIENCE)
         self.process.stderr.close()
         return code
 
@@ -144,7 +144,7 @@ def test_steps_train_weights_and_a_killed_learner_resumes_without_counting_twice
     unpack(weights_from_message(cell.weights[-1]), cell.spec.hash, policy.shapes)
 
     client = cell.node.create_client(SaveCheckpoint, names.SAVE_CHECKPOINT)
-    assert client.wait_for_service(10.0)
+    assert client.wait_for_service(PATIENCE)
     future = client.call_async(SaveCheckpoint.Request())
     cell.until(future.done)
     assert future.result().success, future.result().message
@@ -188,7 +188,7 @@ def test_refusals_reach_the_status(cell, toy):
 
 def test_behaviour_cloning_ends_by_itself(cell):
     cell.start(algorithm="bc", offline_updates=30)
-    assert cell.process.wait(120) == 0
+    assert cell.process.wait(PATIENCE) == 0
     assert read_file(cell.run_dir / "checkpoints" / "latest").update == 30
 
 
@@ -220,7 +220,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(cell, tmp_path):
         ({"actors": "cell_1,cell_2", "lockstep": True}, "use lockstep:=false"),
     ):
         cell.start(**parameters)
-        assert cell.process.wait(120) == 2
+        assert cell.process.wait(PATIENCE) == 2
         lines = [line for line in cell.process.stderr.read().splitlines() if line.startswith("error: ")]
         assert len(lines) == 1
         assert text in lines[0]

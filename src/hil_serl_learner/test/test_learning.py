@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from hil_serl_core.policy import Policy
@@ -87,7 +86,6 @@ def success(policy, cell, episodes=40):
     return np.mean([run_episode(cell, act)[0] for _ in range(episodes)])
 
 
-@pytest.mark.timeout(240)
 def test_hil_serl_learns_to_reach_what_only_the_picture_shows(toy):
     spec = toy.spec(
         batch_size=64,

@@ -7,16 +7,10 @@ import time
 
 import pytest
 
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_learner import checkpoint
 from hil_serl_learner.trainer import DivergedError, Trainer
 from hil_serl_learner.worker import RecordedRewardError, TrainingWorker, WorkerConfig
-
-
-def until(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_learner_that_always_owes_updates_still_sends_weights(toy, tmp_path):
@@ -30,10 +24,10 @@ def test_a_learner_that_always_owes_updates_still_sends_weights(toy, tmp_path):
         publish=lambda weights: versions.append((weights.version, trainer.update_due)),
     )
     worker.start()
-    until(lambda: worker.phase == "waiting")
+    wait_for(lambda: worker.phase == "waiting")
     for step in toy.episodes(spec, 6):  # 48 transitions, 2150 updates
         worker.offer(step)
-    until(lambda: len(versions) >= 3)
+    wait_for(lambda: len(versions) >= 3)
     worker.stop()
     assert any(owed for _, owed in versions)
     counters = trainer.counters
@@ -60,10 +54,10 @@ def test_updates_and_a_stop_are_not_put_off_by_a_flood_of_records(toy, spec, tmp
         publish=lambda weights: None,
     )
     worker.start()
-    until(lambda: worker.phase == "waiting")
+    wait_for(lambda: worker.phase == "waiting")
     for step in toy.episodes(spec, 200):  # 1800 records, 18 s of storing
         worker.offer(step)
-    until(lambda: trainer.counters.updates >= 5)
+    wait_for(lambda: trainer.counters.updates >= 5)
     worker.stop()
     assert not worker.alive
     assert worker.error is None
@@ -83,7 +77,7 @@ def test_a_stop_while_the_records_are_read_again_leaves_the_checkpoints_alone(to
         for step in toy.episodes(spec, 5):
             if step.sequence == 20:
                 reading.set()
-                go_on.wait(60.0)
+                go_on.wait(PATIENCE)
             yield step
 
     worker = TrainingWorker(
@@ -94,9 +88,9 @@ def test_a_stop_while_the_records_are_read_again_leaves_the_checkpoints_alone(to
         publish=sent.append,
     )
     worker.start()
-    assert reading.wait(60.0)
+    assert reading.wait(PATIENCE)
     threading.Timer(0.2, go_on.set).start()
-    worker.stop(timeout=300.0)
+    worker.stop(timeout=PATIENCE)
     assert not worker.alive
     assert worker.error is None
     assert sent == []
@@ -114,15 +108,15 @@ def test_networks_that_have_diverged_are_neither_sent_nor_saved(toy, spec, tmp_p
         publish=sent.append,
     )
     worker.start()
-    until(lambda: worker.phase == "waiting")
+    wait_for(lambda: worker.phase == "waiting")
     for step in toy.episodes(spec, 2):
         worker.offer(step)
-    until(lambda: (tmp_path / "checkpoints" / "step_00000016").exists())
+    wait_for(lambda: (tmp_path / "checkpoints" / "step_00000016").exists())
     trainer.algorithm.policy.actor.mean.bias.data.fill_(float("nan"))
     good = len(sent)
     for step in list(toy.episodes(spec, 4))[18:]:
         worker.offer(step)
-    until(lambda: not worker.alive)
+    wait_for(lambda: not worker.alive)
     assert isinstance(worker.error, DivergedError)
     assert "diverged" in str(worker.error)
     assert len(sent) == good
@@ -151,8 +145,8 @@ def test_bags_that_end_before_the_checkpoint_are_told_of(
         publish=lambda weights: None,
     )
     worker.start()
-    until(lambda: worker.offer(steps[-1]))
-    worker.stop(timeout=300.0)
+    wait_for(lambda: worker.offer(steps[-1]))
+    worker.stop(timeout=PATIENCE)
     assert worker.error is None
     assert ("trained on" in caplog.text) == bool(warned)
     assert warned in caplog.text
@@ -174,7 +168,7 @@ def test_a_run_whose_bags_hold_rewards_of_another_kind_is_refused(toy, spec, tmp
         publish=lambda weights: None,
     )
     worker.start()
-    until(lambda: not worker.alive)
+    wait_for(lambda: not worker.alive)
     assert isinstance(worker.error, RecordedRewardError)
     wrong = sum(step.reward == -2.8 for step in paid)
     assert f"{wrong} of the" in str(worker.error)
@@ -196,7 +190,9 @@ def test_a_resumed_learner_without_an_actor_waits_for_one(toy, spec, tmp_path, l
         publish=lambda weights: None,
     )
     worker.start()
-    until(lambda: worker.ledger().acks() and not trainer.update_due)  # everything is read, and nothing owed
-    until(lambda: worker.phase != "loading")
-    worker.stop(timeout=300.0)
+    wait_for(
+        lambda: worker.ledger().acks() and not trainer.update_due
+    )  # everything is read, and nothing owed
+    wait_for(lambda: worker.phase != "loading")
+    worker.stop(timeout=PATIENCE)
     assert worker.phase in ("waiting", "training")

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool
 from visualization_msgs.msg import Marker, MarkerArray
 
+from hil_serl_core.testing.waiting import PATIENCE, let_pass, wait_for
 from hil_serl_monitor.viewing.markers import Driver
 from hil_serl_msgs.msg import ArmState, EpisodeSummary, InterventionState, RunStatus
 from hil_serl_ros import names, qos
@@ -61,12 +61,12 @@ class Peer:
         message.header.stamp.sec = self.stamp
         self.arm.publish(message)
 
-    def until(self, condition, publish=lambda: None, seconds: float = 40.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition() and time.monotonic() < end:
-            publish()
-            self._executor.spin_once(timeout_sec=0.05)
-        assert condition(), self.shown.keys()
+    def until(self, condition, publish=lambda: None) -> None:
+        wait_for(condition, "the markers", lambda: self.play(publish), self.shown.keys)
+
+    def play(self, publish=lambda: None) -> None:
+        publish()
+        self._executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -130,25 +130,24 @@ def test_what_the_topics_say_is_shown(process, peer):
     peer.until(lambda: color(peer.shown["hand"]) == Driver.STOPPED.color[:3])
     assert {m.header.frame_id for m in peer.shown.values()} == {"base"}
     child.send_signal(signal.SIGINT)
-    assert child.wait(20) == 0
+    assert child.wait(PATIENCE) == 0
 
 
 def test_a_state_that_is_no_pose_is_not_shown(process, peer):
     child = process(f"task:='{TASK_FILE}'")
     peer.until(lambda: "hand" in peer.shown, peer.state)
     last = peer.stamp
-    end = time.monotonic() + 2.0
-    peer.until(lambda: time.monotonic() > end, lambda: peer.state(math.nan))
+    let_pass(2.0, lambda: peer.play(lambda: peer.state(math.nan)))
     assert peer.stamp > last
     assert math.isfinite(peer.shown["hand"].pose.position.x)
     assert peer.shown["hand"].header.stamp.sec <= last
     child.send_signal(signal.SIGINT)
-    assert "is no pose" in child.communicate(timeout=20)[1]
+    assert "is no pose" in child.communicate(timeout=PATIENCE)[1]
 
 
 def test_a_missing_task_file_is_named(process):
     child = process("task:='/nowhere/task.yaml'")
-    assert "parameter 'task' is '/nowhere/task.yaml'" in child.communicate(timeout=60)[1]
+    assert "parameter 'task' is '/nowhere/task.yaml'" in child.communicate(timeout=PATIENCE)[1]
     assert child.returncode == 2
 
 
@@ -167,9 +166,7 @@ def test_frames_are_placed_until_somebody_else_places_them(process, peer):
     other.header.frame_id = "hand"
     other.transform.rotation.w = 1.0
     peer.until(lambda: heard["tcp"] == "hand", lambda: model.publish(tf2_msgs.TFMessage(transforms=[other])))
-    settled = time.monotonic() + 1.0
-    peer.until(lambda: time.monotonic() > settled, peer.state)
+    let_pass(1.0, lambda: peer.play(peer.state))
     heard.clear()
-    end = time.monotonic() + 2.0
-    peer.until(lambda: time.monotonic() > end, peer.state)
+    let_pass(2.0, lambda: peer.play(peer.state))
     assert "tcp" not in heard, "left to the robot model"

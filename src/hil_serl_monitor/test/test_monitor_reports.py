@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import rclpy
@@ -17,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from hil_serl_core.episode import Mode
 from hil_serl_core.spec import load_task
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_monitor.advice import Advice
 from hil_serl_monitor.reports import LEARNER_SILENCE, advice_status, learner_status, run_status
 from hil_serl_monitor.state import RATE_SPAN, RunMonitor
@@ -154,12 +154,12 @@ def ros():
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
 
-    def until(condition, publish=lambda: None, seconds=40.0):
-        end = time.monotonic() + seconds
-        while not condition() and time.monotonic() < end:
+    def until(condition, publish=lambda: None):
+        def play():
             publish()
             executor.spin_once(timeout_sec=0.1)
-        assert condition()
+
+        wait_for(condition, "the monitor", play)
 
     yield node, until
     node.destroy_node()
@@ -191,7 +191,7 @@ def test_the_process_counts_reports_and_keeps_what_it_heard(process, ros, tmp_pa
     assert statuses[-1].success_rate == 1.0
     assert statuses[-1].advice[0].startswith("long interventions: you carried 5 of the last 5")
     child.send_signal(signal.SIGINT)
-    said, _ = child.communicate(timeout=60)
+    said, _ = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0
     assert len(read_episodes(tmp_path / "episodes.csv")) == 5
     assert (tmp_path / "learner-train.csv").exists()
@@ -225,7 +225,7 @@ def test_the_process_says_at_its_end_what_the_run_has_come_to(process, ros, tmp_
         episodes.publish(ended(number, success))
     until(lambda: len([e for e in read_episodes(run.path / "episodes.csv") if e.phase == phase]) == 2)
     child.send_signal(signal.SIGINT)
-    said, errors = child.communicate(timeout=60)
+    said, errors = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, errors
     done = "1/2" if mode is Mode.RECORD_DEMOS else "2/2"
     assert re.search(rf"^Doing it: \d+ s \| episodes {done} .* \| over$", said, re.MULTILINE)
@@ -242,5 +242,5 @@ def monitor_of(run, phase):
 
 def test_the_process_refuses_what_it_cannot_use(process, tmp_path):
     child = process(f"task:='{find_task_file('ram_insertion')}'", f"run_dir:='{tmp_path}/none'")
-    assert "error: parameter 'run_dir'" in child.communicate(timeout=60)[1]
+    assert "error: parameter 'run_dir'" in child.communicate(timeout=PATIENCE)[1]
     assert child.returncode == 2

@@ -6,13 +6,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import rclpy
 from std_msgs.msg import Bool
 
+from hil_serl_core.testing.waiting import PATIENCE, pause, wait_for
 from hil_serl_ros import names, qos
 from hil_serl_ros.bag import read_messages, recover_bag
 from hil_serl_ros.images import compressed_from_array, to_array
@@ -31,11 +31,11 @@ def publish():
     node.create_publisher(Bool, names.STOPPED, qos.STOPPED).publish(Bool(data=True))
 
     def until(condition):
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline
+        def play():
             images.publish(picture)
-            time.sleep(0.05)
+            pause()
+
+        wait_for(condition, "the recorder", play)
         return picture
 
     yield until
@@ -69,7 +69,7 @@ def test_messages_are_in_the_bag_however_the_recorder_ends(tmp_path, publish, en
         sent = publish(lambda: size(folder) > 12_000)
     finally:
         process.send_signal(end)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     if end is signal.SIGKILL:
         assert not (folder / "metadata.yaml").exists()
         recover_bag(next(folder.glob("*.mcap")))
@@ -86,6 +86,6 @@ def test_messages_are_in_the_bag_however_the_recorder_ends(tmp_path, publish, en
 
 def test_an_existing_folder_is_refused(tmp_path):
     process = record(tmp_path, "/a")
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "exists already" in complaint

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import rclpy
@@ -17,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Float64
 
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_ros import names, qos
 
 GOAL_TIME = 3.0
@@ -48,7 +48,7 @@ class Hand:
 
     def end(self, how=signal.SIGKILL):
         self.process.send_signal(how)
-        self.process.wait(120)
+        self.process.wait(PATIENCE)
 
 
 class World:
@@ -69,13 +69,12 @@ class World:
     def text(self):
         return "" if self.status is None else self.status.message
 
-    def until(self, condition, opening, seconds=200.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.text
-            if opening is not None:
-                self._command.publish(Float64(data=opening))
+    def until(self, condition, opening):
+        def play():
+            self._command.publish(Float64(data=opening))
             self._executor.spin_once(timeout_sec=0.1)
+
+        wait_for(condition, "the hand", play, lambda: self.text)
 
     def close(self):
         self._executor.shutdown()
@@ -83,7 +82,6 @@ class World:
         rclpy.try_shutdown()
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_server_that_ends_during_a_goal_is_named_and_takes_the_command_when_it_is_back(variables, how):
     parameters = {"kind": "control_msgs", "action": "hand/cmd", "goal_time": GOAL_TIME}
@@ -93,7 +91,7 @@ def test_a_server_that_ends_during_a_goal_is_named_and_takes_the_command_when_it
         world = World()
         stack.callback(world.close)
         node = subprocess.Popen(command, env=variables)
-        stack.callback(node.wait, 120)
+        stack.callback(node.wait, PATIENCE)
         stack.callback(node.send_signal, signal.SIGINT)
         hand = Hand(variables, "hangs")
         stack.callback(hand.end)

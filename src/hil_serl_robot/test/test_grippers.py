@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_robot.gripper_node import GripperNode
 from hil_serl_robot.grippers import adapters
 from hil_serl_robot.grippers.adapters import ActionGoal
@@ -336,13 +336,13 @@ class Cell:
 
         return ActionServer(self.node, kind, name, execute)
 
-    def until(self, condition, command=None, seconds=60.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, (self.states[-3:], self.served)
+    def until(self, condition, command=None):
+        def play():
             if command is not None:
                 self._command.publish(Float64(data=command))
             self._executor.spin_once(timeout_sec=0.02)
+
+        wait_for(condition, "the gripper", play, lambda: (self.states[-3:], self.served))
 
     def close(self):
         self._executor.shutdown()
@@ -448,7 +448,7 @@ def _with(result, **values):
 def test_mistakes_end_the_node_with_one_clear_line(parameters, error):
     code = "from hil_serl_robot.gripper_node import main; main()"
     command = [sys.executable, "-c", code, "--ros-args", *parameters.split()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2, done.stderr
     assert error in done.stderr
 
@@ -462,7 +462,7 @@ def test_a_missing_message_package_is_named(tmp_path):
         [sys.executable, "-c", code, "--ros-args", "-p", "kind:=franka"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, "PYTHONPATH": path},
     )

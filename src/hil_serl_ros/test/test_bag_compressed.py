@@ -18,6 +18,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as RosbagsWriter
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_ros.bag import (
     STEP_TYPE,
     BagDamagedError,
@@ -128,7 +129,7 @@ def test_sqlite_bags_are_named_and_the_command_that_is_said_converts_them(
         list(read_steps(folder))
     command = shlex.split(str(caught.value).split("convert it with: ")[1])
     program = Path(sys.executable).with_name(command[0])
-    subprocess.run([program, *command[1:]], check=True, timeout=60)
+    subprocess.run([program, *command[1:]], check=True, timeout=PATIENCE)
     assert [step.sequence for step in read_steps(tmp_path / "my bag_mcap")] == list(range(12))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import qos
 from hil_serl_ros.bag import BagWriteError, BagWriter, read_steps, recover_bag
@@ -149,7 +150,7 @@ def test_limit_of_a_real_file_system_then_a_kill(tmp_path: Path) -> None:
     """The kernel refuses a write half way (EFBIG); after the retry nothing is lost, even when killed then."""
     folder = tmp_path / "bag"
     code = LIMITED.format(test_folder=str(Path(__file__).parent), folder=str(folder))
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == -9, result.stderr
     ((sequence, text),) = json.loads(result.stdout)
     assert 0 < sequence < 40

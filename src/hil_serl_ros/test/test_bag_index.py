@@ -19,6 +19,7 @@ from mcap.stream_reader import StreamReader
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Joy
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import qos
 from hil_serl_ros.bag import BagDamagedError, BagWriter, read_messages, read_steps, recover_bag
@@ -219,7 +220,7 @@ def test_kill_9_of_a_writing_process(tmp_path: Path) -> None:
             os.kill(process.pid, signal.SIGKILL)
             break
     rest = process.stdout.read().split()
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE)
     last = int(rest[-1]) if rest and rest[-1].isdigit() else last
     found = [step.sequence for step in read_steps(tmp_path / "bag", on_problem=lambda _: None)]
     assert found == list(range(len(found)))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One ROS domain, one run: whatever the account, the temporary folder and the way it was started."""
 
+import functools
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_ros import domain
 from hil_serl_ros.domain import (
     CLOCK,
@@ -22,9 +24,14 @@ from hil_serl_ros.domain import (
 )
 
 ACTOR = role("actor")
-HOLD = """
-import os, sys
+# Runs and other test processes choose from the lowest one on. Here it is from a higher one on, which none of them takes
+# between two lines of a test.
+FIRST = 40 + os.getpid() % 50
+HOLD = f"""
+import functools, sys
+from hil_serl_ros import domain
 from hil_serl_ros.domain import hold_domain, role
+domain.choose = functools.partial(domain.choose, first={FIRST})
 with hold_domain([role("actor")]) as number:
     print(number, flush=True)
     sys.stdin.read()
@@ -36,6 +43,7 @@ def outside(monkeypatch):
     """As in a terminal: no domain chosen, and no child of this suite."""
     monkeypatch.delenv("ROS_DOMAIN_ID")
     monkeypatch.delenv(GUEST)
+    monkeypatch.setattr(domain, "choose", functools.partial(domain.choose, first=FIRST))
 
 
 def holder(*prefix, **variables):
@@ -49,7 +57,7 @@ def holder(*prefix, **variables):
 
 
 def end(process):
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -138,12 +146,12 @@ def test_whoever_chooses_avoids_every_name(monkeypatch):
 
 
 def test_a_cell_that_runs_already_is_looked_for_where_it_is():
-    with hold_domain([role("actor", "of_an_external_cell")], fixed=True) as number:
+    with hold_domain([role("actor", f"of_an_external_cell_{os.getpid()}")], fixed=True) as number:
         assert number == 0
 
 
 def test_a_suite_has_its_domain_to_itself_and_its_children(monkeypatch):
-    with domain.choose([EVERYTHING], first=1) as suite:
+    with domain.choose([EVERYTHING]) as suite:
         assert suite.domain > 0
         with pytest.raises(DomainBusyError, match="test suite"):
             Reservation(suite.domain, [ACTOR])
@@ -164,8 +172,8 @@ def test_a_test_that_ros_gave_a_domain_is_avoided():
 
 def test_and_it_avoids_ours():
     coordinator = pytest.importorskip("domain_coordinator")
-    with domain.choose([ACTOR], first=1) as ours:
-        tried = iter([ours.domain, ours.domain, *range(90, 100)])
+    with domain.choose([ACTOR]) as ours:
+        tried = iter([ours.domain, ours.domain, *range(ours.domain + 1, 101)])
         with coordinator.domain_id(lambda: next(tried)) as theirs:
             assert theirs != ours.domain
 

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from hil_serl_core.testing.waiting import PATIENCE
+
 NODE = textwrap.dedent(
     """
     import os
@@ -82,7 +84,7 @@ def test_signal_closes_the_node_and_is_no_error(number: signal.Signals) -> None:
         process.send_signal(number)
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)  # a second one does not interrupt the closing
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert output == "closed\n"
     assert "Traceback" not in errors
@@ -102,7 +104,7 @@ def test_signal_closes_the_node_and_is_no_error(number: signal.Signals) -> None:
 )
 def test_ends_have_their_code_and_line(case: str, code: int, last_line: str | None, traceback: bool) -> None:
     with start(case) as process:
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, errors
     assert ("Traceback" in errors) == traceback
     assert ("closed" in output) == (case != "bad start")
@@ -126,7 +128,7 @@ def test_no_moment_of_the_closing_minds_another_signal(
                 break
             process.send_signal(number)
             time.sleep(0.001)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert errors == ""
     # A signal may be there before the node has ended by itself.
     assert process.returncode in ((0, 5) if case == "code" else (0,))
@@ -139,7 +141,7 @@ def test_signal_during_the_start_is_no_error(number: signal.Signals) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert "error:" not in errors
 
@@ -149,7 +151,7 @@ def test_failure_to_close_is_an_error() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "error: cannot close" in errors
 
@@ -159,7 +161,7 @@ def test_arguments_that_ros_cannot_read_are_the_users():
         [sys.executable, "-c", NODE.format(case="done"), "--ros-args", "-p", "names:=[a, b"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 2

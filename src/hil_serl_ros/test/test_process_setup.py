@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_ros import process_setup
 from hil_serl_ros.process_setup import NO_LOG_FILE, drop_missing_middleware, log_arguments
 
@@ -35,7 +36,7 @@ def run(program, without=(), **variables):
     for name in without:
         environment.pop(name, None)
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, env=environment, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, env=environment, timeout=PATIENCE, check=False
     )
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import rclpy
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage
 
 from hil_serl_core.step import Step
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_msgs.msg import Step as StepMessage
 from hil_serl_ros import qos
 from hil_serl_ros.bag import BagWriter, read_messages, read_steps, recover_bag
@@ -57,7 +59,7 @@ def node() -> Iterator[Node]:
 
 def ros2_bag(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = ["ros2", "bag", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def reader(folder: Path) -> rosbag2_py.SequentialReader:
@@ -133,11 +135,13 @@ def test_ros2_bag_play_plays_ours(ours: Path, node: Node) -> None:
     node.create_subscription(StepMessage, STEP, steps.append, qos.STEP)
     player = subprocess.Popen(["ros2", "bag", "play", str(ours), "--delay", "8"], env=os.environ)
     try:
-        deadline = time.monotonic() + 100
-        while not (steps and steps[-1].sequence == 11):
-            assert time.monotonic() < deadline, f"heard {len(steps)}"
-            rclpy.spin_once(node, timeout_sec=0.1)
-        assert player.wait(60) == 0
+        wait_for(
+            lambda: steps and steps[-1].sequence == 11,
+            "the last step",
+            lambda: rclpy.spin_once(node, timeout_sec=0.1),
+            lambda: f"heard {len(steps)}",
+        )
+        assert player.wait(PATIENCE) == 0
     finally:
         player.kill()
         player.wait()
@@ -154,16 +158,16 @@ def test_we_read_what_ros2_bag_record_heard_of_the_topic_step(
     command = ["ros2", "bag", "record", "--storage", "mcap", "--output", str(folder), "--topics", STEP]
     recorder = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 100
-        while not publisher.get_subscription_count():
-            assert time.monotonic() < deadline
-            rclpy.spin_once(node, timeout_sec=0.1)
+        wait_for(
+            publisher.get_subscription_count, "the recorder", lambda: rclpy.spin_once(node, timeout_sec=0.1)
+        )
         for sequence in (0, 1, 4, 5, 2, 3, 4, 6, 7):
             publisher.publish(step_to_message(make_step(sequence)))
             time.sleep(0.05)
-        time.sleep(2.0)
+        assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE))
+        time.sleep(2.0)  # until they are in the recorder's cache, too
         recorder.send_signal(signal.SIGINT)
-        assert recorder.wait(60) == 0
+        assert recorder.wait(PATIENCE) == 0
     finally:
         recorder.kill()
         recorder.wait()

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_ros.scheduling import VARIABLE, Scheduling, SchedulingError, schedule, schedule_by
 
 
@@ -107,7 +108,7 @@ sys.exit(run_node(Brief))
 def run_brief(scheduling):
     environment = {**os.environ, VARIABLE: scheduling}
     return subprocess.run(
-        [sys.executable, "-c", NODE], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", NODE], env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
 
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import gymnasium
 import numpy as np
@@ -19,6 +18,7 @@ from sensor_msgs.msg import Joy
 from hil_serl_core import geometry
 from hil_serl_core.action import ActionMapper
 from hil_serl_core.spec import load_task, task_from_dict, task_to_yaml
+from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_msgs.msg import ArmState
 from hil_serl_ros import names, qos
 from hil_serl_sim.gym_cell import Adapter, GymCell, GymError, logarithm, make_environment
@@ -228,7 +228,7 @@ def start(module: str, *paths: str, **parameters) -> subprocess.Popen:
 def stop(process: subprocess.Popen) -> str:
     process.send_signal(signal.SIGINT)
     try:
-        return process.communicate(timeout=20)[1]
+        return process.communicate(timeout=PATIENCE)[1]
     finally:
         process.kill()
 
@@ -255,9 +255,11 @@ def test_the_actor_drives_an_environment_as_it_drives_a_cell(slide, tmp_path):
     node.create_subscription(ArmState, names.ARM_STATE, push, qos.ARM_STATE)
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    deadline = time.monotonic() + 120.0
-    while actor.poll() is None and cell.poll() is None and time.monotonic() < deadline:
-        executor.spin_once(timeout_sec=0.1)
+    wait_for(
+        lambda: actor.poll() is not None or cell.poll() is not None,
+        "the end of the actor",
+        lambda: executor.spin_once(timeout_sec=0.1),
+    )
     complaints = stop(cell) + stop(actor)
     executor.shutdown()
     node.destroy_node()

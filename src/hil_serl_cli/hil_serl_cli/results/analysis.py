@@ -7,15 +7,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hil_serl_core.episode import Mode
 from hil_serl_core.step import Step
-from hil_serl_core.weights import POLICY_FILE
-from hil_serl_learner.analysis import TrainedAgent
 from hil_serl_learner.bags import read_run
 from hil_serl_runs.run_folder import RunFolderError
+
+if TYPE_CHECKING:
+    from hil_serl_learner.analysis import TrainedAgent
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def checkpoints_of(run: Path, count: int) -> list[Path]:
     Raises:
         RunFolderError: The run has none.
     """
+    from hil_serl_core.weights import POLICY_FILE  # imports torch, which takes a second
+
     found = sorted(path.parent for path in (run / "checkpoints").glob(f"step_*/{POLICY_FILE}"))
     if not found:
         raise RunFolderError(f"{run} has no checkpoint yet; train it first")

@@ -16,6 +16,7 @@ from std_msgs.msg import Float64
 from hil_serl_core import geometry
 from hil_serl_core.action import nominal_pose
 from hil_serl_core.observation import ArmSample
+from hil_serl_core.testing.waiting import wait_for
 from hil_serl_msgs.msg import ArmState
 from hil_serl_robot.cell.reset_motion import distances
 from hil_serl_ros import names, qos
@@ -126,12 +127,9 @@ class World:
         while time.monotonic() < end:  # always the same timeout: rclpy starts its round anew when it changes
             self._executor.spin_once(timeout_sec=0.005)
 
-    def until(self, condition, what, seconds=60.0):
+    def until(self, condition, what):
         """Play on until something holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
-            self.play()
+        wait_for(condition, what, self.play)
 
     def start(self, kind, name, request=None):
         """Future of a service's answer."""

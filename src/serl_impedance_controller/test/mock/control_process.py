@@ -24,12 +24,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from hil_serl_core.testing.waiting import PATIENCE
 from hil_serl_msgs.msg import ArmState
 
 PACKAGE = Path(__file__).parents[2]
 NAMESPACE = "cell"
 CONTROLLER = "cartesian_controller"
-PATIENCE = 60.0  # s of wall time until a process has to have answered, on a busy machine
 
 
 def mock_urdf(**arguments: str) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run is begun with: reward, classifier, algorithm; refused where they do not fit."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from hil_serl_bringup.graph.build import GraphError
 from hil_serl_bringup.graph.robots import find_robot
 from hil_serl_bringup.opening import MethodOptions, RewardOptions
+from hil_serl_cli.options import LearnerOptions
 from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import TaskFileError, load_task
 from hil_serl_runs.agent_links import link_agents
@@ -67,3 +69,10 @@ def test_two_agents_read_the_bags_of_their_own(tmp_path):
     (bag / "x.mcap").touch()
     assert [p.name for p in (folder.path / "backward" / "bags" / "train").glob("*/*.mcap")] == ["x.mcap"]
     assert not list((folder.path / "forward" / "bags" / "train").glob("*/*.mcap"))
+
+
+def test_training_ends_after_so_many_transitions_however_long_they_take():
+    assert LearnerOptions(minutes=math.inf).stop_rule().reason([], 1e9, 10**9) is None
+    rule = LearnerOptions(steps=3000, minutes=math.inf).stop_rule()
+    assert rule.reason([], 1e9, 2999) is None
+    assert rule.reason([], 1.0, 3000) == "step limit of 3000"
