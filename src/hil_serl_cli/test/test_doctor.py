@@ -225,7 +225,7 @@ def test_exit_code_follows_what_is_required(monkeypatch, capsys):
 def test_runs_on_a_bare_python(tmp_path):
     """No site-packages and an empty environment: the findings still come, as text."""
     env = {"PYTHONPATH": str(PACKAGE), "PATH": os.defpath, "HOME": str(tmp_path)}
-    command = [sys.executable, "-S", "-m", "hil_serl_bringup.doctor.report"]
+    command = [sys.executable, "-S", "-m", "hil_serl_cli.doctor.report"]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert "Python:" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1].startswith(("Ready", "Not ready"))

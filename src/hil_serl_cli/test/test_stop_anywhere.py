@@ -53,7 +53,7 @@ def stop(*words, before=(), python=sys.executable, without=(), **variables):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **variables}
     for name in without:
         environment.pop(name, None)
-    command = [*before, python, "-m", "hil_serl_bringup.cli", "stop", *words]
+    command = [*before, python, "-m", "hil_serl_cli.cli", "stop", *words]
     done = subprocess.run(
         command, capture_output=True, env=environment, cwd="/", timeout=PATIENCE, check=False
     )
