@@ -88,9 +88,9 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 LONGEST = (
     "tests/test_learning.py",
     "tests/test_docs_commands.py",
-    "src/hil_serl_bringup/test/test_forward_backward.py",
-    "src/hil_serl_bringup/test/test_integration.py",
-    "src/hil_serl_bringup/test/test_classifier_integration.py",
+    "src/hil_serl_cli/test/test_forward_backward.py",
+    "src/hil_serl_cli/test/test_integration.py",
+    "src/hil_serl_cli/test/test_classifier_integration.py",
 )
 SHARES_NOTHING = ("tests/test_docs_commands.py",)  # each of its tests may run in any worker
 

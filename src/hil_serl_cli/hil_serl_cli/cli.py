@@ -50,7 +50,7 @@ def load_commands() -> dict[str, Any]:
     """
     try:
         return {
-            name: getattr(importlib.import_module(f"hil_serl_bringup.{module}"), attribute)
+            name: getattr(importlib.import_module(f"hil_serl_cli.{module}"), attribute)
             for name, (module, attribute) in COMMANDS.items()
         }
     except ImportError as error:
