@@ -205,12 +205,12 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ): _GROUPS,
     (
         "docs/monitoring.md",
-        "ros2 run hil_serl_actor markers_node --ros-args -p task:=$PWD/runs/my_run/task.yaml",
+        "ros2 run hil_serl_monitor markers_node --ros-args -p task:=$PWD/runs/my_run/task.yaml",
     ): "src/hil_serl_monitor/test/test_markers_node.py::test_what_the_topics_say_is_shown",
     ("docs/monitoring.md", "hil-serl replay runs/my_run --publish"): _REPLAYED,
     (
         "docs/monitoring.md",
-        "ros2 run hil_serl_actor markers_node --ros-args -r __ns:=/replay -p task:=$PWD/runs/my_run/task.yaml",
+        "ros2 run hil_serl_monitor markers_node --ros-args -r __ns:=/replay -p task:=$PWD/runs/my_run/task.yaml",
     ): _REPLAYED,
     ("docs/new_camera.md", "ros2 bag record"): _ROSBAG2
     + "test_we_read_what_ros2_bag_record_heard_of_the_topic_step",

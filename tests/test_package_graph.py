@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which package needs which: what package.xml says is what the code imports, nothing needs itself, and machines stay light."""
+"""Which package needs which: package.xml names what the code imports, nothing needs itself, machines stay light."""
 
 from __future__ import annotations
 
