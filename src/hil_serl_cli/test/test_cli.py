@@ -74,7 +74,7 @@ def test_a_task_without_a_twin_is_refused_in_simulation(tmp_path):
 
 
 def test_no_command_waits_for_pytorch_before_it_is_known_what_is_asked_for():
-    code = "import sys; from hil_serl_bringup import cli; cli.load_commands(); print('torch' in sys.modules)"
+    code = "import sys; from hil_serl_cli import cli; cli.load_commands(); print('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "False", done.stderr

@@ -14,7 +14,7 @@ from hil_serl_core.testing.waiting import PATIENCE, wait_for
 from hil_serl_tasks.finder import suite_folder
 
 pytest.importorskip("launch_ros")
-LAUNCH = Path(__file__).parent.parent / "launch"
+LAUNCH = Path(__file__).parents[2] / "hil_serl_bringup" / "launch"
 TASK = suite_folder() / "sim" / "ram_insertion.yaml"
 
 if shutil.which("ros2") is None:

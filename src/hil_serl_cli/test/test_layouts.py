@@ -32,7 +32,7 @@ from hil_serl_monitor.layouts.foxglove_scripts import camera_script, script_topi
 from hil_serl_ros import names
 from hil_serl_tasks.finder import find_task, tasks
 
-SOURCE = Path(__file__).resolve().parents[1]
+SOURCE = Path(__file__).resolve().parents[2] / "hil_serl_bringup"
 
 ARM_TOPICS = {names.ARM_STATE: "hil_serl_msgs/ArmState", "robot_description": "std_msgs/String"}
 RUN_TOPICS = {

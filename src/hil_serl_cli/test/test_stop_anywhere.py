@@ -133,7 +133,7 @@ def test_it_stops_the_run_of_another_account(stops, scope):
 def test_nothing_else_is_loaded():
     """Not PyTorch, not the task files' models, not the other commands: they may be broken, and take half a minute."""
     code = (
-        "import sys; from hil_serl_bringup import cli; from hil_serl_cli.commands import stop\n"
+        "import sys; from hil_serl_cli import cli; from hil_serl_cli.commands import stop\n"
         "stop._PATIENCE = 0\n"
         "code = cli.run(['stop', '--namespace', 'nowhere'])\n"
         "heavy = {'torch', 'rich', 'tyro', 'pydantic', 'PIL', 'hil_serl_core', 'hil_serl_msgs'} & set(sys.modules)\n"

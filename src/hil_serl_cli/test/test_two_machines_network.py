@@ -20,7 +20,9 @@ pytest.importorskip("hil_serl_msgs.msg")
 _REASON = lacking()
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(bool(_REASON), reason=_REASON)]
 PROFILE = {
-    "FASTRTPS_DEFAULT_PROFILES_FILE": str(Path(__file__).parent.parent / "config/dds/two_machines.xml")
+    "FASTRTPS_DEFAULT_PROFILES_FILE": str(
+        Path(__file__).parents[2] / "hil_serl_bringup" / "config" / "dds" / "two_machines.xml"
+    )
 }
 SMALL = ("--cameras", 1, "--size", 32, "--patience", round(PATIENCE))
 NO_MULTICAST = "ip daddr 224.0.0.0/4 drop"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hil_serl_core.arbiter import InterventionArbiter, OperatorInput
 from hil_serl_core.episode import EpisodeRunner, Mode, Outcome, Proposal
 from hil_serl_core.observation import ArmSample, Observation
+from hil_serl_core.record_check import beyond_range, defect
 from hil_serl_learner import ingest
 from hil_serl_learner.ingest import Ledger
 
@@ -105,7 +106,7 @@ def test_rounding_is_let_pass(toy, value, fits):
     for component in (0, spec.action_size - 1):
         action = np.zeros(spec.action_size, np.float32)
         action[component] = value
-        assert (ingest.defect(toy.step(spec, 0, action=action), spec) is None) is fits
+        assert (defect(toy.step(spec, 0, action=action), spec) is None) is fits
 
 
 @given(st.data())
@@ -121,10 +122,10 @@ def test_whatever_the_actor_executes_is_taken(toy, data):
     runner.begin()
     seen = Observation(0.1, example.frames, example.state, {"": arm})
     tick = runner.tick(seen, Outcome(), {}, lambda _: Proposal(raw, 0))
-    assert ingest.defect(tick.step, spec) is None
+    assert defect(tick.step, spec) is None
     device = OperatorInput(0.1, raw[:6], (bool(raw[6] > 0), bool(raw[6] < 0)))
     action = InterventionArbiter(spec).update(0.1, {"": device}).action
-    assert ingest.beyond_range(action) is None
+    assert beyond_range(action) is None
 
 
 def test_held_records_are_bounded(toy, spec, monkeypatch):
