@@ -15,6 +15,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from waiting import PATIENCE
 
 _SOURCE = r"""
 #define _GNU_SOURCE
@@ -88,7 +89,7 @@ class SetClock:
                 yield child
             finally:
                 child.terminate()
-                child.wait(timeout=30)
+                child.wait(timeout=PATIENCE)
 
 
 @pytest.fixture
