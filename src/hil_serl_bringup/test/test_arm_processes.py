@@ -12,8 +12,11 @@ from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.graph.robot_processes import cell_of
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot
 from hil_serl_bringup.resources import find_task
+from hil_serl_bringup.runs.task_control import controller_parameters
+from hil_serl_core.spec import task_from_dict
 
 CONTROLLER_PACKAGE = Path(__file__).parents[2] / "serl_impedance_controller"
+PARAMETERS = CONTROLLER_PACKAGE / "src/plugin/cartesian_controller_parameters.yaml"
 RAM = find_task("ram_insertion", simulated=False)
 USB = find_task("usb_insertion", simulated=False)
 FLIP = find_task("object_flip", simulated=False)
@@ -130,6 +133,38 @@ def test_a_wrench_task_brings_its_limits_and_its_box(tmp_path):
     low, high = own["workspace"][:3], own["workspace"][3:]
     assert low[2] == pytest.approx(arm.nominal_position[2] + arm.workspace.lower[2])
     assert all(a < b for a, b in zip(low, high, strict=True))
+
+
+@pytest.mark.parametrize("task", [RAM, FLIP])
+def test_every_task_brings_its_box_its_largest_turn_and_its_speed_limits(tmp_path, task):
+    own = parameters_in(nodes_of(robot_of(tmp_path), task, tmp_path)["controller_manager"])[
+        "/cartesian_controller"
+    ]
+    arm = task.arm("")
+    low, high = own["workspace"][:3], own["workspace"][3:]
+    for i in range(3):
+        assert low[i] == pytest.approx(arm.nominal_position[i] + arm.workspace.lower[i])
+        assert high[i] == pytest.approx(arm.nominal_position[i] + arm.workspace.upper[i])
+    assert own["workspace_max_rotation"] == arm.workspace.max_rotation
+    assert own["workspace_orientation"] == pytest.approx([1.0, 0.0, 0.0, 0.0], abs=1e-6)  # the tool points down
+    assert own["pose_linear_speed"] == task.control.linear_speed
+    assert own["pose_angular_speed"] == task.control.angular_speed
+    assert "joint_speed" not in own  # the arm's own, from its description
+
+
+def test_what_a_task_says_is_a_parameter_of_the_controller(tmp_path):
+    """generate_parameter_library refuses what it does not know only on a full install."""
+    declared = yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["cartesian_controller"]
+    content = FLIP.model_dump(mode="json")
+    content["control"]["joint_speed"] = 1.5
+    for task in (RAM, FLIP, task_from_dict(content)):
+        parameters = controller_parameters(task, "", {})
+        profiles = parameters.pop("profiles")
+        types = {"double": float, "string": str, "double_array": list, "string_array": list}
+        for name, value in parameters.items():
+            assert type(value) is types[declared[name]["type"]], name
+        for name in profiles["compliance"]:
+            assert name in declared["profiles"]["__map_profile_names"], name
 
 
 def test_the_tasks_frames_are_links_of_the_description(tmp_path):

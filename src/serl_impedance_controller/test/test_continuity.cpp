@@ -139,6 +139,7 @@ TEST(Continuity, ATargetIsFollowedSmoothlyAndCommandedSmoothedLimitedAreReported
   plants::Gantry arm;
   law::Controller<6> controller;
   auto config = plants::stiff_config<6>();
+  config.pose_linear_speed = law::kUnlimited;
   ASSERT_FALSE(controller.configure(config));
   controller.update(arm.measure(0.0));
   law::Pose target{arm.position, arm.orientation};

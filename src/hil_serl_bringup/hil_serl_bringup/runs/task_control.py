@@ -41,6 +41,8 @@ def controller_parameters(task: TaskSpec, arm: str, own: Mapping[str, Any]) -> d
     settings = law_settings(task, arm)
     for name in ("nullspace_stiffness", "nullspace_damping", "torque_rate"):
         settings[name] = [settings[name]]
+    if "joint_speed" in settings:
+        settings["joint_speed"] = [settings["joint_speed"]]
     if "damping_ratio" in settings:
         settings["damping_ratio"] = [settings["damping_ratio"]] * 6
     if "workspace_low" in settings:

@@ -51,6 +51,7 @@ private:
   void connect_topics();
   void connect_parameters();
   void release_arm();
+  std::string unstable_gains();
 
   rclcpp::Time clock_time(const rclcpp::Time & time) const;
   bool read_joints();

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Notices an arm that shakes.
+#ifndef SERL_IMPEDANCE_CONTROLLER__OSCILLATION_HPP_
+#define SERL_IMPEDANCE_CONTROLLER__OSCILLATION_HPP_
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "serl_impedance_controller/types.hpp"
+
+namespace serl_impedance_controller
+{
+
+/// A joint that oscillates.
+struct Oscillation
+{
+  double size = 0.0;          ///< of its last swing [rad/s]; 0: there is none
+  double half_period = 0.0;   ///< duration of the swing before [s]
+};
+
+/// Four swings of a joint in a row, each after at most a tenth of a second and none smaller than the one a period
+/// before it, or three of which the last is half as large again as the first: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
+/// oscillates at 5 Hz and more, and shows it within 0.3 s. A swing is the time between two changes of sign of the joint's
+/// velocity less its slow part. Whoever moves the target causes swings too: each new target takes two off the count, faster and slower than
+/// the mean.
+template <int N>
+class OscillationMonitor
+{
+public:
+  static constexpr double kLongestSwing = 0.1;   ///< [s]
+  static constexpr double kCorner = 16.0;        ///< of the slow part [rad/s]
+  static constexpr double kKept = 0.95;          ///< share of the swing a period before: less is settling
+  static constexpr int kSwings = 3;              ///< complete ones, before the last
+  static constexpr double kGrowth = 1.5;         ///< of a period, with which one less is enough
+
+  /// Start over with an arm that moves with `dq`.
+  void reset(const JointVector<N> & dq)
+  {
+    slow_ = dq;
+    for (auto & joint : joints_) {
+      joint = Joint{};
+    }
+  }
+
+  /// The target has moved.
+  void excuse()
+  {
+    for (auto & joint : joints_) {
+      joint.swings = std::max(0, joint.swings - 2);
+    }
+  }
+
+  /// One tick.
+  ///
+  /// \param dq         joint velocities [rad/s]
+  /// \param threshold  swings that stay below it do not count [rad/s]
+  /// \param frequency  ticks per second [Hz]
+  /// \return           of the joint that oscillates most
+  Oscillation step(const JointVector<N> & dq, double threshold, double frequency)
+  {
+    slow_ += kCorner / (kCorner + frequency) * (dq - slow_);
+    Oscillation found;
+    for (int i = 0; i < N; ++i) {
+      Joint & joint = joints_[i];
+      const double speed = dq[i] - slow_[i], size = std::abs(speed);
+      ++joint.ticks;
+      if (size > threshold) {
+        const int side = speed > 0.0 ? 1 : -1;
+        if (side != joint.side) {
+          begin_swing(joint, side, frequency);
+        }
+        joint.peak = std::max(joint.peak, size);
+      }
+      const bool lasts = joint.swings >= kSwings && joint.peak >= kKept * joint.before;
+      const bool grows = joint.swings >= kSwings - 1 && joint.peak >= kGrowth * joint.before;
+      if ((lasts || grows) && joint.ticks < kLongestSwing * frequency && joint.peak > found.size) {
+        found = {joint.peak, static_cast<double>(joint.length) / frequency};
+      }
+    }
+    return found;
+  }
+
+private:
+  struct Joint
+  {
+    int side = 0;          // of the running swing
+    int swings = 0;        // complete ones in a row that did not become smaller
+    std::int64_t ticks = 0;   // since the running swing began
+    std::int64_t length = 1;  // ticks of the swing before
+    double peak = 0.0;     // of the running swing,
+    double last = 0.0;     // of the one before,
+    double before = 0.0;   // and of the one before that: a period ago
+  };
+
+  static void begin_swing(Joint & joint, int side, double frequency)
+  {
+    const bool late = joint.side == 0 || joint.ticks > kLongestSwing * frequency;
+    if (late) {
+      joint = Joint{};
+    } else {
+      joint.swings = joint.peak >= kKept * joint.before ? std::min(joint.swings + 1, kSwings) : 2;
+      joint.length = joint.ticks;
+      joint.before = joint.last;
+      joint.last = joint.peak;
+    }
+    joint.side = side;
+    joint.ticks = 0;
+    joint.peak = 0.0;
+  }
+
+  JointVector<N> slow_ = JointVector<N>::Zero();
+  Joint joints_[N];
+};
+
+}  // namespace serl_impedance_controller
+
+#endif  // SERL_IMPEDANCE_CONTROLLER__OSCILLATION_HPP_
