@@ -86,10 +86,10 @@ TEST(Workspace, OnlyTheOutwardPartOfAPushIsDropped)
   push.tail<3>() << 1.0, 2.0, 3.0;
   const law::Vector6 kept = law::keep_inside(config, pose, law::Vector6::Zero(), push, nullptr);
   EXPECT_NEAR(kept[3], 1.0, 1e-9);
-  EXPECT_NEAR(kept[4], -50.0 * 0.1, 1e-9);   // dropped; the spring pulls back
+  EXPECT_NEAR(kept[4], -100.0 * 0.1, 1e-9);   // dropped; the spring pulls back
   EXPECT_NEAR(kept[5], 3.0, 1e-9);
   push[4] = -2.0;                            // inwards: whole, and the spring besides
-  EXPECT_NEAR(law::keep_inside(config, pose, law::Vector6::Zero(), push, nullptr)[4], -7.0, 1e-9);
+  EXPECT_NEAR(law::keep_inside(config, pose, law::Vector6::Zero(), push, nullptr)[4], -12.0, 1e-9);
 }
 
 TEST(Workspace, AFaultComesFarOutsideAndAfterLong)

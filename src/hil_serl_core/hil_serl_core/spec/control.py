@@ -36,7 +36,7 @@ class WrenchControlSpec(SpecModel):
         default=60.0, description="the least of its damping; it is critical for the arm's inertia [Ns/m]"
     )
     box_rotational_stiffness: NonNegative = Field(
-        default=50.0, description="pull back from a turn beyond max_rotation [Nm/rad]"
+        default=100.0, description="pull back from a turn beyond max_rotation [Nm/rad]"
     )
     box_rotational_damping: NonNegative = Field(default=2.0, description="the least of its damping [Nms/rad]")
     box_margin: NonNegative = Field(

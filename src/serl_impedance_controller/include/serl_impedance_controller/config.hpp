@@ -94,7 +94,7 @@ struct TaskConfig
   double workspace_max_rotation = kUnlimited;        ///< largest angle from it [rad]; pi and more: any
   double workspace_stiffness = 1000.0;          ///< pull back into the box in wrench mode [N/m]
   double workspace_damping = 60.0;              ///< the least of it; with a mass matrix it is critical [Ns/m]
-  double workspace_rotational_stiffness = 50.0;  ///< the same for the turn [Nm/rad]
+  double workspace_rotational_stiffness = 100.0;  ///< the same for the turn [Nm/rad]
   double workspace_rotational_damping = 2.0;    ///< [Nms/rad]
   double workspace_margin = 0.1;                ///< depth outside the box at which wrench mode faults [m]
   double workspace_rotation_margin = 0.3;       ///< turn beyond the largest one at which it does [rad]
