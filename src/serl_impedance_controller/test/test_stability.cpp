@@ -62,13 +62,14 @@ law::Config<6> config_at(double rate, int delay, law::DampingKind kind)
   config.delay = std::min(0.1, delay / rate);
   config.damping_kind = kind;
   config.clip_pos = config.clip_neg = law::six(0.02, 0.1);
-  config.torque_rate.setConstant(1000.0 / rate);
+  config.torque_rate.setConstant(1000.0);   // the figures are those of a linear loop
+  config.torque_limit << 40.0, 40.0, 40.0, 5.0, 5.0, 5.0;
   return config;
 }
 
 struct Row
 {
-  law::Stability check;
+  double radius = 0.0;
   double fault_after = 1e9;   // [s]
   double soft_bandwidth = 0.0;
   double rest = 0.0;          // speed in the end [m/s, rad/s]
@@ -82,7 +83,7 @@ Row hold(double rate, int delay, double scale, law::DampingKind kind)
   law::Controller<6> controller;
   EXPECT_FALSE(controller.configure(config));
   Row row;
-  row.check = law::check_stability(config, arm.measure());
+  row.radius = law::spectral_radius(config, arm.measure(), config.delay);
   controller.update(arm.measure());
   arm.velocity << 0.4, 0.0, 0.0, 0.0, 0.6, 0.0;
   while (arm.time < 3.0) {
@@ -104,13 +105,13 @@ TEST(Stability, EveryUnstableRowLatchesWithinThreeTenthsAndNoStableOne)
   int unstable = 0, stable = 0;
   for (const double rate : {100.0, 200.0, 500.0, 1000.0}) {
     for (const int delay : {0, 1, 2, 3}) {
-      for (const double scale : {0.05, 0.2, 1.0, 4.0}) {
+      for (const double scale : {0.1, 0.3, 1.0, 4.0}) {
         for (const auto kind : {law::DampingKind::kFixed, law::DampingKind::kRatio}) {
           const Row row = hold(rate, delay, scale, kind);
           const std::string name = std::to_string(rate) + " Hz, delay " + std::to_string(delay) + ", inertia " +
             std::to_string(scale) + (kind == law::DampingKind::kFixed ? ", fixed, radius " : ", ratio, radius ") +
-            std::to_string(row.check.radius);
-          if (row.check.stable) {
+            std::to_string(row.radius);
+          if (row.radius < 1.0) {
             EXPECT_GT(row.fault_after, 1e8) << name;
             ++stable;
           } else {
@@ -176,7 +177,9 @@ TEST(Oscillation, WhoMovesTheTargetToAndFroIsNoFault)
 {
   plants::Gantry arm;
   law::Controller<6> controller;
-  ASSERT_FALSE(controller.configure(plants::stiff_config<6>()));
+  law::Config<6> config = plants::stiff_config<6>();
+  config.clip_pos = config.clip_neg = law::six(0.05, 0.06);
+  ASSERT_FALSE(controller.configure(config));
   const law::Vector3 start = arm.position;
   double fastest = 0.0;
   for (int tick = 0; tick < 4000; ++tick) {

@@ -172,6 +172,7 @@ public:
     state_.measured.position = m.pose.position;
     state_.measured.orientation = m.pose.orientation.normalized();
     last_bias_ = m.bias;
+    has_bias_ = true;
     if (!dynamics_.compute(m.jacobian, m.mass, m.has_mass)) {
       latch_.raise(FaultCode::kBadInertia, "mass matrix", m.time);
     }
@@ -197,7 +198,6 @@ public:
   }
 
 private:
-  static constexpr double kPoseSpeedExcess = 1.1;   // of the reference's speed, where the tcp's push is gone
 
   void restart_reference()
   {
@@ -341,9 +341,20 @@ private:
       wrench += feed_forward(twist, mobility);
     }
     // Whatever the spring is stretched by, the tcp goes little faster than the reference.
-    wrench.head<3>() = limit_speed(wrench.head<3>(), twist.head<3>(), kPoseSpeedExcess * config_.pose_linear_speed);
-    wrench.tail<3>() = limit_speed(wrench.tail<3>(), twist.tail<3>(), kPoseSpeedExcess * config_.pose_angular_speed);
+    wrench.head<3>() = limit_pose_speed(0, wrench.head<3>(), twist.head<3>(), config_.pose_linear_speed, mobility);
+    wrench.tail<3>() = limit_pose_speed(3, wrench.tail<3>(), twist.tail<3>(), config_.pose_angular_speed, mobility);
     return wrench;
+  }
+
+  Vector3 limit_pose_speed(
+    int block, const Vector3 & push, const Vector3 & velocity, double limit, const Matrix6 * mobility) const
+  {
+    const double speed = velocity.norm();
+    double brake = 0.0;
+    if (speed > limit && mobility != nullptr) {
+      brake = 2.0 * guard_bandwidth(config_) * shown_inertia(*mobility, block, velocity / speed);
+    }
+    return limit_speed(push, velocity, limit, brake);
   }
 
   /// F_ff of eq. (7), base axes: it obeys the workspace as a wrench task's does.
@@ -365,6 +376,7 @@ private:
   {
     if (m.bias.allFinite() && m.bias.cwiseAbs().maxCoeff() <= kPlausibleTorque) {
       last_bias_ = m.bias;
+      has_bias_ = true;
     }
     if (!hold_latched_ && !has_reference_) {
       // No usable pose has been seen: the first usable one will be taken as the reference.
@@ -380,6 +392,10 @@ private:
     }
     hold_latched_ = true;
     state_.wrench.setZero();
+    if (!has_bias_) {  // nothing is known yet that holds the arm up, and no command has been given
+      state_.torque.setZero();
+      return state_.torque;
+    }
     torque_limiter_.begin(config_.torque_limit, config_.torque_rate);
     return finish(JointVector<N>::Zero(), last_bias_);
   }
@@ -413,6 +429,7 @@ private:
   bool has_posture_ = false;         // given
   bool has_found_posture_ = false;   // measured
   JointVector<N> last_bias_ = JointVector<N>::Zero();
+  bool has_bias_ = false;
 };
 
 }  // namespace serl_impedance_controller

@@ -19,6 +19,12 @@ constexpr double kGuardReach = 0.3;        ///< time to the border, in distance,
 constexpr double kGuardPhase = 0.35;       ///< most phase that the loop's delay may take from a guard [rad]
 constexpr double kGuardInertia = 0.1;      ///< of a joint where there is no mass matrix [kg m^2]
 
+/// Bandwidth that the loop's delay leaves [rad/s].
+inline double guard_bandwidth(const TaskConfig & config)
+{
+  return std::min(kGuardBandwidth, kGuardPhase / (config.delay + 0.5 / config.frequency));
+}
+
 /// Torques without bias, kept from driving joints into their limits or beyond their speed.
 ///
 /// Towards a border `joint_margin` before a limit, the torque is at most K d - D dq with d the distance, a spring and a
@@ -28,7 +34,7 @@ template <int N>
 JointVector<N> guard_joints(
   const Config<N> & config, const Measurement<N> & m, const TaskDynamics<N> & dynamics, JointVector<N> torque)
 {
-  const double bandwidth = std::min(kGuardBandwidth, kGuardPhase / (config.delay + 0.5 / config.frequency));
+  const double bandwidth = guard_bandwidth(config);
   for (int i = 0; i < N; ++i) {
     double inertia = 0.0;   // worked out where it is needed: seldom
     const auto shown = [&]() {

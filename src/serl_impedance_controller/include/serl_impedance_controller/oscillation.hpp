@@ -20,20 +20,19 @@ struct Oscillation
   double half_period = 0.0;   ///< duration of the swing before [s]
 };
 
-/// Four swings of a joint in a row, each after at most a tenth of a second and none smaller than the one a period
-/// before it, or three of which the last is half as large again as the first: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
-/// oscillates at 5 Hz and more, and shows it within 0.3 s. A swing is the time between two changes of sign of the joint's
-/// velocity less its slow part. Whoever moves the target causes swings too: each new target takes two off the count, faster and slower than
-/// the mean.
+/// Four swings of a joint in a row, each of at most 0.15 s and none smaller than the one a period before it, or three that
+/// grow by a fifth and more: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
+/// oscillates at 4 Hz and more, and shows it within 0.3 s. A swing is the time between two changes of sign of the joint's
+/// velocity less its slow part. Whoever moves the target causes swings too: with each new target the count begins anew.
 template <int N>
 class OscillationMonitor
 {
 public:
-  static constexpr double kLongestSwing = 0.1;   ///< [s]
+  static constexpr double kLongestSwing = 0.15;   ///< [s]
   static constexpr double kCorner = 16.0;        ///< of the slow part [rad/s]
   static constexpr double kKept = 0.95;          ///< share of the swing a period before: less is settling
   static constexpr int kSwings = 3;              ///< complete ones, before the last
-  static constexpr double kGrowth = 1.5;         ///< of a period, with which one less is enough
+  static constexpr double kGrowth = 1.2;         ///< of a period, with which one less is enough
 
   /// Start over with an arm that moves with `dq`.
   void reset(const JointVector<N> & dq)
@@ -48,7 +47,8 @@ public:
   void excuse()
   {
     for (auto & joint : joints_) {
-      joint.swings = std::max(0, joint.swings - 2);
+      joint.swings = 0;
+      joint.last = joint.before = 0.0;
     }
   }
 
@@ -74,7 +74,8 @@ public:
         joint.peak = std::max(joint.peak, size);
       }
       const bool lasts = joint.swings >= kSwings && joint.peak >= kKept * joint.before;
-      const bool grows = joint.swings >= kSwings - 1 && joint.peak >= kGrowth * joint.before;
+      const bool grows = joint.swings >= kSwings - 1 && joint.last >= kKept * joint.before &&
+        joint.peak >= kKept * joint.last && joint.peak >= kGrowth * joint.before;
       if ((lasts || grows) && joint.ticks < kLongestSwing * frequency && joint.peak > found.size) {
         found = {joint.peak, static_cast<double>(joint.length) / frequency};
       }

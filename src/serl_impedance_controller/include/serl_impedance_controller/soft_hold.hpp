@@ -11,8 +11,8 @@
 namespace serl_impedance_controller
 {
 
-/// tau = -M (w dq + (w/4)^2 e), e = q - q_hold of at most kReach: with the mass matrix as its gain, every mode of the arm is
-/// damped alike, with the bandwidth w. A loop that a delay T makes oscillate does so with a half period of about 2 T, so w
+/// tau = -M (w dq + (w/2)^2 e), e = q - q_hold of at most kReach: with the mass matrix as its gain, every mode of the arm is
+/// damped alike, critically, with the bandwidth w. A loop that a delay T makes oscillate does so with a half period of about 2 T, so w
 /// is chosen as a share of that; a hold that oscillates all the same becomes softer by half.
 template <int N>
 class SoftHold
@@ -20,7 +20,7 @@ class SoftHold
 public:
   static constexpr double kBandwidth = 20.0;   ///< most of it [rad/s]
   static constexpr double kShare = 0.35;       ///< of w times the half period: far from the 1.57 where it would begin
-  static constexpr double kReach = 0.2;        ///< [rad]
+  static constexpr double kReach = 0.1;        ///< [rad]
   static constexpr double kInertia = 0.1;      ///< of each joint where there is no mass matrix [kg m^2]
 
   void release() {bandwidth_ = 0.0;}
@@ -40,7 +40,7 @@ public:
   /// Without bias [Nm].
   JointVector<N> torque(const Measurement<N> & m) const
   {
-    const double stiffness = bandwidth_ * bandwidth_ / 16.0;
+    const double stiffness = bandwidth_ * bandwidth_ / 4.0;
     const JointVector<N> error = (m.q - hold_).cwiseMin(kReach).cwiseMax(-kReach);
     const JointVector<N> pull = -bandwidth_ * m.dq - stiffness * error;
     return m.has_mass ? JointVector<N>(m.mass.lazyProduct(pull)) : JointVector<N>(kInertia * pull);

@@ -29,7 +29,9 @@ Vector6 limit_wrench(const Config<N> & config, const Vector6 & wrench)
 /// \param push      force or torque [N or Nm]
 /// \param velocity  of the tcp, or its turning, in the same axes [m/s or rad/s]
 /// \param limit     of its norm
-inline Vector3 limit_speed(const Vector3 & push, const Vector3 & velocity, double limit)
+/// \param brake     damping of what exceeds the limit [Ns/m or Nms/rad]
+inline Vector3 limit_speed(
+  const Vector3 & push, const Vector3 & velocity, double limit, double brake = 0.0)
 {
   const double speed = velocity.norm();
   const double band = kSpeedBand * limit;
@@ -38,7 +40,8 @@ inline Vector3 limit_speed(const Vector3 & push, const Vector3 & velocity, doubl
   }
   const Vector3 ahead = velocity / speed;
   const double share = std::max(0.0, limit - speed) / band;
-  return push - (1.0 - share) * std::max(0.0, push.dot(ahead)) * ahead;
+  const double taken = (1.0 - share) * std::max(0.0, push.dot(ahead)) + brake * std::max(0.0, speed - limit);
+  return push - taken * ahead;
 }
 
 /// Restoring wrench towards the pose at which the wrench mode began: a feed-forward wrench has no reference, so
