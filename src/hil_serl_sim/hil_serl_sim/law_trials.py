@@ -237,7 +237,10 @@ def singular_sweep(postures: int, seconds: float = 3.0) -> Iterator[tuple[float,
         wanted = 10.0 ** rng.uniform(-3.0, -1.0)
         for delay in range(4):
             controller = impedance.Controller()
-            controller.set(damping_kind=impedance.DampingKind.RATIO)
+            # Without friction a null space as soft as the tasks' would still be drifting home after minutes.
+            controller.set(
+                damping_kind=impedance.DampingKind.RATIO, nullspace_stiffness=5.0, nullspace_damping=5.0
+            )
             arm = DelayedArm(controller, delay)
             if delay == 0:
                 q = near_singular_posture(arm, rng, wanted if k else 1e-3)
