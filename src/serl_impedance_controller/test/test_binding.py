@@ -319,6 +319,7 @@ def test_stability_is_told_with_its_figures(arm):
     controller = law.Controller()
     argument = {key: arm[key] for key in ("pose", "jacobian", "mass_matrix")}
     assert controller.stability(**argument).stable
+    controller.set(delay=0.0)
     assert controller.stability(**argument).text(1000.0) == ""
     controller.set(frequency=100.0, delay=0.03, nullspace_damping=50.0)
     check = controller.stability(**argument)

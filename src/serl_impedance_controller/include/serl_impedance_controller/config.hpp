@@ -38,6 +38,7 @@ constexpr double kMaxLinearSpeed = 5.0;                 // [m/s]
 constexpr double kMaxAngularSpeed = 20.0;               // [rad/s]
 
 constexpr double kSpeedBand = 0.1;     ///< share of a speed limit over which a push fades out below it
+constexpr double kPoseSpeedBand = 0.5;  ///< the same in pose mode, where a push has a spring behind it that grows
 constexpr double kSpeedExcess = 0.25;  ///< share of it by which exceeding it faults; the torque rate limit needs some
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();   ///< a limit that is not there
 

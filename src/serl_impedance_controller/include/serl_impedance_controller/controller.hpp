@@ -354,7 +354,7 @@ private:
     if (speed > limit && mobility != nullptr) {
       brake = 2.0 * guard_bandwidth(config_) * shown_inertia(*mobility, block, velocity / speed);
     }
-    return limit_speed(push, velocity, limit, brake);
+    return limit_speed(push, velocity, limit, kPoseSpeedBand, brake);
   }
 
   /// F_ff of eq. (7), base axes: it obeys the workspace as a wrench task's does.

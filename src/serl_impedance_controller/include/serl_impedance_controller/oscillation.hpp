@@ -21,7 +21,7 @@ struct Oscillation
 };
 
 /// Four swings of a joint in a row, each of at most 0.15 s and none smaller than the one a period before it, or three that
-/// grow by a fifth and more: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
+/// grow by a tenth and more: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
 /// oscillates at 4 Hz and more, and shows it within 0.3 s. A swing is the time between two changes of sign of the joint's
 /// velocity less its slow part. Whoever moves the target causes swings too: with each new target the count begins anew.
 template <int N>
@@ -32,7 +32,7 @@ public:
   static constexpr double kCorner = 16.0;        ///< of the slow part [rad/s]
   static constexpr double kKept = 0.95;          ///< share of the swing a period before: less is settling
   static constexpr int kSwings = 3;              ///< complete ones, before the last
-  static constexpr double kGrowth = 1.2;         ///< of a period, with which one less is enough
+  static constexpr double kGrowth = 1.1;         ///< of a period, with which one less is enough
 
   /// Start over with an arm that moves with `dq`.
   void reset(const JointVector<N> & dq)

@@ -19,7 +19,7 @@ class SoftHold
 {
 public:
   static constexpr double kBandwidth = 20.0;   ///< most of it [rad/s]
-  static constexpr double kShare = 0.35;       ///< of w times the half period: far from the 1.57 where it would begin
+  static constexpr double kShare = 0.5;        ///< of w times the half period: far from the 1.57 where it would begin
   static constexpr double kReach = 0.1;        ///< [rad]
   static constexpr double kInertia = 0.1;      ///< of each joint where there is no mass matrix [kg m^2]
 

@@ -19,7 +19,8 @@
 namespace serl_impedance_controller
 {
 
-constexpr double kMostDelay = 0.1;      ///< up to which bearable_delay() looks [s]
+constexpr double kMostDelay = 0.02;     ///< up to which a bearable delay is looked for [s],
+constexpr double kMostTicks = 8.0;      ///< or so many ticks, if those are longer: the effort grows with their cube
 constexpr double kUnstableBy = 1e-5;    ///< growth a tick that rounding of an undamped null space may look like
 
 /// Torque per joint position and per joint velocity around a held pose, tau = -K q - D dq.
@@ -94,7 +95,7 @@ struct Stability
 {
   double delay = 0.0;        ///< declared [s]
   double radius = 0.0;       ///< spectral_radius() with it
-  double bearable = 0.0;     ///< longest delay with which the loop is stable [s]; negative: none
+  double bearable = 0.0;     ///< longest delay with which the loop is stable, as far as was looked [s]; negative: none
   bool stable = true;
   bool close = false;        ///< stable, but not with half as much delay again and half a tick
 };
@@ -108,9 +109,14 @@ Stability check_stability(const Config<N> & config, const Measurement<N> & m)
   out.delay = config.delay;
   out.radius = spectral_radius(config, m, config.delay);
   out.stable = out.radius < 1.0 + kUnstableBy;
-  double good = -1.0, bad = kMostDelay;
+  const double most = std::max(kMostDelay, kMostTicks / config.frequency);
+  double good = -1.0, bad = 0.5 / config.frequency;
   if (stable_with(0.0)) {
     good = 0.0;
+    while (bad < most && stable_with(bad)) {
+      good = bad;
+      bad = std::min(most, 2.0 * bad);
+    }
     while (bad - good > 1e-4) {
       const double middle = 0.5 * (good + bad);
       (stable_with(middle) ? good : bad) = middle;

@@ -22,24 +22,24 @@ Vector6 limit_wrench(const Config<N> & config, const Vector6 & wrench)
   return wrench.cwiseMin(config.wrench_limit).cwiseMax(-config.wrench_limit);
 }
 
-/// What is left of a push at a speed: its part along the motion fades out over the last tenth
-/// (kSpeedBand) below the limit and is gone at the limit and beyond. What is across the motion or
-/// brakes it stays, and below the tenth all of it does.
+/// What is left of a push at a speed: its part along the motion fades out over the last share (`band`) below the limit
+/// and is gone at the limit and beyond. What is across the motion or brakes it stays, and below that share all of it does.
 ///
 /// \param push      force or torque [N or Nm]
 /// \param velocity  of the tcp, or its turning, in the same axes [m/s or rad/s]
 /// \param limit     of its norm
+/// \param band      share of the limit
 /// \param brake     damping of what exceeds the limit [Ns/m or Nms/rad]
 inline Vector3 limit_speed(
-  const Vector3 & push, const Vector3 & velocity, double limit, double brake = 0.0)
+  const Vector3 & push, const Vector3 & velocity, double limit, double band = kSpeedBand, double brake = 0.0)
 {
   const double speed = velocity.norm();
-  const double band = kSpeedBand * limit;
-  if (!(speed > limit - band)) {  // also where there is no limit
+  const double width = band * limit;
+  if (!(speed > limit - width)) {  // also where there is no limit
     return push;
   }
   const Vector3 ahead = velocity / speed;
-  const double share = std::max(0.0, limit - speed) / band;
+  const double share = std::max(0.0, limit - speed) / width;
   const double taken = (1.0 - share) * std::max(0.0, push.dot(ahead)) + brake * std::max(0.0, speed - limit);
   return push - taken * ahead;
 }
