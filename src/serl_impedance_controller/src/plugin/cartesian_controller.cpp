@@ -175,6 +175,12 @@ void CartesianController::connect_topics()
 {
   const auto newest = rclcpp::QoS(1);
   const auto node = get_node();
+  const auto claim = [node](const std::string & topic) {
+      return std::make_unique<TopicClaim>(
+        node->get_node_topics_interface()->resolve_topic_name(topic), node->get_fully_qualified_name());
+    };
+  pose_claim_ = claim("target_pose");
+  wrench_claim_ = claim("target_wrench");
   pose_subscription_ = node->create_subscription<geometry_msgs::msg::PoseStamped>(
     "target_pose", newest, [control = control_](const geometry_msgs::msg::PoseStamped & message) {
       const auto & p = message.pose.position;
@@ -277,6 +283,8 @@ void CartesianController::release_arm()
   pose_subscription_.reset();
   wrench_subscription_.reset();
   gripper_subscription_.reset();
+  pose_claim_.reset();
+  wrench_claim_.reset();
   health_.reset();
   state_publisher_.reset();
   external_wrench_.reset();
