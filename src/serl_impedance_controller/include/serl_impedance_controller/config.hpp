@@ -112,7 +112,7 @@ struct Config : TaskConfig
   JointVector<N> nullspace_stiffness = JointVector<N>::Constant(0.2);  ///< [Nm/rad]
   JointVector<N> nullspace_damping = JointVector<N>::Constant(0.9);    ///< [Nms/rad]
 
-  JointVector<N> torque_rate = JointVector<N>::Constant(1.0);          ///< [Nm/tick], on what is added to the bias
+  JointVector<N> torque_rate = JointVector<N>::Constant(1.0);          ///< [Nm/tick], on the whole command
   JointVector<N> torque_limit = default_torque_limit<N>();             ///< [Nm], on the whole command
 
   JointVector<N> joint_low = JointVector<N>::Constant(-kUnlimited);         ///< [rad]; without both, the joint may wrap

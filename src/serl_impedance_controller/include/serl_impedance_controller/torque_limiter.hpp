@@ -26,8 +26,9 @@ struct TorqueParts
 
 /// Both limits shrink whole vectors and never single joints: the result lies on the line between the last torque and the
 /// wanted one, which itself is made of shrunk parts, so bounds on the tcp's wrench and the null-space's silence at the
-/// tcp hold for the limited torque too. A wrist joint that saturates costs moment and not force (see fit()). The bias
-/// (gravity and Coriolis) is exempt from the rate limit, because an arm that starts without it falls.
+/// tcp hold for the limited torque too. A wrist joint that saturates costs moment and not force (see fit()). The rate limit
+/// is on the whole command, because that is what arms check: what the bias (gravity and Coriolis) changes by is taken from
+/// the room of the rest. Only the first command has the bias at once, because an arm that starts without it falls.
 template <int N>
 class TorqueLimiter
 {
@@ -35,7 +36,7 @@ public:
   void reset()
   {
     last_.setZero();
-    has_limit_ = false;
+    has_limit_ = has_command_ = false;
   }
 
   /// The limits in force this tick: `limit`, or where that was lowered below the last torque, what comes down from there
@@ -65,24 +66,30 @@ public:
     return wanted.force + moment + room_for(wanted.posture, with_force + moment) * wanted.posture;
   }
 
-  /// One tick towards `goal`, a torque without bias, at most `rate` for each joint.
+  /// One tick towards `goal`, a torque without bias; the whole command changes by at most `rate` for each joint.
   ///
   /// \return  the torque to command, bias included [Nm]
   JointVector<N> approach(const JointVector<N> & goal, const JointVector<N> & bias, const JointVector<N> & rate)
   {
     const JointVector<N> offset = bias.cwiseMin(limit_).cwiseMax(-limit_);
+    if (!has_command_) {
+      command_ = offset;
+      has_command_ = true;
+    }
+    const JointVector<N> drift = last_ + offset - command_;   // what changes though the rest does not: the bias
     const JointVector<N> change = goal - last_;
     double share = 1.0;
     for (int i = 0; i < N; ++i) {
+      const double room = std::max(0.0, change[i] > 0.0 ? rate[i] - drift[i] : rate[i] + drift[i]);
       const double size = std::abs(change[i]);
-      if (size > rate[i]) {
-        share = std::min(share, rate[i] / size);
+      if (size > room) {
+        share = std::min(share, room / size);
       }
     }
-    last_ += share * change;
     // Only a bias that moved since the last tick, or a guard's brake, can leave anything to cut here.
-    last_ = last_.cwiseMin(limit_ - offset).cwiseMax(-limit_ - offset);
-    command_ = last_ + offset;
+    const JointVector<N> wanted = (last_ + share * change + offset).cwiseMin(limit_).cwiseMax(-limit_);
+    command_ = wanted.cwiseMin(command_ + rate).cwiseMax(command_ - rate);
+    last_ = command_ - offset;
     return command_;
   }
 
@@ -119,6 +126,7 @@ private:
   JointVector<N> command_ = JointVector<N>::Zero();   // the last whole torque
   JointVector<N> limit_ = JointVector<N>::Zero();
   bool has_limit_ = false;
+  bool has_command_ = false;
 };
 
 }  // namespace serl_impedance_controller
