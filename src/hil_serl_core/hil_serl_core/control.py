@@ -27,17 +27,19 @@ def law_settings(spec: TaskSpec, arm: str = "") -> dict[str, Any]:
 
     Raises:
         KeyError: The task has no such arm.
+        ValueError: A list of numbers for joints is longer than the arm has joints.
     """
     found = spec.arm(arm)
     control, nominal = found.control, np.asarray(found.nominal_position)
+    joints = spec.part_size("joint_position", arm)
     assert control is not None  # resolved by spec.arm
     settings: dict[str, Any] = {
         "stiffness": [*control.translational_stiffness, *control.rotational_stiffness],
         "clip_pos": [*control.clip_positive, *control.rotation_clip_positive],
         "clip_neg": [*control.clip_negative, *control.rotation_clip_negative],
         "smoothing": control.target_filter,
-        "nullspace_stiffness": control.nullspace_stiffness,
-        "nullspace_damping": control.nullspace_damping,
+        "nullspace_stiffness": _per_joint("nullspace_stiffness", control.nullspace_stiffness, joints),
+        "nullspace_damping": _per_joint("nullspace_damping", control.nullspace_damping, joints),
         "torque_rate": control.torque_rate_limit,
         "pose_linear_speed": control.linear_speed,
         "pose_angular_speed": control.angular_speed,
@@ -72,3 +74,12 @@ def law_settings(spec: TaskSpec, arm: str = "") -> dict[str, Any]:
             "workspace_patience": wrench.box_patience,
         }
     return settings
+
+
+def _per_joint(name: str, value: float | tuple[float, ...], joints: int) -> float | list[float]:
+    """One number for all joints, or a list of one for each, filled up with its last number."""
+    if not isinstance(value, tuple):
+        return value
+    if len(value) > joints:
+        raise ValueError(f"control.{name} has {len(value)} numbers for an arm of {joints} joints")
+    return [*value, *value[-1:] * (joints - len(value))]

@@ -39,3 +39,37 @@ def test_a_wrench_task_faults_far_outside_only():
     assert settings["workspace_margin"] == 0.1
     assert settings["workspace_rotation_margin"] == 0.3
     assert settings["workspace_patience"] == 1.0
+
+
+@pytest.mark.parametrize("file", sorted(TASKS.glob("*.yaml")), ids=str)
+def test_torques_on_a_franka_are_those_of_the_original_release(file):
+    """Largest spring torque of its examples: stiffness times the clip on the quaternion vector [Nm]."""
+    own = {
+        "ram_insertion": 150.0 * np.array([0.01, 0.025, 0.005]),
+        "object_handover": 120.0 * np.array([0.02, 0.03, 0.02]),
+    }
+    usual = 150.0 * np.array([0.02, 0.02, 0.015])
+    spec = load_task(file)
+    for name in spec.arm_names:
+        settings = law_settings(spec, name)
+        for clip in ("clip_pos", "clip_neg"):
+            torque = np.multiply(settings["stiffness"][3:], settings[clip][3:])
+            np.testing.assert_allclose(torque, own.get(spec.name, usual), err_msg=clip)
+
+
+def test_joint_1_of_a_franka_is_held_by_its_posture_as_in_the_original_release():
+    settings = law_settings(load_task(TASKS / "ram_insertion.yaml"))
+    # Its released configuration: nullspace_stiffness 0.2, joint1_nullspace_stiffness 100, which multiply.
+    np.testing.assert_allclose(settings["nullspace_stiffness"], [0.2 * 100.0] + [0.2] * 6)
+    damping = 2.0 * np.sqrt(0.2)
+    np.testing.assert_allclose(
+        settings["nullspace_damping"], [damping * 2.0 * np.sqrt(100.0)] + [damping] * 6, rtol=0.01
+    )
+
+
+def test_the_last_number_of_a_list_is_for_the_joints_that_follow():
+    spec = load_task(TASKS / "ram_insertion.yaml")
+    assert law_settings(spec.with_joints({"": 6}))["nullspace_stiffness"] == [20.0] + [0.2] * 5
+    eight = spec.control.model_copy(update={"nullspace_damping": (1.0,) * 8})
+    with pytest.raises(ValueError, match=r"control.nullspace_damping has 8 numbers for an arm of 7 joints"):
+        law_settings(spec.model_copy(update={"control": eight}))

@@ -7,7 +7,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hil_serl_core.spec.common import NonNegative, NonNegativeVector3, PositiveVector3, SpecModel, Vector3
+from hil_serl_core.spec.common import (
+    NonNegative,
+    NonNegativeVector3,
+    PerJoint,
+    PositiveVector3,
+    SpecModel,
+    Vector3,
+)
 
 
 class WrenchControlSpec(SpecModel):
@@ -83,8 +90,14 @@ class ControlSpec(SpecModel):
     rotation_clip_negative: PositiveVector3 = Field(
         description="largest -rotation error, as a positive number [rad]"
     )
-    nullspace_stiffness: NonNegative = Field(default=0.2, description="[Nm/rad]")
-    nullspace_damping: NonNegative = Field(default=1.0, description="[Nms/rad]")
+    nullspace_stiffness: NonNegative | PerJoint = Field(
+        default=0.2,
+        description="pull to the posture; one number, or a list from joint 1 on whose last number is the others' too "
+        "[Nm/rad]",
+    )
+    nullspace_damping: NonNegative | PerJoint = Field(
+        default=1.0, description="the same for its motion [Nms/rad]"
+    )
     target_filter: float = Field(
         default=0.02, gt=0.0, le=1.0, description="share of the way to the target per tick"
     )
