@@ -13,7 +13,8 @@ namespace serl_impedance_controller
 
 /// tau = -M (w dq + (w/2)^2 e), e = q - q_hold of at most kReach: with the mass matrix as its gain, every mode of the arm is
 /// damped alike, critically, with the bandwidth w. A loop that a delay T makes oscillate does so with a half period of about 2 T, so w
-/// is chosen as a share of that; a hold that oscillates all the same becomes softer by half.
+/// is chosen as a share of that; a hold that oscillates all the same becomes softer by half. An arm that is carried further
+/// than kReach by the speed it had takes q_hold along: it comes to rest there and is not drawn all the way back.
 template <int N>
 class SoftHold
 {
@@ -37,11 +38,12 @@ public:
 
   double bandwidth() const {return bandwidth_;}
 
-  /// Without bias [Nm].
-  JointVector<N> torque(const Measurement<N> & m) const
+  /// One tick; without bias [Nm].
+  JointVector<N> torque(const Measurement<N> & m)
   {
     const double stiffness = bandwidth_ * bandwidth_ / 4.0;
     const JointVector<N> error = (m.q - hold_).cwiseMin(kReach).cwiseMax(-kReach);
+    hold_ = m.q - error;
     const JointVector<N> pull = -bandwidth_ * m.dq - stiffness * error;
     return m.has_mass ? JointVector<N>(m.mass.lazyProduct(pull)) : JointVector<N>(kInertia * pull);
   }
