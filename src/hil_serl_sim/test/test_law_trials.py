@@ -8,6 +8,7 @@ import serl_impedance_controller as impedance
 from hil_serl_core.spec import load_task
 from hil_serl_sim.law_trials import (
     DelayedArm,
+    as_said,
     hold_trial,
     kept,
     panda_model,
@@ -31,7 +32,7 @@ def test_a_random_policy_on_the_hardwares_own_file_latches_nothing(task_file, ta
 
 def test_holding_near_a_singularity_ends_at_rest():
     smallest = 1.0
-    for value, delay, trial in singular_sweep(3, 2.0):
+    for value, delay, trial in singular_sweep(3):
         assert trial.rest < 0.02, f"sigma_min {value}, delay {delay}: {trial}"
         assert not trial.fault
         smallest = min(smallest, value)
@@ -39,16 +40,16 @@ def test_holding_near_a_singularity_ends_at_rest():
 
 
 def test_an_unstable_loop_latches_within_three_tenths_and_a_stable_one_does_not():
-    verdicts = {True: 0, False: 0}
-    for rate, delay, inertia, kind, check, trial in stability_rows((100.0, 1000.0)):
+    unstable = stable = 0
+    for rate, delay, inertia, kind, check, trial in stability_rows():
         row = f"{rate} Hz, delay {delay}, inertia {inertia}, {kind}: {check.radius:.4f}, {trial}"
-        if check.stable:
-            assert not trial.fault, row
-        else:
-            assert trial.fault_after <= 0.3, row
+        assert as_said(check, trial), row
+        if not check.stable:
             assert "oscillates" in trial.fault, row
-        verdicts[check.stable] += 1
-    assert min(verdicts.values()) >= 5
+        unstable += not check.stable
+        stable += check.stable and not check.close
+    assert unstable >= 40
+    assert stable >= 20
 
 
 def test_a_target_far_away_is_approached_at_the_limit():

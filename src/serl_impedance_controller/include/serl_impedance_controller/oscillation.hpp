@@ -24,31 +24,38 @@ struct Oscillation
 /// grow by a tenth and more: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
 /// oscillates at 4 Hz and more, and shows it within 0.3 s. A swing is the time between two changes of sign of the joint's
 /// velocity less its slow part. Whoever moves the target causes swings too: with each new target the count begins anew.
+///
+/// A loop that is unstable from tick to tick chatters: the torque rate limit keeps its swings small and uneven. What tells it
+/// is an acceleration that turns round at every tick or two, for longer than a kick does; no target does that.
 template <int N>
 class OscillationMonitor
 {
 public:
   static constexpr double kLongestSwing = 0.15;   ///< [s]
-  static constexpr double kCorner = 16.0;        ///< of the slow part [rad/s]
+  static constexpr double kCorner = 30.0;        ///< of the slow part [rad/s]
   static constexpr double kKept = 0.95;          ///< share of the swing a period before: less is settling
   static constexpr int kSwings = 3;              ///< complete ones, before the last
   static constexpr double kGrowth = 1.1;         ///< of a period, with which one less is enough
+  static constexpr double kChatter = 0.25;       ///< share of the threshold, for the changes of speed that turn round
+  static constexpr double kChatterMemory = 0.02;   ///< over which their mean square is taken [s],
+  static constexpr double kChatterTime = 0.1;      ///< and for how long it is above [s]
 
   /// Start over with an arm that moves with `dq`.
   void reset(const JointVector<N> & dq)
   {
-    slow_ = dq;
+    slow_ = previous_ = dq;
+    change_.setZero();
     for (auto & joint : joints_) {
       joint = Joint{};
     }
   }
 
-  /// The target has moved.
+  /// The target has moved: what swings now, it may have caused.
   void excuse()
   {
     for (auto & joint : joints_) {
-      joint.swings = 0;
-      joint.last = joint.before = 0.0;
+      joint.side = 0;
+      joint.peak = 0.0;
     }
   }
 
@@ -61,11 +68,18 @@ public:
   Oscillation step(const JointVector<N> & dq, double threshold, double frequency)
   {
     slow_ += kCorner / (kCorner + frequency) * (dq - slow_);
+    const JointVector<N> change = dq - previous_;
+    const JointVector<N> turned = -change.cwiseProduct(change_);   // positive where a change of speed is taken back
+    previous_ = dq;
+    change_ = change;
     Oscillation found;
     for (int i = 0; i < N; ++i) {
       Joint & joint = joints_[i];
       const double speed = dq[i] - slow_[i], size = std::abs(speed);
       ++joint.ticks;
+      if (chatters(joint, std::max(0.0, turned[i]), kChatter * threshold, frequency)) {
+        found = {std::max(found.size, std::sqrt(joint.chatter)), 1.0 / frequency};
+      }
       if (size > threshold) {
         const int side = speed > 0.0 ? 1 : -1;
         if (side != joint.side) {
@@ -93,13 +107,24 @@ private:
     double peak = 0.0;     // of the running swing,
     double last = 0.0;     // of the one before,
     double before = 0.0;   // and of the one before that: a period ago
+    double chatter = 0.0;          // mean square of the changes of speed that turn round [(rad/s)^2]
+    std::int64_t chattering = 0;   // ticks
   };
+
+  static bool chatters(Joint & joint, double turned, double threshold, double frequency)
+  {
+    joint.chatter += (turned - joint.chatter) / (1.0 + kChatterMemory * frequency);
+    joint.chattering = joint.chatter > threshold * threshold ? joint.chattering + 1 : 0;
+    return joint.chattering > kChatterTime * frequency;
+  }
 
   static void begin_swing(Joint & joint, int side, double frequency)
   {
     const bool late = joint.side == 0 || joint.ticks > kLongestSwing * frequency;
     if (late) {
-      joint = Joint{};
+      joint.swings = 0;
+      joint.length = 1;
+      joint.last = joint.before = 0.0;
     } else {
       joint.swings = joint.peak >= kKept * joint.before ? std::min(joint.swings + 1, kSwings) : 2;
       joint.length = joint.ticks;
@@ -112,6 +137,8 @@ private:
   }
 
   JointVector<N> slow_ = JointVector<N>::Zero();
+  JointVector<N> previous_ = JointVector<N>::Zero();   // dq of the last tick
+  JointVector<N> change_ = JointVector<N>::Zero();     // and what it had changed by
   Joint joints_[N];
 };
 
