@@ -230,7 +230,7 @@ def hold_trial(arm: DelayedArm, q: np.ndarray, kick: np.ndarray, seconds: float)
     return HoldTrial(arm.controller.fault.text if arm.controller.fault else "", after, rest)
 
 
-def singular_sweep(postures: int, seconds: float = 3.0) -> Iterator[tuple[float, int, HoldTrial]]:
+def singular_sweep(postures: int, seconds: float = 6.0) -> Iterator[tuple[float, int, HoldTrial]]:
     """Smallest singular value, delay in ticks and trial, of postures whose values go down to 1e-3; 1 kHz, ratio damping."""
     rng = np.random.default_rng(0)
     for k in range(postures):

@@ -270,6 +270,10 @@ private:
     if (!has_reference_) {
       oscillation_.reset(m.dq);
     }
+    if (state_.mode == Mode::kWrench && targets_.has_wrench()) {
+      // No spring is there that could oscillate: whoever pushes makes swings, and barriers and guards end them.
+      oscillation_.excuse();
+    }
     const Oscillation found = oscillation_.step(m.dq, config_.oscillation_speed, config_.frequency);
     if (found.size > 0.0) {
       soft_hold_.begin(m.q, found.half_period);
