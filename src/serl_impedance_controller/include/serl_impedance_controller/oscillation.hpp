@@ -26,7 +26,7 @@ struct Oscillation
 /// velocity less its slow part. Whoever moves the target causes swings too: with each new target the count begins anew.
 ///
 /// A loop that is unstable from tick to tick chatters: the torque rate limit keeps its swings small and uneven. What tells it
-/// is an acceleration that turns round at every tick or two, for longer than a kick does; no target does that.
+/// is an acceleration that turns round at every tick or two and does not settle; no target does that.
 template <int N>
 class OscillationMonitor
 {
@@ -38,7 +38,9 @@ public:
   static constexpr double kGrowth = 1.1;         ///< of a period, with which one less is enough
   static constexpr double kChatter = 0.25;       ///< share of the threshold, for the changes of speed that turn round
   static constexpr double kChatterMemory = 0.02;   ///< over which their mean square is taken [s],
-  static constexpr double kChatterTime = 0.1;      ///< and for how long it is above [s]
+  static constexpr double kChatterTime = 0.05;     ///< the time [s]
+  static constexpr int kChatterTicks = 5;          ///< or number of ticks, if that is longer,
+  static constexpr double kChatterKept = 0.5;      ///< in which it falls below this share of itself where it settles
 
   /// Start over with an arm that moves with `dq`.
   void reset(const JointVector<N> & dq)
@@ -108,14 +110,25 @@ private:
     double last = 0.0;     // of the one before,
     double before = 0.0;   // and of the one before that: a period ago
     double chatter = 0.0;          // mean square of the changes of speed that turn round [(rad/s)^2]
+    double chatter_before = 0.0;   // the same, `span` ticks after it rose above the threshold or was last looked at
     std::int64_t chattering = 0;   // ticks
   };
 
   static bool chatters(Joint & joint, double turned, double threshold, double frequency)
   {
     joint.chatter += (turned - joint.chatter) / (1.0 + kChatterMemory * frequency);
-    joint.chattering = joint.chatter > threshold * threshold ? joint.chattering + 1 : 0;
-    return joint.chattering > kChatterTime * frequency;
+    if (joint.chatter <= threshold * threshold) {
+      joint.chattering = 0;
+      return false;
+    }
+    const auto span = std::max<std::int64_t>(kChatterTicks, static_cast<std::int64_t>(kChatterTime * frequency));
+    ++joint.chattering;
+    const bool lasts = joint.chattering > 2 * span && joint.chatter >= kChatterKept * joint.chatter_before;
+    if (joint.chattering == span || joint.chattering > 2 * span) {
+      joint.chattering = span;
+      joint.chatter_before = joint.chatter;
+    }
+    return lasts;
   }
 
   static void begin_swing(Joint & joint, int side, double frequency)
