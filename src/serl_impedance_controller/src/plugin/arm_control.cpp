@@ -16,18 +16,14 @@ class LawControl : public ArmControl
 {
 public:
   LawControl(std::uint64_t base_frame, std::uint64_t tcp_frame)
-  : law_(base_frame, tcp_frame), torque_(Eigen::VectorXd::Zero(N))
+  : ArmControl(base_frame, tcp_frame), law_(base_frame, tcp_frame), torque_(Eigen::VectorXd::Zero(N))
   {
   }
 
   std::optional<ConfigError> set(const Settings & settings) override
   {
     Orders orders;
-    static_cast<TaskConfig &>(orders.config) = settings.task;
-    orders.config.nullspace_stiffness = settings.nullspace_stiffness;
-    orders.config.nullspace_damping = settings.nullspace_damping;
-    orders.config.torque_rate = settings.torque_rate;
-    orders.config.torque_limit = settings.torque_limit;
+    orders.config = config_of(settings);
     orders.has_posture = settings.nullspace_posture.size() == N;
     if (orders.has_posture) {
       orders.posture = settings.nullspace_posture;
@@ -45,8 +41,7 @@ public:
   void activate() override
   {
     take_orders();
-    pose_target_.read();  // what came before is not for this activation
-    wrench_target_.read();
+    forget_targets();  // what came before is not for this activation
     resets_ = reset_requests_.load();
     law_.reset_fault();
     law_.activate();
@@ -57,8 +52,7 @@ public:
     take_orders();
     if (const auto requested = reset_requests_.load(); requested != resets_) {
       resets_ = requested;
-      pose_target_.read();  // the reset is of the state before it: a bad target must not fault again
-      wrench_target_.read();
+      forget_targets();  // the reset is of the state before it: a bad target must not fault again
       law_.reset_fault();
     }
     take_targets(time);
@@ -71,6 +65,16 @@ public:
   const Pose & limited_target() const override {return law_.state().limited;}
   const Fault & fault() const override {return law_.fault();}
 
+  Stability stability(const Settings & settings, const ArmSample & sample) const override
+  {
+    Measurement<N> m;
+    m.pose = sample.pose;
+    m.jacobian = sample.jacobian;
+    m.mass = sample.mass;
+    m.has_mass = true;
+    return check_stability(config_of(settings), m);
+  }
+
 private:
   struct Orders
   {
@@ -80,6 +84,32 @@ private:
     Mode mode = Mode::kPose;
     bool hold_when_stale = false;
   };
+
+  static Config<N> config_of(const Settings & settings)
+  {
+    Config<N> config;
+    static_cast<TaskConfig &>(config) = settings.task;
+    config.nullspace_stiffness = settings.nullspace_stiffness;
+    config.nullspace_damping = settings.nullspace_damping;
+    config.torque_rate = settings.torque_rate;
+    config.torque_limit = settings.torque_limit;
+    if (settings.joint_low.size() == N && settings.joint_high.size() == N) {
+      config.joint_low = settings.joint_low;
+      config.joint_high = settings.joint_high;
+    }
+    if (settings.joint_speed.size() == N) {
+      config.joint_speed = settings.joint_speed;
+    }
+    return config;
+  }
+
+  void forget_targets()
+  {
+    pose_target_.read();
+    wrench_target_.read();
+    bad_pose_target_.read();
+    bad_wrench_target_.read();
+  }
 
   void take_orders()
   {
@@ -97,6 +127,14 @@ private:
 
   void take_targets(double time)
   {
+    if (bad_pose_target_.read()) {
+      const PoseTarget & target = bad_pose_target_.value();
+      law_.set_target_pose(target.pose, target.stamp, target.frame);
+    }
+    if (bad_wrench_target_.read()) {
+      const WrenchTarget & target = bad_wrench_target_.value();
+      law_.set_target_wrench(target.wrench, target.stamp, target.frame);
+    }
     if (pose_target_.read()) {
       const PoseTarget & target = pose_target_.value();
       if (!(hold_when_stale_ && is_old(target.stamp, law_.config().pose_timeout, time))) {
@@ -176,14 +214,16 @@ std::unique_ptr<ArmControl> ArmControl::make(
 
 void ArmControl::set_target(const PoseTarget & target)
 {
+  const bool bad = static_cast<bool>(check_target(target.pose, target.stamp, target.frame == base_frame_));
   const std::lock_guard<std::mutex> lock(writers_);
-  pose_target_.write(target);
+  (bad ? bad_pose_target_ : pose_target_).write(target);
 }
 
 void ArmControl::set_target(const WrenchTarget & target)
 {
+  const bool bad = static_cast<bool>(check_target(target.wrench, target.stamp, target.frame == tcp_frame_));
   const std::lock_guard<std::mutex> lock(writers_);
-  wrench_target_.write(target);
+  (bad ? bad_wrench_target_ : wrench_target_).write(target);
 }
 
 }  // namespace serl_impedance_controller

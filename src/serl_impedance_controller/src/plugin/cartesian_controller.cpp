@@ -117,6 +117,9 @@ void CartesianController::build_arm()
   }
   limits_.frequency = get_update_rate();
   limits_.effort = model_->effort_limits();
+  limits_.low = model_->lower_limits();
+  limits_.high = model_->upper_limits();
+  limits_.speed = model_->speed_limits();
 
   control_ = ArmControl::make(count, frame_hash(params_.base_frame), frame_hash(params_.tcp_frame));
   if (!control_) {
@@ -172,6 +175,12 @@ void CartesianController::connect_topics()
 {
   const auto newest = rclcpp::QoS(1);
   const auto node = get_node();
+  const auto claim = [node](const std::string & topic) {
+      return std::make_unique<TopicClaim>(
+        node->get_node_topics_interface()->resolve_topic_name(topic), node->get_fully_qualified_name());
+    };
+  pose_claim_ = claim("target_pose");
+  wrench_claim_ = claim("target_wrench");
   pose_subscription_ = node->create_subscription<geometry_msgs::msg::PoseStamped>(
     "target_pose", newest, [control = control_](const geometry_msgs::msg::PoseStamped & message) {
       const auto & p = message.pose.position;
@@ -215,10 +224,35 @@ CartesianController::CallbackReturn CartesianController::on_activate(const rclcp
     RCLCPP_ERROR(get_node()->get_logger(), "Not activated: %s", error.what());
     return CallbackReturn::FAILURE;
   }
+  if (const std::string reason = unstable_gains(); !reason.empty() && params_.unstable_gains == "refuse") {
+    RCLCPP_ERROR(get_node()->get_logger(), "Not activated (unstable_gains is 'refuse'): %s", reason.c_str());
+    return CallbackReturn::FAILURE;
+  }
   control_->activate();
   external_wrench_->reset();
   torque_.setZero();
   return CallbackReturn::SUCCESS;
+}
+
+/// The first profile that is unstable with the arm where it is, in words; empty if none is. Each that is unstable or close
+/// to it is logged with its figures.
+std::string CartesianController::unstable_gains()
+{
+  std::string unstable;
+  model_->update(*sample_);
+  Params params = listener_->get_params();
+  for (const auto & name : params.profile_names) {
+    params.profile = name;
+    const Stability stability = control_->stability(make_settings(params, limits_), *sample_);
+    const std::string text = describe(stability, limits_.frequency);
+    if (!text.empty()) {
+      RCLCPP_WARN(get_node()->get_logger(), "Profile '%s': %s", name.c_str(), text.c_str());
+    }
+    if (!stability.stable && unstable.empty()) {
+      unstable = "profile '" + name + "': " + text;
+    }
+  }
+  return unstable;
 }
 
 CartesianController::CallbackReturn CartesianController::on_deactivate(const rclcpp_lifecycle::State &)
@@ -249,6 +283,8 @@ void CartesianController::release_arm()
   pose_subscription_.reset();
   wrench_subscription_.reset();
   gripper_subscription_.reset();
+  pose_claim_.reset();
+  wrench_claim_.reset();
   health_.reset();
   state_publisher_.reset();
   external_wrench_.reset();

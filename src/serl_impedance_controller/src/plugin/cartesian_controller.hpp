@@ -19,6 +19,7 @@
 #include "robot_model.hpp"
 #include "settings.hpp"
 #include "state_publisher.hpp"
+#include "topic_claim.hpp"
 
 namespace serl_impedance_controller
 {
@@ -51,6 +52,7 @@ private:
   void connect_topics();
   void connect_parameters();
   void release_arm();
+  std::string unstable_gains();
 
   rclcpp::Time clock_time(const rclcpp::Time & time) const;
   bool read_joints();
@@ -67,6 +69,7 @@ private:
   std::shared_ptr<GripperState> gripper_;
   std::unique_ptr<StatePublisher> state_publisher_;
   std::shared_ptr<HealthReporter> health_;
+  std::unique_ptr<TopicClaim> pose_claim_, wrench_claim_;   // no other controller of this process follows them
 
   std::unique_ptr<ArmSample> sample_;
   Eigen::VectorXd bias_;

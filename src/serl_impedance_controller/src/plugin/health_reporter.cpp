@@ -26,8 +26,10 @@ std::string text_of(const Fault & fault)
   switch (fault.code) {
     case FaultCode::kStaleTarget: value = " (age %.3g s)"; break;
     case FaultCode::kBadQuaternion: value = " (norm %.3g)"; break;
-    case FaultCode::kOutsideWorkspace: value = " (%.3g m outside)"; break;
+    case FaultCode::kOutsideWorkspace: value = " (%.3g m or rad outside)"; break;
     case FaultCode::kTooFast: value = " (%.3g m/s or rad/s)"; break;
+    case FaultCode::kOscillation: value = " (swings of %.3g rad/s)"; break;
+    case FaultCode::kImplausible: value = " (%.3g)"; break;
     default: break;
   }
   if (value != nullptr) {
@@ -106,7 +108,7 @@ void HealthReporter::log_changes(const ControlStatus & status)
   if (status.stale_targets != logged_stale_) {
     RCLCPP_WARN(
       logger, "No fresh target: the arm holds its pose until one comes (stale_target is 'hold'). Check that its "
-      "sender runs and that both use one clock.");
+      "sender runs, that it stamps what it sends, and that both use one clock.");
     logged_stale_ = status.stale_targets;
   }
 }

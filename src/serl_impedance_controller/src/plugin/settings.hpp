@@ -21,6 +21,9 @@ using Params = cartesian_controller::Params;
 struct ArmLimits
 {
   Eigen::VectorXd effort;     ///< of robot_description, per joint [Nm]; 0: none stated
+  Eigen::VectorXd low;        ///< lower position limits there, per joint [rad]; -infinity: none
+  Eigen::VectorXd high;       ///< upper ones
+  Eigen::VectorXd speed;      ///< velocity limits there [rad/s]; infinity: none
   double frequency = 1000.0;  ///< of the controller [Hz]
 };
 

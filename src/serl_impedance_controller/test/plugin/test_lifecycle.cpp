@@ -99,6 +99,17 @@ TEST(Lifecycle, AnEmptyRobotDescriptionIsNamed)
   EXPECT_TRUE(log.has("robot_description is empty")) << log.all();
 }
 
+TEST(Lifecycle, ASecondControllerOnTheSameTargetsIsNotConfiguredUntilTheFirstIsCleanedUp)
+{
+  LogCapture log;
+  ControllerUnderTest first, second;
+  ASSERT_EQ(first.configure(), "inactive");
+  EXPECT_EQ(second.configure(), "unconfigured");
+  EXPECT_TRUE(log.has("would both follow '/target_pose'")) << log.all();
+  first.controller.get_node()->cleanup();
+  EXPECT_EQ(second.configure(), "inactive");
+}
+
 TEST(Lifecycle, ClaimsEffortOfTheJointsAndReadsWhatItNeeds)
 {
   ControllerUnderTest test(with({{"external_wrench.effort", "measured"}}));
