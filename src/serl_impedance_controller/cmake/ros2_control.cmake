@@ -64,7 +64,8 @@ add_library(cartesian_controller SHARED
   src/plugin/external_wrench.cpp
   src/plugin/health_reporter.cpp
   src/plugin/settings.cpp
-  src/plugin/state_publisher.cpp)
+  src/plugin/state_publisher.cpp
+  src/plugin/target_inputs.cpp)
 target_include_directories(cartesian_controller PRIVATE src/plugin)
 target_link_libraries(cartesian_controller PUBLIC
   arm_control

@@ -124,6 +124,9 @@ public:
 
   void set_target_wrench(const Vector6 & wrench, double stamp) {set_target_wrench(wrench, stamp, tool_frame_);}
 
+  /// Latch a fault that only the caller can see, such as a second sender of targets.
+  void fail(const Fault & fault) {raise(fault);}
+
   /// Drop the targets and hold the pose measured at the next tick; no target, no watchdog.
   void clear_target() {restart_reference();}
 

@@ -24,7 +24,8 @@ enum class FaultCode : std::uint8_t
   kTooFast = 7,           ///< a joint, or in wrench mode the tcp, faster than its speed limit by a quarter
   kOscillation = 8,       ///< a joint swings to and fro, and the swings do not become smaller
   kImplausible = 9,       ///< a measurement that is a number, but that no arm can have
-  kNoStamp = 10           ///< a target whose stamp is zero, which is no time
+  kNoStamp = 10,          ///< a target whose stamp is zero, which is no time
+  kTwoSenders = 11        ///< two nodes send the same kind of target
 };
 
 /// What each code means and what to do, for people.
@@ -53,6 +54,8 @@ inline const char * fault_text(FaultCode code)
       return "no arm has such a value; check the units and the driver of this input";
     case FaultCode::kNoStamp:
       return "the target's stamp is zero; its sender has to set header.stamp to the time of sending";
+    case FaultCode::kTwoSenders:
+      return "two nodes send it; end one, or give each its own ROS_DOMAIN_ID or namespace, then reset";
   }
   return "unknown fault";
 }

@@ -55,6 +55,7 @@ public:
       forget_targets();  // the reset is of the state before it: a bad target must not fault again
       law_.reset_fault();
     }
+    take_conflict(time);
     take_targets(time);
     measure(sample, bias, time);
     torque_ = law_.update(measurement_);
@@ -64,6 +65,11 @@ public:
 
   const Pose & limited_target() const override {return law_.state().limited;}
   const Fault & fault() const override {return law_.fault();}
+
+  const char * senders() const override
+  {
+    return law_.fault().code == FaultCode::kTwoSenders ? conflict_.value().senders.data() : "";
+  }
 
   Stability stability(const Settings & settings, const ArmSample & sample) const override
   {
@@ -109,6 +115,7 @@ private:
     wrench_target_.read();
     bad_pose_target_.read();
     bad_wrench_target_.read();
+    conflict_.read();
   }
 
   void take_orders()
@@ -123,6 +130,14 @@ private:
     }
     law_.set_mode(orders.mode);
     hold_when_stale_ = orders.hold_when_stale;
+  }
+
+  /// A fault keeps what it was raised by, so that a later conflict waits for its end.
+  void take_conflict(double time)
+  {
+    if (!law_.fault() && conflict_.read()) {
+      law_.fail(Fault{FaultCode::kTwoSenders, conflict_.value().input, time, 0.0});
+    }
   }
 
   void take_targets(double time)
@@ -184,6 +199,9 @@ private:
     status.mode = law_.state().mode;
     status.holding = law_.state().holding;
     status.fault = law_.fault();
+    if (status.fault.code == FaultCode::kTwoSenders) {
+      status.senders = conflict_.value().senders;
+    }
     status_.write(status);
   }
 
@@ -224,6 +242,15 @@ void ArmControl::set_target(const WrenchTarget & target)
   const bool bad = static_cast<bool>(check_target(target.wrench, target.stamp, target.frame == tcp_frame_));
   const std::lock_guard<std::mutex> lock(writers_);
   (bad ? bad_wrench_target_ : wrench_target_).write(target);
+}
+
+void ArmControl::refuse_senders(const char * input, const std::string & senders)
+{
+  SenderConflict conflict;
+  conflict.input = input;
+  senders.copy(conflict.senders.data(), SenderConflict::kRoom - 1);
+  const std::lock_guard<std::mutex> lock(writers_);
+  conflict_.write(conflict);
 }
 
 }  // namespace serl_impedance_controller

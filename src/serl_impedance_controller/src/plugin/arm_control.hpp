@@ -4,11 +4,14 @@
 #ifndef PLUGIN__ARM_CONTROL_HPP_
 #define PLUGIN__ARM_CONTROL_HPP_
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "arm_sample.hpp"
 #include "serl_impedance_controller/config.hpp"
@@ -49,6 +52,15 @@ struct WrenchTarget
   std::uint64_t frame = 0;
 };
 
+/// Two nodes that send the same kind of target.
+struct SenderConflict
+{
+  static constexpr std::size_t kRoom = 160;
+
+  const char * input = "";             ///< which target, a literal
+  std::array<char, kRoom> senders{};   ///< their names, cut where they are long
+};
+
 /// What other threads see of the last tick.
 struct ControlStatus
 {
@@ -59,6 +71,7 @@ struct ControlStatus
   Mode mode = Mode::kPose;
   bool holding = true;
   Fault fault;
+  std::array<char, SenderConflict::kRoom> senders{};   ///< of FaultCode::kTwoSenders, else empty
 };
 
 /// Methods marked (any thread) hand something over to the next tick; the others belong to the real-time thread and
@@ -86,6 +99,12 @@ public:
   void set_target(const PoseTarget & target);
   void set_target(const WrenchTarget & target);
 
+  /// (any thread) Two nodes send a target by turns: the next tick latches a fault and holds.
+  ///
+  /// \param input    which target, a literal
+  /// \param senders  names of both
+  void refuse_senders(const char * input, const std::string & senders);
+
   /// (any thread) End a fault at the next tick. Returns the value that ControlStatus::resets then reaches.
   std::uint32_t request_reset() {return ++reset_requests_;}
 
@@ -110,6 +129,9 @@ public:
 
   virtual const Fault & fault() const = 0;
 
+  /// Names of those who sent targets by turns, for FaultCode::kTwoSenders; empty without that fault.
+  virtual const char * senders() const = 0;
+
   /// (before activation) What the settings are worth with the arm at rest as `sample` says; allocates.
   virtual Stability stability(const Settings & settings, const ArmSample & sample) const = 0;
 
@@ -120,6 +142,7 @@ protected:
   LatestValue<WrenchTarget> wrench_target_;
   LatestValue<PoseTarget> bad_pose_target_;       // apart, so that no good one takes their place unseen
   LatestValue<WrenchTarget> bad_wrench_target_;
+  LatestValue<SenderConflict> conflict_;
   LatestValue<ControlStatus> status_;
   std::atomic<std::uint32_t> reset_requests_{0};
   std::mutex writers_;   // between threads that hand something over; never taken by the tick

@@ -36,12 +36,6 @@ void append(std::vector<std::string> & names, const std::vector<std::string> & m
   names.insert(names.end(), more.begin(), more.end());
 }
 
-/// Unlike rclcpp::Time this does not throw on a negative stamp, which is just a very old one.
-double seconds(const builtin_interfaces::msg::Time & stamp)
-{
-  return static_cast<double>(stamp.sec) + 1e-9 * static_cast<double>(stamp.nanosec);
-}
-
 void apply_parameters(const Params & params, const ArmLimits & limits, ArmControl & control, GripperState & gripper)
 {
   if (const auto error = control.set(make_settings(params, limits))) {
@@ -173,37 +167,10 @@ void CartesianController::connect_parameters()
 
 void CartesianController::connect_topics()
 {
-  const auto newest = rclcpp::QoS(1);
   const auto node = get_node();
-  const auto claim = [node](const std::string & topic) {
-      return std::make_unique<TopicClaim>(
-        node->get_node_topics_interface()->resolve_topic_name(topic), node->get_fully_qualified_name());
-    };
-  pose_claim_ = claim("target_pose");
-  wrench_claim_ = claim("target_wrench");
-  pose_subscription_ = node->create_subscription<geometry_msgs::msg::PoseStamped>(
-    "target_pose", newest, [control = control_](const geometry_msgs::msg::PoseStamped & message) {
-      const auto & p = message.pose.position;
-      const auto & o = message.pose.orientation;
-      PoseTarget target;
-      target.pose.position = Vector3(p.x, p.y, p.z);
-      target.pose.orientation = Eigen::Quaterniond(o.w, o.x, o.y, o.z);
-      target.stamp = seconds(message.header.stamp);
-      target.frame = frame_hash(message.header.frame_id);
-      control->set_target(target);
-    });
-  wrench_subscription_ = node->create_subscription<geometry_msgs::msg::WrenchStamped>(
-    "target_wrench", newest, [control = control_](const geometry_msgs::msg::WrenchStamped & message) {
-      const auto & f = message.wrench.force;
-      const auto & t = message.wrench.torque;
-      WrenchTarget target;
-      target.wrench << f.x, f.y, f.z, t.x, t.y, t.z;
-      target.stamp = seconds(message.header.stamp);
-      target.frame = frame_hash(message.header.frame_id);
-      control->set_target(target);
-    });
+  targets_ = std::make_unique<TargetInputs>(*node, control_);
   gripper_subscription_ = node->create_subscription<std_msgs::msg::Float64>(
-    "gripper/state", newest, [gripper = gripper_](const std_msgs::msg::Float64 & message) {
+    "gripper/state", rclcpp::QoS(1), [gripper = gripper_](const std_msgs::msg::Float64 & message) {
       gripper->receive(message.data);
     });
   health_ = std::make_shared<HealthReporter>(*node, control_);
@@ -280,11 +247,8 @@ void CartesianController::release_arm()
 {
   on_set_.reset();
   post_set_.reset();
-  pose_subscription_.reset();
-  wrench_subscription_.reset();
+  targets_.reset();
   gripper_subscription_.reset();
-  pose_claim_.reset();
-  wrench_claim_.reset();
   health_.reset();
   state_publisher_.reset();
   external_wrench_.reset();
@@ -309,7 +273,7 @@ controller_interface::return_type CartesianController::update(
   if (state_publisher_->due()) {
     state_publisher_->publish(
       now, *sample_, external_wrench_->value(*sample_), torque_, gripper_->opening(), control_->limited_target(),
-      control_->fault());
+      control_->fault(), control_->senders());
   }
   return controller_interface::return_type::OK;
 }

@@ -18,8 +18,9 @@ constexpr std::chrono::milliseconds kLookPeriod(50);
 constexpr unsigned kLooksPerReport = 20;
 constexpr std::chrono::milliseconds kResetPatience(1000);
 
-std::string text_of(const Fault & fault)
+std::string text_of(const ControlStatus & status)
 {
+  const Fault & fault = status.fault;
   std::string text;
   describe(fault, text);
   const char * value = nullptr;
@@ -36,6 +37,9 @@ std::string text_of(const Fault & fault)
     char number[48];
     std::snprintf(number, sizeof(number), value, fault.value);
     text += number;
+  }
+  if (fault.code == FaultCode::kTwoSenders) {
+    text.append(" (").append(status.senders.data()).append(")");
   }
   return text;
 }
@@ -99,7 +103,7 @@ void HealthReporter::log_changes(const ControlStatus & status)
     if (status.fault) {
       RCLCPP_ERROR(
         logger, "Fault: %s. The arm holds its pose and ignores targets. When the cause is gone: %s",
-        text_of(status.fault).c_str(), reset_command_.c_str());
+        text_of(status).c_str(), reset_command_.c_str());
     } else {
       RCLCPP_INFO(logger, "Fault reset; the arm holds its pose and follows the next target.");
     }
@@ -131,7 +135,7 @@ void HealthReporter::answer(const ControlStatus & status)
       // The tick that resets also checks its inputs: a fault whose cause persists is back in its status.
       if (static_cast<std::int32_t>(status.resets - pending.reset) >= 0) {
         if (status.fault) {
-          reply(pending, false, "the fault came back at once: " + text_of(status.fault));
+          reply(pending, false, "the fault came back at once: " + text_of(status));
         } else {
           reply(pending, true, "fault reset; the arm holds its pose");
         }
@@ -168,7 +172,7 @@ void HealthReporter::publish_diagnostics(const ControlStatus & status)
     line.message = "active, but not updated; check the controller manager";
   } else if (status.fault) {
     line.level = Status::ERROR;
-    line.message = text_of(status.fault) + "; then: " + reset_command_;
+    line.message = text_of(status) + "; then: " + reset_command_;
   } else {
     line.level = Status::OK;
     line.message = status.holding ? "holding, no target" : "following the target";

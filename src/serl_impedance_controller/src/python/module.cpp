@@ -34,7 +34,8 @@ void bind_enums(py::module_ & module)
   .value("TOO_FAST", law::FaultCode::kTooFast)
   .value("OSCILLATION", law::FaultCode::kOscillation)
   .value("IMPLAUSIBLE", law::FaultCode::kImplausible)
-  .value("NO_STAMP", law::FaultCode::kNoStamp);
+  .value("NO_STAMP", law::FaultCode::kNoStamp)
+  .value("TWO_SENDERS", law::FaultCode::kTwoSenders);
 }
 
 void bind_stability(py::module_ & module)
