@@ -15,6 +15,8 @@ namespace serl_impedance_controller
 namespace
 {
 
+constexpr std::size_t kHeard = 20;   // the newest counts, but who sent those before it does too
+
 using Gid = std::array<std::uint8_t, RMW_GID_STORAGE_SIZE>;
 
 double steady_seconds()
@@ -109,7 +111,7 @@ typename rclcpp::Subscription<Message>::SharedPtr follow(
 {
   auto senders = std::make_shared<Senders>(node, control, input, topic);
   return node.create_subscription<Message>(
-    topic, rclcpp::QoS(1), [control, senders](const Message & message, const rclcpp::MessageInfo & info) {
+    topic, rclcpp::QoS(kHeard), [control, senders](const Message & message, const rclcpp::MessageInfo & info) {
       senders->hear(info);
       control->set_target(target_of(message));
     });

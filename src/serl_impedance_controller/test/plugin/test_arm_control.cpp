@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "arm_control.hpp"
@@ -187,6 +188,33 @@ TEST_F(ArmControlTest, ABadTargetLatchesThoughAGoodOneFollowsBeforeTheTick)
   control->set_target(wrench);   // a bad one before an activation does not count after it
   control->set_target(law::PoseTarget{});
   control->activate();
+  tick();
+  EXPECT_FALSE(control->status().fault);
+}
+
+TEST_F(ArmControlTest, TwoSendersLatchAFaultThatNamesThemUntilItIsReset)
+{
+  control->set_target(target(0.005));
+  tick();
+  control->refuse_senders("target pose", "/actor and /other");
+  EXPECT_NEAR(tick()[0], 0.0, 1e-9);
+  EXPECT_EQ(control->status().fault.code, law::FaultCode::kTwoSenders);
+  EXPECT_STREQ(control->status().fault.input, "target pose");
+  EXPECT_STREQ(control->status().senders.data(), "/actor and /other");
+  EXPECT_STREQ(control->senders(), "/actor and /other");
+  control->refuse_senders("target pose", "/third and " + std::string(300, 'x'));   // as long as the first is latched
+  tick();
+  EXPECT_STREQ(control->senders(), "/actor and /other");
+  control->request_reset();
+  tick();
+  EXPECT_FALSE(control->status().fault);
+  EXPECT_STREQ(control->status().senders.data(), "");
+  control->refuse_senders("target wrench", "/third and " + std::string(300, 'x'));
+  tick();
+  EXPECT_STREQ(control->status().fault.input, "target wrench");
+  EXPECT_EQ(std::string(control->senders()).size(), law::SenderConflict::kRoom - 1);
+  control->refuse_senders("target pose", "/actor and /other");
+  control->activate();   // what came before it does not count
   tick();
   EXPECT_FALSE(control->status().fault);
 }
