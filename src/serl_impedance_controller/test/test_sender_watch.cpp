@@ -88,9 +88,11 @@ TEST(SenderWatch, TheActorAndTheCellsResetMayCrossAtEveryHandover)
     double t = 0.0;
     for (int episode = 0; episode < 300; ++episode) {
       const double length = 0.1 + step * (episode % 20), reset = 0.3 + 0.21 * (episode % 13);
-      // The actor's last message may come after the reset's first ones; the reset holds the arm until the actor is heard.
+      // The actor's last message may come after the reset's first ones; the reset holds the arm until it hears the
+      // actor.
       talk.add("actor", 10.0, t, t + length);
-      talk.add("cell", 50.0, t + length - (episode % 3 == 0 ? 0.02 : 0.0), t + length + reset + 0.01 * (episode % 4));
+      const double early = episode % 3 == 0 ? 0.02 : 0.0, late = 0.01 * (episode % 4);
+      talk.add("cell", 50.0, t + length - early, t + length + reset + late);
       t += length + reset;
     }
     const auto found = talk.hear();

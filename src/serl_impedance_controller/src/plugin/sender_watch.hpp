@@ -15,10 +15,10 @@ namespace serl_impedance_controller
 
 /// Who sends to a topic, by the order and the times of the messages.
 ///
-/// One sender hands over to another (the actor to the cell's reset motion, and back) without a silence: messages cross, so
-/// that the former is still heard after the latter. But then it pauses for longer than it did between its messages. Two that
-/// go on, each at its own pace, while their messages cross for longer than a handover, or for a third time, both command the
-/// arm. A single message of a stranger cannot be told from a handover.
+/// One sender hands over to another (the actor to the cell's reset motion, and back) without a silence: messages
+/// cross, so that the former is still heard after the latter. But then it pauses for longer than it did between its
+/// messages. Two that go on, each at its own pace, while their messages cross for longer than a handover, or for a third
+/// time, both command the arm. A single message of a stranger cannot be told from a handover.
 ///
 /// \tparam Id  identifies a sender; needs operator<
 template <typename Id>
@@ -26,7 +26,7 @@ class SenderWatch
 {
 public:
   static constexpr double kHandover = 1.0;   ///< for how long messages of two senders may cross [s]
-  static constexpr double kPause = 3.0;      ///< a sender that is silent for so many of its periods has paused
+  static constexpr double kPause = 3.0;      ///< a sender that is silent for so many periods has paused
   static constexpr double kMemory = 10.0;    ///< after which a silent sender is forgotten [s]
 
   /// A message of `sender`.

@@ -53,7 +53,7 @@ WrenchTarget target_of(const geometry_msgs::msg::WrenchStamped & message)
   return target;
 }
 
-/// The senders of one topic. It holds what it uses: a callback may still run while the controller is being cleaned up.
+/// Senders of one topic. It holds what it uses: a callback may still run while the controller is being cleaned up.
 class Senders
 {
 public:
@@ -119,12 +119,14 @@ typename rclcpp::Subscription<Message>::SharedPtr follow(
 
 TopicClaim claim(rclcpp_lifecycle::LifecycleNode & node, const std::string & topic)
 {
-  return TopicClaim(node.get_node_topics_interface()->resolve_topic_name(topic), node.get_fully_qualified_name());
+  return TopicClaim(
+    node.get_node_topics_interface()->resolve_topic_name(topic), node.get_fully_qualified_name());
 }
 
 }  // namespace
 
-TargetInputs::TargetInputs(rclcpp_lifecycle::LifecycleNode & node, const std::shared_ptr<ArmControl> & control)
+TargetInputs::TargetInputs(
+  rclcpp_lifecycle::LifecycleNode & node, const std::shared_ptr<ArmControl> & control)
 : pose_claim_(claim(node, "target_pose")), wrench_claim_(claim(node, "target_wrench")),
   pose_(follow<geometry_msgs::msg::PoseStamped>(node, control, "target pose", "target_pose")),
   wrench_(follow<geometry_msgs::msg::WrenchStamped>(node, control, "target wrench", "target_wrench"))

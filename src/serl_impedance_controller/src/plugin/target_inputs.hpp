@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// The topics that command the arm: each belongs to one controller of the process, and is sent to by one node at a time.
+/// The topics that command the arm: each belongs to one controller of the process, and one node at a time sends to it.
 #ifndef PLUGIN__TARGET_INPUTS_HPP_
 #define PLUGIN__TARGET_INPUTS_HPP_
 
@@ -17,8 +17,8 @@
 namespace serl_impedance_controller
 {
 
-/// Hands target_pose and target_wrench over to the control. A second node that sends to one of them makes the control latch
-/// a fault that names both.
+/// Hands target_pose and target_wrench over to the control. A second node that sends to one of them makes the control
+/// latch a fault that names both.
 class TargetInputs
 {
 public:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -193,7 +194,8 @@ def parameters_file(
     content["controller_manager"]["ros__parameters"].update({"use_sim_time": sim_time, **manager})
     content[CONTROLLER]["ros__parameters"].update(changes)
     path = folder / "controllers.yaml"
-    path.write_text(yaml.safe_dump({f"/{NAMESPACE}/{node}": value for node, value in content.items()}))
+    placed = {f"/{NAMESPACE}/{node}": value for node, value in content.items()}
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(placed))))  # rcl's files know no aliases
     return path
 
 

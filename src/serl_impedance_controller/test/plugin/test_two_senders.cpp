@@ -154,7 +154,8 @@ TEST(TwoSenders, TheTextOfTheArmsStateNamesThem)
   hil_serl_msgs::msg::ArmState state;
   const auto node = std::make_shared<rclcpp::Node>("listener");
   const auto subscription = node->create_subscription<hil_serl_msgs::msg::ArmState>(
-    "/arm_state", rclcpp::QoS(1).best_effort(), [&](const hil_serl_msgs::msg::ArmState & message) {state = message;});
+    "/arm_state", rclcpp::QoS(1).best_effort(),
+    [&](const hil_serl_msgs::msg::ArmState & message) {state = message;});
   Sender<PoseStamped> actor("actor", "target_pose"), stranger("stranger", "target_pose");
   ASSERT_TRUE(fault_within(test, 30.0, [&] {actor.send(test); stranger.send(test);}));
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
