@@ -139,6 +139,7 @@ void CartesianController::connect_parameters()
     other.profile = name;
     make_settings(other, limits_);
   }
+  rotor_inertia(params_, model_->joints());
   apply_parameters(params_, limits_, *control_, *gripper_);
   // The callbacks hold what they use: one may still run while the controller is being cleaned up.
   on_set_ = get_node()->add_on_set_parameters_callback(
@@ -207,10 +208,12 @@ std::string CartesianController::unstable_gains()
 {
   std::string unstable;
   model_->update(*sample_);
+  ArmSample turning = *sample_;
+  turning.mass.diagonal() += rotor_inertia(params_, model_->joints());
   Params params = listener_->get_params();
   for (const auto & name : params.profile_names) {
     params.profile = name;
-    const Stability stability = control_->stability(make_settings(params, limits_), *sample_);
+    const Stability stability = control_->stability(make_settings(params, limits_), turning);
     const std::string text = describe(stability, limits_.frequency);
     if (!text.empty()) {
       RCLCPP_WARN(get_node()->get_logger(), "Profile '%s': %s", name.c_str(), text.c_str());

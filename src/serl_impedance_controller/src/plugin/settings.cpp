@@ -148,6 +148,12 @@ Settings make_settings(const Params & params, const ArmLimits & limits)
   return settings;
 }
 
+Eigen::VectorXd rotor_inertia(const Params & params, Eigen::Index joints)
+{
+  return params.rotor_inertia.empty() ? Eigen::VectorXd::Zero(joints) :
+         per_joint("rotor_inertia", params.rotor_inertia, joints);
+}
+
 std::string reason_to_refuse(const rclcpp::Parameter & changed, const Params & params, const ArmLimits & limits)
 {
   const std::string & name = changed.get_name();

@@ -32,6 +32,11 @@ struct ArmLimits
 /// \throws std::invalid_argument  names the parameter that does not fit the arm or the other parameters
 Settings make_settings(const Params & params, const ArmLimits & limits);
 
+/// Inertia of the rotors as the joints feel it, per joint [kg m^2]; zero where none is given.
+///
+/// \throws std::invalid_argument  it is neither one value nor one per joint
+Eigen::VectorXd rotor_inertia(const Params & params, Eigen::Index joints);
+
 /// Why a change of a parameter must be refused, beyond what its own validator knows; empty if it need not.
 std::string reason_to_refuse(const rclcpp::Parameter & changed, const Params & params, const ArmLimits & limits);
 

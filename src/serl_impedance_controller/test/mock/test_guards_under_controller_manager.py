@@ -164,6 +164,11 @@ UNSTABLE = {
 }
 
 
+def test_the_mocks_own_gains_are_not_warned_of(started):
+    started.spin(0.1)
+    assert "oscillate" not in started.log.read_text()
+
+
 @pytest.mark.parametrize("started", [UNSTABLE], indirect=True, ids=["100 Hz"])
 def test_an_arm_that_shakes_is_latched_and_held_softly(started):
     assert "'compliance'" in started.log.read_text()  # activation has warned

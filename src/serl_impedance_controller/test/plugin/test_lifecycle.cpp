@@ -87,6 +87,7 @@ TEST(Lifecycle, BadParametersAreRefusedByNameAndRange)
   expect_refused({{"joints", std::vector<std::string>{"joint1", "joint2"}}, "6 or 7 joints, not for 2"});
   expect_refused({{"base_frame", "floor"}, "base_frame: robot_description has no link 'floor'"});
   expect_refused({{"tcp_frame", "table"}, "does not move tcp_frame 'table'"});
+  expect_refused({{"rotor_inertia", five}, "rotor_inertia has 5 values"});
   expect_refused({{"external_wrench.source", "sensor"}, "external_wrench.sensor_name is empty"});
 }
 
@@ -132,6 +133,21 @@ TEST(Lifecycle, DoesNotActivateOnAJointThatIsNotANumber)
   EXPECT_TRUE(log.has("check the hardware")) << log.all();
   test.plant.q = law::test::bent_posture();
   EXPECT_EQ(test.activate(), "active");
+}
+
+TEST(Lifecycle, TheCheckOfGainsCountsTheRotors)
+{
+  const auto activated = [](double rotor) {
+      ControllerUnderTest test(with(
+        {{"unstable_gains", "refuse"}, {"rotor_inertia", std::vector<double>{rotor}}, {"delay", 0.0},
+          {"profiles.compliance.damping_kind", "fixed"}, {"profiles.precision.damping_kind", "fixed"},
+          {"profiles.precision.stiffness", std::vector<double>{500.0, 500.0, 500.0, 30.0, 30.0, 30.0}},
+          {"profiles.compliance.nullspace_damping", std::vector<double>{9.0}}}));
+      EXPECT_EQ(test.configure(), "inactive");
+      return test.activate();
+    };
+  EXPECT_EQ(activated(0.0), "inactive");
+  EXPECT_EQ(activated(0.5), "active");
 }
 
 TEST(Lifecycle, BeginsWithGravityAloneAndLeavesGravityBehind)
