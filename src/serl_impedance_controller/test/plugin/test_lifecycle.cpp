@@ -140,9 +140,8 @@ TEST(Lifecycle, TheCheckOfGainsCountsTheRotors)
   const auto activated = [](double rotor) {
       ControllerUnderTest test(with(
         {{"unstable_gains", "refuse"}, {"rotor_inertia", std::vector<double>{rotor}}, {"delay", 0.0},
-          {"profiles.compliance.damping_kind", "fixed"}, {"profiles.precision.damping_kind", "fixed"},
-          {"profiles.precision.stiffness", std::vector<double>{500.0, 500.0, 500.0, 30.0, 30.0, 30.0}},
-          {"profiles.compliance.nullspace_damping", std::vector<double>{9.0}}}));
+          {"profiles.compliance.damping_kind", "fixed"},
+          {"profiles.compliance.damping", std::vector<double>{89.0, 89.0, 89.0, 60.0, 60.0, 60.0}}}));
       EXPECT_EQ(test.configure(), "inactive");
       return test.activate();
     };
