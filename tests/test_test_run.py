@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import waiting
 from doc_pages import ROOT
 
 # Writes down what pytest is asked for, and plays it: a report, and the exit status of the pass's folder.
@@ -102,6 +104,20 @@ def test_the_files_that_judge_real_time_have_the_marker():
     """Without it they would run beside others, where they fail only sometimes."""
     for name in ("tests/test_real_time.py", "src/hil_serl_actor/test/test_cell_node_ends.py"):
         assert "pytest.mark.alone" in (ROOT / name).read_text(encoding="utf-8"), Path(name).name
+
+
+def test_what_never_comes_fails_with_words_and_many_such_do_not_hold_up_the_suite(monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 1.0)
+    monkeypatch.setattr(waiting, "_in_vain", [])
+    for number in range(waiting.FEW + 1):
+        begin = time.monotonic()
+        with pytest.raises(pytest.fail.Exception, match=r"in vain for the arm\nits log"):
+            waiting.wait_for(lambda: False, "the arm", says=lambda: "its log")
+        assert time.monotonic() - begin >= (1.0 if number < waiting.FEW else 0.1)
+    assert waiting.wait_for(lambda: "there") == "there"
+    looks = []
+    waiting.let_pass(0.2, lambda: looks.append(waiting.pause()))
+    assert looks
 
 
 def test_the_files_that_workers_begin_with_are_there():

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from hil_serl_core.testing.waiting import PATIENCE
+
 _SOURCE = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -88,7 +90,7 @@ class SetClock:
                 yield child
             finally:
                 child.terminate()
-                child.wait(timeout=30)
+                child.wait(timeout=PATIENCE)
 
 
 @pytest.fixture

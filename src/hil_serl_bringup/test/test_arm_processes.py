@@ -11,9 +11,12 @@ from hil_serl_bringup.graph.description import with_frames
 from hil_serl_bringup.graph.executables import ExecutableNotFound
 from hil_serl_bringup.graph.robot_processes import cell_of
 from hil_serl_bringup.graph.robots import RobotFileError, find_robot
+from hil_serl_bringup.graph.task_control import controller_parameters
+from hil_serl_core.spec import task_from_dict
 from hil_serl_tasks.finder import find_task
 
 CONTROLLER_PACKAGE = Path(__file__).parents[2] / "serl_impedance_controller"
+PARAMETERS = CONTROLLER_PACKAGE / "src/plugin/cartesian_controller_parameters.yaml"
 RAM = find_task("ram_insertion", simulated=False)
 USB = find_task("usb_insertion", simulated=False)
 FLIP = find_task("object_flip", simulated=False)
@@ -29,7 +32,7 @@ controller_manager:
     cartesian_controller: {type: serl_impedance_controller/CartesianController}
 cartesian_controller:
   ros__parameters:
-    joints: [joint1]
+    joints: [joint1, joint2, joint3, joint4, joint5, joint6]
     gravity_compensation: true
     profiles: {precision: {stiffness: [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}}
 joint_trajectory_controller:
@@ -100,24 +103,37 @@ def test_the_task_decides_frames_gains_and_clips_and_the_robot_the_rest(tmp_path
     assert gains["stiffness"] == [2000.0] * 3 + [75.0] * 3
     assert gains["damping"] == [89.0] * 3 + [7.0] * 3
     assert gains["clip_pos"][:3] == [0.0075, 0.0016, 0.0055]
-    assert gains["nullspace_stiffness"] == [0.2]
+    joints = len(own["joints"])
+    assert gains["nullspace_stiffness"] == [20.0] + [0.2] * (joints - 1)
     assert files["/controller_manager"]["update_rate"] == 500
 
 
+@pytest.mark.parametrize(
+    ("robot", "task", "lowest"),
+    [
+        ([0.99], 1.0, [0.99]),
+        ([2.0], 1.0, [1.0]),
+        ([0.9, 1.5], 1.0, [0.9, 1.0]),
+        (None, 0.8, [0.8]),
+    ],
+)
+def test_of_the_robots_torque_rate_and_the_tasks_the_lower_one_counts(robot, task, lowest):
+    own = {} if robot is None else {"torque_rate": robot}
+    control = RAM.control.model_copy(update={"torque_rate_limit": task})
+    assert (
+        controller_parameters(RAM.model_copy(update={"control": control}), "", own)["torque_rate"] == lowest
+    )
+
+
 @pytest.mark.parametrize("name", ["fr3", "bimanual_fr3", "panda"])
-def test_a_franka_sets_the_pace_of_its_loop(name):
+def test_a_franka_sets_the_pace_of_its_loop_and_gets_no_torque_step_that_it_refuses(name):
     for arm in find_robot(name).arms_by_name.values():
         file = yaml.safe_load((CONTROLLER_PACKAGE / arm.controllers.file).read_text())
-        assert file["controller_manager"]["ros__parameters"]["overruns"]["manage"] is False
-
-
-@pytest.mark.parametrize(("task", "stiffness"), [(RAM, 150.0), (HANDOVER, 120.0)])
-def test_torques_on_a_franka_are_those_of_the_original_release(task, stiffness):
-    """There K acts on a quaternion's vector part, sin(angle / 2), and so do its clips; here on the angle, twice that."""
-    for arm in map(task.arm, task.arm_names):
-        control = arm.control
-        for k, clip in zip(control.rotational_stiffness, control.rotation_clip_positive, strict=True):
-            assert k * clip == pytest.approx(stiffness * clip / 2.0)
+        loop = file["controller_manager"]["ros__parameters"]
+        own = file["cartesian_controller"]["ros__parameters"]
+        assert loop["overruns"]["manage"] is False  # as in franka_ros2's own files
+        # libfranka's kMaxTorqueRate is 1000 Nm/s less a hair; the tasks ask for 1 Nm per ms.
+        assert max(controller_parameters(RAM, "", own)["torque_rate"]) < 1.0
 
 
 def test_a_wrench_task_brings_its_limits_and_its_box(tmp_path):
@@ -130,6 +146,40 @@ def test_a_wrench_task_brings_its_limits_and_its_box(tmp_path):
     low, high = own["workspace"][:3], own["workspace"][3:]
     assert low[2] == pytest.approx(arm.nominal_position[2] + arm.workspace.lower[2])
     assert all(a < b for a, b in zip(low, high, strict=True))
+
+
+@pytest.mark.parametrize("task", [RAM, FLIP])
+def test_every_task_brings_its_box_its_largest_turn_and_its_speed_limits(tmp_path, task):
+    own = parameters_in(nodes_of(robot_of(tmp_path), task, tmp_path)["controller_manager"])[
+        "/cartesian_controller"
+    ]
+    arm = task.arm("")
+    low, high = own["workspace"][:3], own["workspace"][3:]
+    for i in range(3):
+        assert low[i] == pytest.approx(arm.nominal_position[i] + arm.workspace.lower[i])
+        assert high[i] == pytest.approx(arm.nominal_position[i] + arm.workspace.upper[i])
+    assert own["workspace_max_rotation"] == arm.workspace.max_rotation
+    assert own["workspace_orientation"] == pytest.approx(
+        [1.0, 0.0, 0.0, 0.0], abs=1e-6
+    )  # the tool points down
+    assert own["pose_linear_speed"] == task.control.linear_speed
+    assert own["pose_angular_speed"] == task.control.angular_speed
+    assert "joint_speed" not in own  # the arm's own, from its description
+
+
+def test_what_a_task_says_is_a_parameter_of_the_controller(tmp_path):
+    """generate_parameter_library refuses what it does not know only on a full install."""
+    declared = yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["cartesian_controller"]
+    content = FLIP.model_dump(mode="json")
+    content["control"]["joint_speed"] = 1.5
+    for task in (RAM, FLIP, task_from_dict(content)):
+        parameters = controller_parameters(task, "", {})
+        profiles = parameters.pop("profiles")
+        types = {"double": float, "string": str, "double_array": list, "string_array": list}
+        for name, value in parameters.items():
+            assert type(value) is types[declared[name]["type"]], name
+        for name in profiles["compliance"]:
+            assert name in declared["profiles"]["__map_profile_names"], name
 
 
 def test_the_tasks_frames_are_links_of_the_description(tmp_path):
@@ -159,7 +209,7 @@ def test_two_arms_are_apart(tmp_path):
     assert left.namespace == "cell/left"
     assert "/cell/left/controller_manager" in nodes["left_spawner"].arguments
     files = parameters_in(left)
-    assert files["/cell/left/cartesian_controller"]["joints"] == ["left_joint1"]
+    assert files["/cell/left/cartesian_controller"]["joints"] == [f"left_joint{i}" for i in range(1, 7)]
     assert list(files["/cell/left/joint_trajectory_controller"]["gains"]) == ["left_joint1"]
     base = HANDOVER.arm("left").base_frame
     assert files["/cell/left/cartesian_controller"]["base_frame"] == base

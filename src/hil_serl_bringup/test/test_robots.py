@@ -119,7 +119,7 @@ URDF = """<robot name="r"><link name="foot"/><link name="hand"/>
 CONTROLLERS = """
 controller_manager:
   ros__parameters: {cartesian_controller: {type: serl_impedance_controller/CartesianController}}
-cartesian_controller: {ros__parameters: {joints: [joint1]}}
+cartesian_controller: {ros__parameters: {joints: [joint1, joint2, joint3, joint4, joint5, joint6]}}
 """
 
 

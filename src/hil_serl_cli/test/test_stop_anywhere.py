@@ -61,6 +61,18 @@ def stop(*words, before=(), python=sys.executable, without=(), **variables):
     return done
 
 
+def stop_the_run(stops, **options):
+    """Type it as a person does: again, where a busy machine did not find the run in time and it says so."""
+    before = len(stops)
+    for _ in range(10):
+        done = stop("--namespace", "cell", **options)
+        if len(stops) > before:
+            break
+        assert done.returncode == 2, done.stderr
+    assert len(stops) == before + 1, done.stderr
+    return done
+
+
 SURROUNDINGS = {
     "no home": {"without": ("HOME", "ROS_HOME", "ROS_LOG_DIR")},
     "a home that is not there": {"HOME": NOWHERE, "without": ("ROS_HOME", "ROS_LOG_DIR")},
@@ -73,18 +85,14 @@ SURROUNDINGS = {
 
 @pytest.mark.parametrize("variables", SURROUNDINGS.values(), ids=SURROUNDINGS)
 def test_it_stops_and_then_tells(stops, variables):
-    before = len(stops)
-    done = stop("--namespace", "cell", **variables)
-    assert len(stops) == before + 1, done.stderr
+    done = stop_the_run(stops, **variables)
     assert done.returncode == 0
     assert b"it holds" in done.stdout
 
 
 def test_it_stops_where_its_answer_cannot_be_shown(stops):
-    before = len(stops)
     closed = ("sh", "-c", 'exec "$@" >&-', "sh")
-    assert stop("--namespace", "cell", before=closed).returncode == 0
-    assert len(stops) == before + 1
+    assert stop_the_run(stops, before=closed).returncode == 0
 
 
 def test_it_stops_on_a_full_disk(stops):
@@ -98,9 +106,7 @@ def test_it_stops_on_a_full_disk(stops):
         or subprocess.run([*disk, "true"], capture_output=True).returncode != 0
     ):
         pytest.skip("no file system can be mounted here")
-    before = len(stops)
-    assert stop("--namespace", "cell", before=disk).returncode == 0
-    assert len(stops) == before + 1
+    assert stop_the_run(stops, before=disk).returncode == 0
 
 
 def python_of_nobody():
@@ -123,10 +129,8 @@ def test_it_stops_the_run_of_another_account(stops, scope):
     python = python_of_nobody()
     if python is None:
         pytest.skip("no Python of this version that another account may start")
-    before = len(stops)
     nobody = ("env", "-u", "HOME", *NOBODY, "env")
-    done = stop("--namespace", "cell", before=nobody, python=python, ROS_AUTOMATIC_DISCOVERY_RANGE=scope)
-    assert len(stops) == before + 1, done.stderr
+    done = stop_the_run(stops, before=nobody, python=python, ROS_AUTOMATIC_DISCOVERY_RANGE=scope)
     assert done.returncode == 0
 
 

@@ -13,7 +13,7 @@ from hil_serl_core.control import law_settings
 from hil_serl_core.observation import ArmSample
 from hil_serl_core.spec import TaskSpec
 from hil_serl_sim.gripper import HAND_BODY, Gripper, prefixed
-from hil_serl_sim.panda import HOME, JOINTS, TCP_SITE
+from hil_serl_sim.panda import HOME, JOINT_SPEED, JOINTS, TCP_SITE
 from hil_serl_sim.twin import base_pose
 
 
@@ -66,8 +66,16 @@ class ArmReading:
         )
 
 
-def make_controller(spec: TaskSpec, arm: str = "") -> impedance.Controller:
-    """The control law with the gains, clips and limits of a task file."""
+def make_controller(
+    spec: TaskSpec, arm: str = "", joint_range: np.ndarray | None = None
+) -> impedance.Controller:
+    """The control law with the gains, clips and limits of a task file, and the Panda's own limits.
+
+    Args:
+        spec: the task.
+        arm: which of its arms.
+        joint_range: (7, 2) lower and upper joint limits of the model [rad]; None: they are not guarded.
+    """
     found = spec.arm(arm)
     controller = impedance.Controller(base_frame=found.base_frame, tool_frame=found.tcp_frame)
     settings = law_settings(spec, arm)
@@ -76,7 +84,9 @@ def make_controller(spec: TaskSpec, arm: str = "") -> impedance.Controller:
         ("damping_kind", impedance.DampingKind),
     ):
         settings[name] = kind.__members__[settings[name].upper()]
-    controller.set(**settings)
+    if joint_range is not None:
+        settings["joint_low"], settings["joint_high"] = joint_range.T
+    controller.set(**{"joint_speed": JOINT_SPEED, **settings})
     controller.set_nullspace_posture(HOME)
     if spec.action.kind == "wrench":
         controller.mode = impedance.Mode.WRENCH
@@ -112,7 +122,8 @@ class Arm:
         first = model.joint(prefixed(name, JOINTS[0]))
         self._qpos = slice(first.qposadr[0], first.qposadr[0] + 7)
         self._dof = slice(first.dofadr[0], first.dofadr[0] + 7)
-        self.controller = make_controller(spec, name)
+        ranges = np.array([model.joint(prefixed(name, joint)).range for joint in JOINTS])
+        self.controller = make_controller(spec, name, ranges)
         self.gripper = Gripper(model, data, name) if spec.grippers else None
         self.base = base_pose(spec, name)
         self._to_base: np.ndarray | None = None  # world -> base axes; None where they are the same
@@ -146,6 +157,11 @@ class Arm:
         """(7,) tcp pose in the arm's base frame."""
         self._read_pose()
         return self._pose.copy()
+
+    def twist(self) -> np.ndarray:
+        """(6,) linear and angular velocity of the tcp, in the arm's base frame."""
+        self._read_jacobian()
+        return np.asarray(self._arm_jacobian @ self._dq)
 
     def world_pose(self) -> np.ndarray:
         """(7,) tcp pose in the world frame."""
@@ -230,7 +246,7 @@ class Arm:
         fault = self.controller.fault
         return ArmReading(
             pose=self.pose(),
-            twist=jacobian @ self._dq,
+            twist=self.twist(),
             wrench=np.linalg.solve(jacobian @ jacobian.T, jacobian @ external),
             joint_position=self._q.copy(),
             joint_velocity=self._dq.copy(),

@@ -32,6 +32,7 @@ __all__ = [
     "HIDDEN_GROUP",
     "HOME",
     "JOINTS",
+    "JOINT_SPEED",
     "POLICY_GROUP",
     "TCP_IN_HAND",
     "TCP_SITE",
@@ -46,6 +47,9 @@ __all__ = [
 JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 HOME = np.array([0.0, 0.2, 0.0, -2.4, 0.0, 2.6, np.pi / 4])
 """Posture that the inverse kinematics starts from and the null space is drawn to [rad]."""
+
+JOINT_SPEED = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)
+"""What the maker allows [rad/s]; the model's joint ranges are the maker's, too."""
 
 TCP_SITE = "tcp"
 TCP_IN_HAND = (0.0, 0.0, 0.145)  # [m] between the finger pads: gym_hil's "pinch"

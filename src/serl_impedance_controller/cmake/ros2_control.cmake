@@ -8,11 +8,12 @@ set(PLUGIN_PACKAGES
   controller_interface hardware_interface generate_parameter_library realtime_tools pluginlib pinocchio
   rclcpp rclcpp_lifecycle diagnostic_msgs geometry_msgs std_msgs std_srvs hil_serl_msgs)
 
+set(pinocchio_WANTED 3.0...<4)          # version 4 has no pinocchio/multibody/model.hpp
 set(COAL_DISABLE_HPP_FCL_WARNINGS ON)   # pinocchio's own includes of a renamed library
 set(missing "")
 if(SERL_BUILD_PLUGIN STREQUAL "AUTO")
   foreach(package IN LISTS PLUGIN_PACKAGES)
-    find_package(${package} QUIET)
+    find_package(${package} ${${package}_WANTED} QUIET)
     if(NOT ${package}_FOUND)
       set(missing ${package})  # the first is enough to know, and the others cost time to look for
       break()
@@ -20,7 +21,7 @@ if(SERL_BUILD_PLUGIN STREQUAL "AUTO")
   endforeach()
 elseif(SERL_BUILD_PLUGIN)
   foreach(package IN LISTS PLUGIN_PACKAGES)
-    find_package(${package} REQUIRED)
+    find_package(${package} ${${package}_WANTED} REQUIRED)
   endforeach()
 else()
   set(missing "SERL_BUILD_PLUGIN")
@@ -30,7 +31,7 @@ if(missing STREQUAL "SERL_BUILD_PLUGIN")
   message(STATUS "ros2_control plugins: left out (SERL_BUILD_PLUGIN is ${SERL_BUILD_PLUGIN})")
   return()
 elseif(missing)
-  message(STATUS "ros2_control plugins: left out, because ${missing} is not installed")
+  message(STATUS "ros2_control plugins: left out, because ${missing} ${${missing}_WANTED} is not installed")
   return()
 endif()
 message(STATUS "ros2_control plugins: built")
@@ -64,7 +65,8 @@ add_library(cartesian_controller SHARED
   src/plugin/external_wrench.cpp
   src/plugin/health_reporter.cpp
   src/plugin/settings.cpp
-  src/plugin/state_publisher.cpp)
+  src/plugin/state_publisher.cpp
+  src/plugin/target_inputs.cpp)
 target_include_directories(cartesian_controller PRIVATE src/plugin)
 target_link_libraries(cartesian_controller PUBLIC
   arm_control
@@ -121,7 +123,8 @@ if(BUILD_TESTING)
     SOURCES test/mock/test_rigid_body_arm.cpp LIBRARIES rigid_body_arm arm_model)
   # The controller's functions are called as controller_manager calls them.
   add_plugin_gtest(test_cartesian_controller
-    SOURCES test/plugin/test_lifecycle.cpp test/plugin/test_control.cpp test/plugin/test_plugin_trajectory.cpp
+    SOURCES test/plugin/test_lifecycle.cpp test/plugin/test_control.cpp test/plugin/test_two_senders.cpp
+      test/plugin/test_plugin_trajectory.cpp
     LIBRARIES cartesian_controller)
   # It writes down what the next test repeats with the Python binding.
   set(TRAJECTORY_FILE ${CMAKE_CURRENT_BINARY_DIR}/plugin_trajectory.csv)
@@ -131,6 +134,8 @@ if(BUILD_TESTING)
   set_tests_properties(test_plugin_trajectory PROPERTIES DEPENDS test_cartesian_controller)
   ament_add_pytest_test(test_model_reference test/plugin/test_model_reference.py)
   ament_add_pytest_test(test_under_controller_manager test/mock/test_under_controller_manager.py TIMEOUT 300)
+  ament_add_pytest_test(test_guards_under_controller_manager test/mock/test_guards_under_controller_manager.py
+    TIMEOUT 600)
   ament_add_pytest_test(test_mock_robot test/mock/test_mock_robot.py TIMEOUT 300)
   ament_add_pytest_test(test_on_mujoco test/mock/test_on_mujoco.py TIMEOUT 600)
 endif()

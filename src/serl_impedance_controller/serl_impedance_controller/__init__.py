@@ -21,6 +21,7 @@ from serl_impedance_controller._law import (
     FaultCode,
     GainFrame,
     Mode,
+    Stability,
     State,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "FaultCode",
     "GainFrame",
     "Mode",
+    "Stability",
     "State",
 ]

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 law = pytest.importorskip("serl_impedance_controller")
 
 NO_LIMIT = 1000.0  # Nm: torque rate and limit out of the way of the equation
+NO_SPEED_LIMIT = {"pose_linear_speed": np.inf, "pose_angular_speed": np.inf}
 
 
 def random_arm(rng: np.random.Generator) -> dict:
@@ -45,8 +46,8 @@ def expected_torque(
     inertia = np.linalg.inv(jacobian @ minv @ jacobian.T)
     damping = config.damping
     if config.damping_kind == law.DampingKind.RATIO and mass is not None:
-        in_gain = np.diag(to_gain @ inertia @ to_gain.T)
-        damping = 2 * config.damping_ratio * np.sqrt(config.stiffness * in_gain)
+        shown = 1.0 / np.diag(to_gain @ jacobian @ minv @ jacobian.T @ to_gain.T)
+        damping = 2 * config.damping_ratio * np.sqrt(config.stiffness * shown)
         damping = np.minimum(damping, [2000.0] * 3 + [200.0] * 3)
     velocity = to_gain @ jacobian @ arm["dq"]
     if config.damped_velocity == law.DampedVelocity.RELATIVE:
@@ -92,6 +93,7 @@ def test_update_is_equation_7(seed, frame, kind, damped, smoothing, with_mass, d
         nullspace_damping=rng.uniform(0, 2, 7),
         torque_rate=NO_LIMIT,
         torque_limit=NO_LIMIT,
+        **NO_SPEED_LIMIT,
     )
     posture = rng.uniform(-1, 1, 7)
     controller.set_nullspace_posture(posture)
@@ -127,7 +129,7 @@ def test_limited_reference_is_a_clip_away_from_the_arm(seed):
     arm = random_arm(rng)
     controller = law.Controller()
     clip_pos, clip_neg = [0.0075, 0.0016, 0.0055, 0.02, 0.05, 0.01], [0.002] * 3 + [0.03] * 3
-    controller.set(smoothing=1.0, clip_pos=clip_pos, clip_neg=clip_neg)
+    controller.set(smoothing=1.0, clip_pos=clip_pos, clip_neg=clip_neg, **NO_SPEED_LIMIT)
     controller.update(*arm.values(), 0.0)
     target = np.concatenate([arm["pose"][:3] + rng.choice([-1, 1], 3), arm["pose"][3:]])
     controller.set_target_pose(target, 0.0)
@@ -222,12 +224,12 @@ def test_settings_are_checked_and_all_or_nothing():
 def test_faults_are_seen_and_reset(arm):
     controller = law.Controller(base_frame="panda_link0")
     controller.update(**arm, time=0.0)
-    controller.set_target_pose(arm["pose"], 0.0, frame_id="panda_link0")
+    controller.set_target_pose(arm["pose"], 0.01, frame_id="panda_link0")
     controller.update(**arm, time=0.01)
     assert not controller.fault
     assert controller.fault.code == law.FaultCode.NONE
 
-    controller.update(**arm, time=1.0)
+    controller.update(**arm, time=1.01)
     assert controller.fault.code == law.FaultCode.STALE_TARGET
     assert "target pose" in controller.fault.text
     assert controller.fault.value == pytest.approx(1.0)
@@ -282,3 +284,45 @@ def test_force_bound_is_the_papers(arm):
     controller.update(**arm, time=0.0)
     expected = controller.config.stiffness * 0.01 + 2 * controller.config.damping * 0.01 * 1000.0
     np.testing.assert_allclose(controller.force_bound(), expected)
+
+
+def test_a_stamp_of_zero_and_a_nonsense_measurement_are_named(arm):
+    controller = law.Controller()
+    controller.update(**arm, time=100.0)
+    controller.set_target_pose(arm["pose"], 0.0)
+    controller.update(**arm, time=100.001)
+    assert controller.fault.code == law.FaultCode.NO_STAMP
+    assert "stamp is zero" in controller.fault.text
+    controller.reset_fault()
+    controller.update(**dict(arm, dq=np.full(7, 1e6)), time=100.002)
+    assert (controller.fault.code, controller.fault.value) == (law.FaultCode.IMPLAUSIBLE, 1e6)
+
+
+def test_what_is_no_number_is_called_that():
+    with pytest.raises(ValueError, match=r"clip_pos\[0\] is not a number; it must be within"):
+        law.Controller().set(clip_pos=-np.nan)
+
+
+def test_the_workspace_and_the_guards_are_settings():
+    controller = law.Controller()
+    turn = Rotation.from_rotvec([np.pi, 0, 0]).as_quat()
+    controller.set(workspace_orientation=turn, workspace_max_rotation=1.2, joint_low=-2.9, joint_speed=2.0)
+    np.testing.assert_array_equal(controller.config.workspace_orientation, turn)
+    np.testing.assert_array_equal(controller.config.joint_low, np.full(7, -2.9))
+    with pytest.raises(ValueError, match="workspace_orientation"):
+        controller.set(workspace_orientation=2 * turn)
+    with pytest.raises(ValueError, match=r"joint_high\[0\] = -3 is outside"):
+        controller.set(joint_high=-3.0)
+
+
+def test_stability_is_told_with_its_figures(arm):
+    controller = law.Controller()
+    argument = {key: arm[key] for key in ("pose", "jacobian", "mass_matrix")}
+    assert controller.stability(**argument).stable
+    controller.set(delay=0.0)
+    assert controller.stability(**argument).text(1000.0) == ""
+    controller.set(frequency=100.0, delay=0.03, nullspace_damping=50.0)
+    check = controller.stability(**argument)
+    assert not check.stable
+    assert check.radius > 1.0 > check.bearable
+    assert "oscillate at 100 Hz with a delay of 30 ms" in check.text(100.0)

@@ -11,21 +11,22 @@ namespace law = serl_impedance_controller;
 namespace
 {
 
-/// Largest change of the torque less the bias since the last call, over the limit of its joint.
+/// Largest change of the whole torque since the last call, over the limit of its joint; the first may start with the bias.
 class RateWatch
 {
 public:
   double operator()(const law::JointVector<7> & torque, const law::JointVector<7> & bias,
     const law::JointVector<7> & rate)
   {
-    const law::JointVector<7> task = torque - bias;
-    const double ratio = (task - last_).cwiseAbs().cwiseQuotient(rate).maxCoeff();
-    last_ = task;
+    const double ratio = (torque - (begun_ ? last_ : bias)).cwiseAbs().cwiseQuotient(rate).maxCoeff();
+    last_ = torque;
+    begun_ = true;
     return ratio;
   }
 
 private:
-  law::JointVector<7> last_ = law::JointVector<7>::Zero();
+  law::JointVector<7> last_;
+  bool begun_ = false;
 };
 
 }  // namespace
@@ -139,6 +140,7 @@ TEST(Continuity, ATargetIsFollowedSmoothlyAndCommandedSmoothedLimitedAreReported
   plants::Gantry arm;
   law::Controller<6> controller;
   auto config = plants::stiff_config<6>();
+  config.pose_linear_speed = law::kUnlimited;
   ASSERT_FALSE(controller.configure(config));
   controller.update(arm.measure(0.0));
   law::Pose target{arm.position, arm.orientation};

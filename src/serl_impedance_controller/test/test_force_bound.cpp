@@ -130,8 +130,8 @@ TEST(ForceBound, HoldsForAnyPoseVelocityAndTarget)
     law::Pose measured{six(1, 1).head<3>(), law::quaternion_of(six(1, 2).tail<3>())};
     law::Pose target{six(1, 1).head<3>(), law::quaternion_of(six(1, 2).tail<3>())};
     const law::Matrix6 root = law::Matrix6::NullaryExpr([&]() {return normal(rng);});
-    const law::Matrix6 lambda = root * root.transpose();
-    const auto out = law::impedance_law(config, measured, six(10, 50), target, six(10, 50), &lambda);
+    const law::Matrix6 mobility = root * root.transpose();
+    const auto out = law::impedance_law(config, measured, six(10, 50), target, six(10, 50), &mobility);
     const law::Matrix3 axes = config.gain_frame == law::GainFrame::kTcp ?
       measured.orientation.toRotationMatrix() : law::Matrix3(law::Matrix3::Identity());
     const law::Vector6 wrench = law::rotate(axes.transpose(), out.wrench);

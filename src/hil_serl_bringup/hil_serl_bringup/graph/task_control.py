@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hil_serl_core.control import law_settings
@@ -35,12 +35,18 @@ def controller_parameters(task: TaskSpec, arm: str, own: Mapping[str, Any]) -> d
         own: The controller's parameters in the robot's controller file.
 
     Returns:
-        Nested parameters: frames, mode, limits, and the task's gains (eq. 7) as the profile in use.
+        Nested parameters: frames, mode, limits, and the task's gains (eq. 7) as the profile in use. Of two torque rates,
+        the robot's and the task's, the lower one counts for each joint.
     """
+    if own.get("joints"):
+        task = task.with_joints({arm: len(own["joints"])})
     spec = task.arm(arm)
     settings = law_settings(task, arm)
     for name in ("nullspace_stiffness", "nullspace_damping", "torque_rate"):
-        settings[name] = [settings[name]]
+        settings[name] = _per_joint(settings[name])
+    settings["torque_rate"] = _lowest(settings["torque_rate"], _per_joint(own.get("torque_rate", [])))
+    if "joint_speed" in settings:
+        settings["joint_speed"] = [settings["joint_speed"]]
     if "damping_ratio" in settings:
         settings["damping_ratio"] = [settings["damping_ratio"]] * 6
     if "workspace_low" in settings:
@@ -58,3 +64,17 @@ def controller_parameters(task: TaskSpec, arm: str, own: Mapping[str, Any]) -> d
         "profile": EPISODE_PROFILE,
         "profiles": {**profiles, EPISODE_PROFILE: {**profiles.get(EPISODE_PROFILE, {}), **profile}},
     }
+
+
+def _per_joint(value: float | Sequence[float]) -> list[float]:
+    """One number for all joints or one for each, as the controller's parameters have them."""
+    return [float(value)] if isinstance(value, (int, float)) else [float(number) for number in value]
+
+
+def _lowest(first: list[float], second: list[float]) -> list[float]:
+    """The lower value of each joint; an empty list limits nothing, and one number is for all joints."""
+    if not first or not second:
+        return first or second
+    size = max(len(first), len(second))
+    ones, others = (values * size if len(values) == 1 else values for values in (first, second))
+    return [min(pair) for pair in zip(ones, others, strict=True)]

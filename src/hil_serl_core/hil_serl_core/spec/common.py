@@ -12,6 +12,7 @@ Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Vector3 = tuple[float, float, float]
 PositiveVector3 = tuple[Positive, Positive, Positive]
+PerJoint = Annotated[tuple[NonNegative, ...], Field(min_length=1)]
 NonNegativeVector3 = tuple[NonNegative, NonNegative, NonNegative]
 
 

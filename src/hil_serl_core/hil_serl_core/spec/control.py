@@ -7,7 +7,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hil_serl_core.spec.common import NonNegative, NonNegativeVector3, PositiveVector3, SpecModel, Vector3
+from hil_serl_core.spec.common import (
+    NonNegative,
+    NonNegativeVector3,
+    PerJoint,
+    PositiveVector3,
+    SpecModel,
+    Vector3,
+)
 
 
 class WrenchControlSpec(SpecModel):
@@ -32,9 +39,24 @@ class WrenchControlSpec(SpecModel):
         default=(0.0, 0.0, 0.0), description="the same for the orientation; at most torque_limit [Nm/rad]"
     )
     box_stiffness: NonNegative = Field(default=1000.0, description="pull back into the workspace box [N/m]")
-    box_damping: NonNegative = Field(default=60.0, description="[Ns/m]")
+    box_damping: NonNegative = Field(
+        default=60.0, description="the least of its damping; it is critical for the arm's inertia [Ns/m]"
+    )
+    box_rotational_stiffness: NonNegative = Field(
+        default=100.0, description="pull back from a turn beyond max_rotation [Nm/rad]"
+    )
+    box_rotational_damping: NonNegative = Field(default=2.0, description="the least of its damping [Nms/rad]")
     box_margin: NonNegative = Field(
-        default=0.03, le=1.0, description="depth outside the box at which the controller faults [m]"
+        default=0.1, le=1.0, description="depth outside the box at which the controller faults [m]"
+    )
+    box_rotation_margin: NonNegative = Field(
+        default=0.3, le=3.141, description="turn beyond max_rotation at which it does [rad]"
+    )
+    box_patience: float = Field(
+        default=1.0,
+        ge=0.05,
+        le=3600.0,
+        description="time that the tcp may be outside by more than half of a margin [s]",
     )
 
 
@@ -50,7 +72,12 @@ class ControlSpec(SpecModel):
     rotational_damping: PositiveVector3 | None = Field(
         default=None, description="k_d [Nms/rad]; null: from damping_ratio"
     )
-    damping_ratio: float = Field(default=1.0, gt=0.0, le=3.0, description="zeta of D = 2 zeta sqrt(K Lambda)")
+    damping_ratio: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=3.0,
+        description="zeta of D = 2 zeta sqrt(K m), m the inertia shown along each axis",
+    )
     clip_positive: PositiveVector3 = Field(
         description="largest e = measured - target per axis (sign of eq. 7): bounds the push in the negative direction [m]"
     )
@@ -63,12 +90,30 @@ class ControlSpec(SpecModel):
     rotation_clip_negative: PositiveVector3 = Field(
         description="largest -rotation error, as a positive number [rad]"
     )
-    nullspace_stiffness: NonNegative = Field(default=0.2, description="[Nm/rad]")
-    nullspace_damping: NonNegative = Field(default=1.0, description="[Nms/rad]")
+    nullspace_stiffness: NonNegative | PerJoint = Field(
+        default=0.2,
+        description="pull to the posture; one number, or a list from joint 1 on whose last number is the others' too "
+        "[Nm/rad]",
+    )
+    nullspace_damping: NonNegative | PerJoint = Field(
+        default=1.0, description="the same for its motion [Nms/rad]"
+    )
     target_filter: float = Field(
         default=0.02, gt=0.0, le=1.0, description="share of the way to the target per tick"
     )
     torque_rate_limit: float = Field(default=1.0, gt=0.0, description="[Nm per 1 ms tick]")
+    linear_speed: float = Field(
+        default=0.5, ge=0.02, le=5.0, description="largest speed of the target that the spring follows [m/s]"
+    )
+    angular_speed: float = Field(
+        default=2.5, ge=0.05, le=20.0, description="the same for its turning [rad/s]"
+    )
+    joint_speed: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=50.0,
+        description="speed that nothing pushes a joint beyond, a quarter faster is a fault; null: the arm's own [rad/s]",
+    )
     target_timeout: float = Field(
         default=0.5, gt=0.0, description="age at which a target is stale and the arm holds [s]"
     )
@@ -80,7 +125,7 @@ class ControlSpec(SpecModel):
 
 
 class WorkspaceSpec(SpecModel):
-    """Box for the target, relative to the nominal reset pose; axes of the base frame."""
+    """Where target and, in wrench tasks, tcp stay, relative to the nominal reset pose; axes of the base frame."""
 
     lower: Vector3 = Field(description="lowest corner [m]")
     upper: Vector3 = Field(description="highest corner [m]")

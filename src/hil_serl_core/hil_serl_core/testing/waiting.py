@@ -17,6 +17,11 @@ PATIENCE = 600.0
 """Seconds until what is waited for counts as never coming."""
 
 
+FEW = 3
+"""So many waits in vain show that something is broken: the later ones take a tenth, so that the suite comes to its end."""
+_in_vain: list[str] = []
+
+
 def pause() -> None:
     """What a test does between two looks when it has nothing to spin."""
     time.sleep(0.05)
@@ -39,10 +44,12 @@ def wait_for(
     Returns:
         The value of ``condition`` that held.
     """
-    end = time.monotonic() + PATIENCE
+    seconds = PATIENCE if len(_in_vain) < FEW else 0.1 * PATIENCE
+    end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
-            pytest.fail(f"waited {PATIENCE:.0f} s in vain for {what}\n{says()}".strip())
+            _in_vain.append(what)
+            pytest.fail(f"waited {seconds:.0f} s in vain for {what}\n{says()}".strip())
         meanwhile()
     return value
 
@@ -50,4 +57,5 @@ def wait_for(
 def let_pass(seconds: float, meanwhile: Callable[[], object] = pause) -> None:
     """Let at least so much time pass; only for what must NOT happen meanwhile, or must go on in real time."""
     end = time.monotonic() + seconds
-    wait_for(lambda: time.monotonic() >= end, "time to pass", meanwhile)
+    while time.monotonic() < end:
+        meanwhile()

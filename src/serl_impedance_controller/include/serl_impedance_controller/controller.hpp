@@ -4,6 +4,7 @@
 #ifndef SERL_IMPEDANCE_CONTROLLER__CONTROLLER_HPP_
 #define SERL_IMPEDANCE_CONTROLLER__CONTROLLER_HPP_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -11,10 +12,15 @@
 #include "serl_impedance_controller/config.hpp"
 #include "serl_impedance_controller/fault.hpp"
 #include "serl_impedance_controller/impedance_law.hpp"
+#include "serl_impedance_controller/joint_guard.hpp"
+#include "serl_impedance_controller/oscillation.hpp"
+#include "serl_impedance_controller/soft_hold.hpp"
 #include "serl_impedance_controller/target_filter.hpp"
+#include "serl_impedance_controller/targets.hpp"
 #include "serl_impedance_controller/task_dynamics.hpp"
 #include "serl_impedance_controller/torque_limiter.hpp"
 #include "serl_impedance_controller/types.hpp"
+#include "serl_impedance_controller/workspace.hpp"
 #include "serl_impedance_controller/wrench_law.hpp"
 
 namespace serl_impedance_controller
@@ -46,7 +52,8 @@ struct State
 /// limit, so the torque (less the bias) never changes by more than that in a tick.
 ///
 /// A fault latches. From the tick that sees it, targets are ignored and the pose measured at that tick (the last
-/// usable one if the measurement itself is bad) is held by the impedance law, with its force bound. While the
+/// usable one if the measurement itself is bad) is held by the impedance law, with its force bound; after an oscillation,
+/// the joints are held softly instead (soft_hold.hpp). While the
 /// measurement stays bad, nothing can be held: the torque runs down to the last good bias at the rate limit.
 /// Only reset_fault() ends it.
 template <int N>
@@ -61,7 +68,8 @@ public:
   {
   }
 
-  /// Take over a configuration if every field is in range; otherwise say which is not and change nothing.
+  /// Take over a configuration if every field is in range; otherwise say which is not and change nothing. Whether the
+  /// loop is stable with it depends on the arm: see stability.hpp.
   std::optional<ConfigError> configure(const Config<N> & config)
   {
     auto error = validate(config);
@@ -73,12 +81,13 @@ public:
 
   const Config<N> & config() const {return config_;}
 
-  /// Forget targets and torque history; the next tick holds the measured pose and ramps up from the bias.
+  /// Forget targets, torque history and the posture; the next tick holds the measured pose and ramps up from the bias.
   /// A latched fault stays latched.
   void activate()
   {
     restart_reference();
     torque_limiter_.reset();
+    has_found_posture_ = false;
     state_.active = false;
   }
 
@@ -95,26 +104,9 @@ public:
   /// without a wrench an arm would go on with the speed it has, a pose brakes it and holds it.
   void set_target_pose(const Pose & pose, double stamp, std::uint64_t frame)
   {
-    if (!check_target("target pose", stamp, frame == base_frame_,
-      pose.position.allFinite() && pose.orientation.coeffs().allFinite()))
-    {
-      return;
-    }
-    if (!is_unit(pose.orientation)) {
-      latch_.raise(FaultCode::kBadQuaternion, "target pose", stamp, pose.orientation.norm());
-      return;
-    }
-    const bool outdated = state_.mode == Mode::kWrench && has_wrench_target_ && stamp < wrench_stamp_;
-    if (!latch_ && !outdated) {
-      pose_target_.orientation = pose.orientation.normalized();
-      pose_target_.position =
-        pose.position.cwiseMax(config_.workspace_low).cwiseMin(config_.workspace_high);
-      pose_stamp_ = stamp;
-      has_pose_target_ = true;
-      if (state_.mode == Mode::kWrench) {
-        has_wrench_target_ = false;
-        wrench_target_.setZero();
-      }
+    raise(check_target(pose, stamp, frame == base_frame_));
+    if (!latch_ && targets_.take(Pose{pose.position, pose.orientation.normalized()}, stamp, state_.mode)) {
+      oscillation_.excuse();
     }
   }
 
@@ -124,24 +116,22 @@ public:
   /// than a target pose comes too late.
   void set_target_wrench(const Vector6 & wrench, double stamp, std::uint64_t frame)
   {
-    if (!check_target("target wrench", stamp, frame == tool_frame_, wrench.allFinite()) || latch_) {
-      return;
-    }
-    const bool held = state_.mode == Mode::kWrench && has_pose_target_;
-    if (!held || stamp > pose_stamp_) {
-      has_pose_target_ = has_pose_target_ && !held;
-      wrench_target_ = limit_wrench(config_, wrench);
-      wrench_stamp_ = stamp;
-      has_wrench_target_ = true;
+    raise(check_target(wrench, stamp, frame == tool_frame_));
+    if (!latch_ && targets_.take(limit_wrench(config_, wrench), stamp, state_.mode)) {
+      oscillation_.excuse();
     }
   }
 
   void set_target_wrench(const Vector6 & wrench, double stamp) {set_target_wrench(wrench, stamp, tool_frame_);}
 
+  /// Latch a fault that only the caller can see, such as a second sender of targets.
+  void fail(const Fault & fault) {raise(fault);}
+
   /// Drop the targets and hold the pose measured at the next tick; no target, no watchdog.
   void clear_target() {restart_reference();}
 
-  /// Posture the null-space term pulls towards [rad]; by default the one measured when the reference was taken.
+  /// Posture the null-space term pulls towards [rad]; by default the one measured at the first tick after construction
+  /// or activate(), which changes of mode and resets of faults keep.
   /// Returns false, and changes nothing, if it is not finite.
   bool set_nullspace_posture(const JointVector<N> & posture)
   {
@@ -159,20 +149,20 @@ public:
     if (latch_) {
       latch_.reset();
       hold_latched_ = false;
+      soft_hold_.release();
       restart_reference();
     }
   }
 
   /// A target is too old at `time`, or as far in the future: the next tick will latch a fault.
-  bool target_is_stale(double time) const
-  {
-    return is_stale(has_pose_target_, pose_stamp_, config_.pose_timeout, time) ||
-           is_stale(has_wrench_target_, wrench_stamp_, config_.wrench_timeout, time);
-  }
+  bool target_is_stale(double time) const {return static_cast<bool>(targets_.check(config_, time));}
 
   const Fault & fault() const {return latch_.fault();}
   const State<N> & state() const {return state_;}
-  const Vector6 & target_wrench() const {return wrench_target_;}
+  const Vector6 & target_wrench() const {return targets_.wrench();}
+
+  /// Of the soft hold after an oscillation [rad/s]; 0: there is none.
+  double soft_bandwidth() const {return soft_hold_.bandwidth();}
 
   /// One tick. Returns the joint torques to command, bias included [Nm]; always finite.
   const JointVector<N> & update(const Measurement<N> & m)
@@ -185,19 +175,24 @@ public:
     state_.measured.position = m.pose.position;
     state_.measured.orientation = m.pose.orientation.normalized();
     last_bias_ = m.bias;
-    const bool inertia_ok = dynamics_.compute(m.jacobian, m.mass, m.has_mass);
-    if (!inertia_ok) {
+    has_bias_ = true;
+    if (!dynamics_.compute(m.jacobian, m.mass, m.has_mass)) {
       latch_.raise(FaultCode::kBadInertia, "mass matrix", m.time);
     }
     const Vector6 twist = m.jacobian.lazyProduct(m.dq);
-    check_targets(m.time);
+    raise(targets_.check(config_, m.time));
     check_wrench_mode(twist, m.time);
+    check_joints(m);
     take_reference(m);
 
-    const Vector6 wrench = wanted_wrench(twist);
-    JointVector<N> torque = m.jacobian.transpose().lazyProduct(wrench);
-    torque += dynamics_.project(m.jacobian, posture_torque(m));
-    if (!torque.allFinite()) {  // finite inputs too large to compute with
+    const Vector6 wrench = soft_hold_ ? held_softly() : wanted_wrench(twist);
+    TorqueParts<N> parts;
+    parts.force = m.jacobian.template topRows<3>().transpose().lazyProduct(wrench.template head<3>());
+    parts.moment = m.jacobian.template bottomRows<3>().transpose().lazyProduct(wrench.template tail<3>());
+    parts.posture = soft_hold_ ? soft_hold_.torque(m) : dynamics_.project(m.jacobian, posture_torque(m));
+    torque_limiter_.begin(config_.torque_limit, config_.torque_rate);
+    const JointVector<N> torque = guard_joints(config_, m, dynamics_, torque_limiter_.fit(parts, m.bias));
+    if (!parts.sum().allFinite() || !torque.allFinite()) {  // finite inputs too large to compute with
       latch_.raise(FaultCode::kNotFinite, "computed torque", m.time);
       return run_down(m);
     }
@@ -206,30 +201,28 @@ public:
   }
 
 private:
+
   void restart_reference()
   {
     has_reference_ = false;
-    has_pose_target_ = false;
-    has_wrench_target_ = false;
-    wrench_target_.setZero();
+    targets_.clear();
   }
 
-  bool check_target(const char * input, double stamp, bool frame_ok, bool finite)
+  void raise(const Fault & fault)
   {
-    if (!frame_ok) {
-      latch_.raise(FaultCode::kBadFrame, input, stamp);
-    } else if (!finite || !std::isfinite(stamp)) {
-      latch_.raise(FaultCode::kNotFinite, input, stamp);
-    } else {
-      return true;
+    if (fault) {
+      latch_.raise(fault.code, fault.input, fault.time, fault.value);
     }
-    return false;
   }
 
   bool check_measurement(const Measurement<N> & m)
   {
     if (const char * input = first_not_finite(m)) {
       latch_.raise(FaultCode::kNotFinite, input, m.time);
+      return false;
+    }
+    if (const Suspect suspect = first_implausible(m); suspect.input != nullptr) {
+      latch_.raise(FaultCode::kImplausible, suspect.input, m.time, suspect.value);
       return false;
     }
     if (!is_unit(m.pose.orientation)) {
@@ -239,35 +232,27 @@ private:
     return true;
   }
 
-  static bool is_stale(bool present, double stamp, double limit, double time)
-  {
-    // A stamp as far in the future is as wrong: another clock, or one that was set back.
-    return present && std::abs(time - stamp) > limit;
-  }
-
-  void check_age(const char * input, bool present, double stamp, double limit, double time)
-  {
-    if (is_stale(present, stamp, limit, time)) {
-      latch_.raise(FaultCode::kStaleTarget, input, time, time - stamp);
-    }
-  }
-
-  void check_targets(double time)
-  {
-    check_age("target pose", has_pose_target_, pose_stamp_, config_.pose_timeout, time);
-    check_age("target wrench", has_wrench_target_, wrench_stamp_, config_.wrench_timeout, time);
-  }
-
-  /// While a wrench rules, nothing draws the arm back from far outside the box or brakes it.
+  /// While a wrench rules, only the workspace's barrier draws the arm back: far outside it has failed, and half as far
+  /// out for long it is not enough.
   void check_wrench_mode(const Vector6 & twist, double time)
   {
-    if (state_.mode != Mode::kWrench || !has_wrench_target_) {
+    if (state_.mode != Mode::kWrench || !targets_.has_wrench()) {
+      outside_since_ = kUnlimited;
       return;
     }
-    const double depth =
-      outside_workspace(config_, state_.measured.position).template lpNorm<Eigen::Infinity>();
-    if (depth > config_.workspace_margin) {
-      latch_.raise(FaultCode::kOutsideWorkspace, "measured pose", time, depth);
+    const double depth = outside_workspace(config_, state_.measured.position).template lpNorm<Eigen::Infinity>();
+    const double turn = bounds_rotation(config_) ?
+      turn_in_workspace(config_, state_.measured.orientation).norm() - config_.workspace_max_rotation : 0.0;
+    if (depth <= 0.5 * config_.workspace_margin && turn <= 0.5 * config_.workspace_rotation_margin) {
+      outside_since_ = kUnlimited;
+    } else {
+      outside_since_ = std::min(outside_since_, time);
+      const bool lasts = time - outside_since_ > config_.workspace_patience;
+      if (depth > (lasts ? 0.5 : 1.0) * config_.workspace_margin) {
+        latch_.raise(FaultCode::kOutsideWorkspace, "measured pose", time, depth);
+      } else if (turn > (lasts ? 0.5 : 1.0) * config_.workspace_rotation_margin) {
+        latch_.raise(FaultCode::kOutsideWorkspace, "measured orientation", time, turn);
+      }
     }
     check_speed("linear speed", twist.template head<3>().norm(), config_.wrench_linear_speed, time);
     check_speed("angular speed", twist.template tail<3>().norm(), config_.wrench_angular_speed, time);
@@ -277,6 +262,26 @@ private:
   {
     if (speed > (1.0 + kSpeedExcess) * limit) {
       latch_.raise(FaultCode::kTooFast, input, time, speed);
+    }
+  }
+
+  void check_joints(const Measurement<N> & m)
+  {
+    for (int i = 0; i < N; ++i) {
+      check_speed("joint speed", std::abs(m.dq[i]), config_.joint_speed[i], m.time);
+    }
+    if (!has_reference_) {
+      oscillation_.reset(m.dq);
+    }
+    if (state_.mode == Mode::kWrench && targets_.has_wrench()) {
+      // No spring is there that could oscillate: whoever pushes makes swings, and barriers and guards end them.
+      oscillation_.excuse();
+    }
+    const Oscillation found = oscillation_.step(m.dq, config_.oscillation_speed, config_.frequency);
+    if (found.size > 0.0) {
+      soft_hold_.begin(m.q, found.half_period);
+      oscillation_.reset(m.dq);
+      latch_.raise(FaultCode::kOscillation, "joint velocities", m.time, found.size);
     }
   }
 
@@ -292,55 +297,93 @@ private:
     }
     hold_pose_ = centre_ = state_.measured;
     filter_.reset(hold_pose_);
-    if (!has_posture_) {
+    bounds_.reset(config_, hold_pose_);
+    if (!has_posture_ && !has_found_posture_) {
       posture_ = m.q;
+      has_found_posture_ = true;
     }
     has_reference_ = true;
   }
 
+  /// The tcp's wrench while the joints are held instead: none.
+  Vector6 held_softly()
+  {
+    state_.holding = true;
+    state_.commanded = state_.smoothed = hold_pose_;
+    state_.limited = state_.measured;
+    state_.error = state_.limited_error = state_.damping = Vector6::Zero();
+    return Vector6::Zero();
+  }
+
   Vector6 wanted_wrench(const Vector6 & twist)
   {
-    const bool wrench_mode = state_.mode == Mode::kWrench && has_wrench_target_ && !latch_;
-    state_.holding = !wrench_mode && !has_pose_target_;
+    const bool wrench_mode = state_.mode == Mode::kWrench && targets_.has_wrench() && !latch_;
+    state_.holding = !wrench_mode && !targets_.has_pose();
+    const Matrix6 * mobility = dynamics_.has_inertia() ? &dynamics_.mobility() : nullptr;
     if (wrench_mode) {
       // The reference follows the arm, so that whatever holds next starts from where the arm is.
       hold_pose_ = state_.measured;
       filter_.reset(hold_pose_);
+      bounds_.reset(config_, hold_pose_);
       state_.commanded = state_.smoothed = state_.limited = hold_pose_;
       state_.error.setZero();
       state_.limited_error.setZero();
       state_.damping = config_.wrench_damping;
-      return wrench_law(config_, state_.measured, twist, wrench_target_) +
-             centring_wrench(config_, state_.measured, centre_);
+      return wrench_law(
+        config_, state_.measured, twist, targets_.wrench(), centring_wrench(config_, state_.measured, centre_), mobility);
     }
-    state_.commanded = has_pose_target_ ? pose_target_ : hold_pose_;
-    filter_.step(state_.commanded, config_.smoothing, config_.frequency);
+    state_.commanded =
+      targets_.has_pose() ? bounds_.inside(config_, state_.measured, targets_.pose()) : hold_pose_;
+    filter_.step(
+      state_.commanded, config_.smoothing, config_.frequency, config_.pose_linear_speed, config_.pose_angular_speed);
     const ImpedanceResult result = impedance_law(
-      config_, state_.measured, twist, filter_.pose(), filter_.twist(),
-      dynamics_.has_inertia() ? &dynamics_.lambda() : nullptr);
+      config_, state_.measured, twist, filter_.pose(), filter_.twist(), mobility);
     state_.smoothed = filter_.pose();
     state_.limited = result.limited;
     state_.error = result.error;
     state_.limited_error = result.limited_error;
     state_.damping = result.damping;
     Vector6 wrench = result.wrench;
-    if (has_wrench_target_) {
-      wrench += rotate(state_.measured.orientation.toRotationMatrix(), limit_wrench(config_, wrench_target_));
+    if (targets_.has_wrench()) {
+      wrench += feed_forward(twist, mobility);
     }
+    // Whatever the spring is stretched by, the tcp goes little faster than the reference.
+    wrench.head<3>() = limit_pose_speed(0, wrench.head<3>(), twist.head<3>(), config_.pose_linear_speed, mobility);
+    wrench.tail<3>() = limit_pose_speed(3, wrench.tail<3>(), twist.tail<3>(), config_.pose_angular_speed, mobility);
     return wrench;
+  }
+
+  Vector3 limit_pose_speed(
+    int block, const Vector3 & push, const Vector3 & velocity, double limit, const Matrix6 * mobility) const
+  {
+    const double speed = velocity.norm();
+    double brake = 0.0;
+    if (speed > limit && mobility != nullptr) {
+      brake = 2.0 * guard_bandwidth(config_) * shown_inertia(*mobility, block, velocity / speed);
+    }
+    return limit_speed(push, velocity, limit, kPoseSpeedBand, brake);
+  }
+
+  /// F_ff of eq. (7), base axes: it obeys the workspace as a wrench task's does.
+  Vector6 feed_forward(const Vector6 & twist, const Matrix6 * mobility) const
+  {
+    const Vector6 wrench =
+      rotate(state_.measured.orientation.toRotationMatrix(), limit_wrench(config_, targets_.wrench()));
+    return keep_inside(config_, state_.measured, twist, wrench, mobility, false);
   }
 
   JointVector<N> posture_torque(const Measurement<N> & m) const
   {
-    return config_.nullspace_stiffness.cwiseProduct(posture_ - m.q) -
+    return config_.nullspace_stiffness.cwiseProduct(posture_error(config_, posture_, m.q)) -
            config_.nullspace_damping.cwiseProduct(m.dq);
   }
 
   /// The measurement cannot be used: let the torque run down to the bias.
   const JointVector<N> & run_down(const Measurement<N> & m)
   {
-    if (m.bias.allFinite()) {
+    if (m.bias.allFinite() && m.bias.cwiseAbs().maxCoeff() <= kPlausibleTorque) {
       last_bias_ = m.bias;
+      has_bias_ = true;
     }
     if (!hold_latched_ && !has_reference_) {
       // No usable pose has been seen: the first usable one will be taken as the reference.
@@ -349,18 +392,24 @@ private:
       restart_reference();
       hold_pose_ = state_.measured;
       filter_.reset(hold_pose_);
+      bounds_.reset(config_, hold_pose_);
       has_reference_ = true;
       state_.holding = true;
       state_.commanded = state_.smoothed = state_.limited = hold_pose_;
     }
     hold_latched_ = true;
     state_.wrench.setZero();
+    if (!has_bias_) {  // nothing is known yet that holds the arm up, and no command has been given
+      state_.torque.setZero();
+      return state_.torque;
+    }
+    torque_limiter_.begin(config_.torque_limit, config_.torque_rate);
     return finish(JointVector<N>::Zero(), last_bias_);
   }
 
   const JointVector<N> & finish(const JointVector<N> & torque, const JointVector<N> & bias)
   {
-    state_.torque = torque_limiter_.step(torque, bias, config_.torque_rate, config_.torque_limit);
+    state_.torque = torque_limiter_.approach(torque, bias, config_.torque_rate);
     return state_.torque;
   }
 
@@ -370,24 +419,24 @@ private:
 
   TaskDynamics<N> dynamics_;
   TargetFilter filter_;
+  TargetBounds bounds_;
   TorqueLimiter<N> torque_limiter_;
+  OscillationMonitor<N> oscillation_;
+  SoftHold<N> soft_hold_;
   FaultLatch latch_;
+  Targets targets_;
   State<N> state_;
-
-  Pose pose_target_;
-  double pose_stamp_ = 0.0;
-  bool has_pose_target_ = false;
-  Vector6 wrench_target_ = Vector6::Zero();   // tool frame
-  double wrench_stamp_ = 0.0;
-  bool has_wrench_target_ = false;
 
   Pose hold_pose_;
   Pose centre_;                 // where the reference was last taken: what the wrench mode is drawn to
   bool has_reference_ = false;
   bool hold_latched_ = false;   // the reference belongs to the latched fault
+  double outside_since_ = kUnlimited;   // [s]
   JointVector<N> posture_ = JointVector<N>::Zero();
-  bool has_posture_ = false;
+  bool has_posture_ = false;         // given
+  bool has_found_posture_ = false;   // measured
   JointVector<N> last_bias_ = JointVector<N>::Zero();
+  bool has_bias_ = false;
 };
 
 }  // namespace serl_impedance_controller

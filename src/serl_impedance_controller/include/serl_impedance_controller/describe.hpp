@@ -4,6 +4,7 @@
 #ifndef SERL_IMPEDANCE_CONTROLLER__DESCRIBE_HPP_
 #define SERL_IMPEDANCE_CONTROLLER__DESCRIBE_HPP_
 
+#include <cmath>
 #include <sstream>
 #include <string>
 
@@ -27,7 +28,7 @@ inline void describe(const Fault & fault, std::string & text)
   text.append(fault_text(fault.code));
 }
 
-/// A field out of range: "stiffness[0] = 20000 is outside [0, 10000]".
+/// A field out of range: "stiffness[0] = 20000 is outside [0, 10000]", "stiffness[0] is not a number; ...".
 ///
 /// \param prefix  what to put before the field's name, e.g. the group a parameter is in
 inline std::string describe(const ConfigError & error, const std::string & prefix = "")
@@ -37,7 +38,11 @@ inline std::string describe(const ConfigError & error, const std::string & prefi
   if (error.index >= 0) {
     text << "[" << error.index << "]";
   }
-  text << " = " << error.value << " is outside [" << error.low << ", " << error.high << "]";
+  if (std::isnan(error.value)) {  // "-nan", as streams write it, is no word
+    text << " is not a number; it must be within [" << error.low << ", " << error.high << "]";
+  } else {
+    text << " = " << error.value << " is outside [" << error.low << ", " << error.high << "]";
+  }
   return text.str();
 }
 

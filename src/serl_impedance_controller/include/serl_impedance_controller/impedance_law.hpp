@@ -29,6 +29,7 @@
 #include "serl_impedance_controller/config.hpp"
 #include "serl_impedance_controller/reference_limiter.hpp"
 #include "serl_impedance_controller/rotation.hpp"
+#include "serl_impedance_controller/task_dynamics.hpp"
 #include "serl_impedance_controller/types.hpp"
 
 namespace serl_impedance_controller
@@ -44,18 +45,17 @@ struct ImpedanceResult
   Pose limited;                             ///< the limited reference, in base
 };
 
-/// D_i = 2 zeta_i sqrt(K_i Lambda_ii), at most the largest damping a configuration may ask for.
+/// D_i = 2 zeta_i sqrt(K_i m_i) with m_i = shown_inertia() along axis i, at most the largest damping a configuration
+/// may ask for.
 inline Vector6 damping_from_ratio(
-  const Vector6 & ratio, const Vector6 & stiffness, const Matrix6 & lambda, const Matrix3 & axes)
+  const Vector6 & ratio, const Vector6 & stiffness, const Matrix6 & mobility, const Matrix3 & axes)
 {
   Vector6 damping;
   for (int i = 0; i < 6; ++i) {
     const int block = i < 3 ? 0 : 3;
-    const Vector3 axis = axes.col(i - block);
-    const Matrix3 inertia = lambda.block<3, 3>(block, block);
-    const double effective = std::max(0.0, axis.dot(inertia * axis));
+    const double inertia = shown_inertia(mobility, block, axes.col(i - block));
     const double most = i < 3 ? kMaxTranslationalDamping : kMaxRotationalDamping;
-    damping[i] = std::min(most, 2.0 * ratio[i] * std::sqrt(stiffness[i] * effective));
+    damping[i] = std::min(most, 2.0 * ratio[i] * std::sqrt(stiffness[i] * inertia));
   }
   return damping;
 }
@@ -85,11 +85,11 @@ Vector6 force_bound(const Config<N> & config, const Vector6 & damping)
 /// \param twist      measured tcp velocity J dq, base axes [m/s, rad/s]
 /// \param target     smoothed target pose in base
 /// \param target_twist  its velocity, base axes [m/s, rad/s]
-/// \param lambda     tcp inertia, base axes, or nullptr: `damping` then stands in for a damping ratio
+/// \param mobility   inverse of the tcp inertia, base axes, or nullptr: `damping` then stands in for a damping ratio
 template <int N>
 ImpedanceResult impedance_law(
   const Config<N> & config, const Pose & measured, const Vector6 & twist, const Pose & target,
-  const Vector6 & target_twist, const Matrix6 * lambda)
+  const Vector6 & target_twist, const Matrix6 * mobility)
 {
   const Matrix3 axes =
     config.gain_frame == GainFrame::kTcp ? measured.orientation.toRotationMatrix() : Matrix3::Identity();
@@ -99,8 +99,8 @@ ImpedanceResult impedance_law(
   out.error = rotate(to_gain, pose_error(measured, target));
   out.limited_error = limit_error(out.error, config.clip_pos, config.clip_neg);
   out.damping = config.damping;
-  if (config.damping_kind == DampingKind::kRatio && lambda != nullptr) {
-    out.damping = damping_from_ratio(config.damping_ratio, config.stiffness, *lambda, axes);
+  if (config.damping_kind == DampingKind::kRatio && mobility != nullptr) {
+    out.damping = damping_from_ratio(config.damping_ratio, config.stiffness, *mobility, axes);
   }
   const Vector6 velocity =
     damped_velocity(config.damped_velocity, rotate(to_gain, twist), rotate(to_gain, target_twist));

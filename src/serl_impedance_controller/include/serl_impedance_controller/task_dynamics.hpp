@@ -6,6 +6,8 @@
 
 #include <Eigen/Cholesky>
 
+#include <algorithm>
+
 #include "serl_impedance_controller/types.hpp"
 
 namespace serl_impedance_controller
@@ -26,16 +28,16 @@ public:
     has_inertia_ = false;
     minv_jt_ = jacobian.transpose();
     if (has_mass) {
-      const Eigen::LLT<JointMatrix<N>> factor(mass);
-      positive = factor.info() == Eigen::Success;
+      factor_.compute(mass);
+      positive = factor_.info() == Eigen::Success;
       if (positive) {
-        factor.solveInPlace(minv_jt_);
+        factor_.solveInPlace(minv_jt_);
         has_inertia_ = true;
       }
     }
-    Matrix6 inverse = jacobian.lazyProduct(minv_jt_);
-    inverse.diagonal().array() += 1e-12 * (inverse.trace() + 1.0);
-    const Eigen::LLT<Matrix6> factor(inverse);
+    mobility_ = jacobian.lazyProduct(minv_jt_);
+    mobility_.diagonal().array() += 1e-12 * (mobility_.trace() + 1.0);
+    const Eigen::LLT<Matrix6> factor(mobility_);
     lambda_.setIdentity();
     factor.solveInPlace(lambda_);
     jbar_transpose_ = lambda_.lazyProduct(minv_jt_.transpose());
@@ -47,6 +49,20 @@ public:
   /// Lambda [kg, kg m, kg m^2], base axes; meaningful if has_inertia().
   const Matrix6 & lambda() const {return lambda_;}
 
+  /// Its inverse J M^-1 J^T: acceleration of the tcp per force on it; meaningful if has_inertia().
+  const Matrix6 & mobility() const {return mobility_;}
+
+  /// Inertia that joint `i` shows while the others are free, 1 / (M^-1)_ii [kg m^2]; 0 without a mass matrix.
+  double joint_inertia(int i) const
+  {
+    if (!has_inertia_) {
+      return 0.0;
+    }
+    JointVector<N> column = JointVector<N>::Unit(i);
+    factor_.matrixL().solveInPlace(column);
+    return 1.0 / column.squaredNorm();
+  }
+
   /// (I - J^T Jbar^T) torque.
   JointVector<N> project(const Jacobian<N> & jacobian, const JointVector<N> & torque) const
   {
@@ -55,11 +71,24 @@ public:
   }
 
 private:
+  Eigen::LLT<JointMatrix<N>> factor_;   // of M
+  Matrix6 mobility_ = Matrix6::Identity();
   Eigen::Matrix<double, N, 6> minv_jt_ = Eigen::Matrix<double, N, 6>::Zero();
   Jacobian<N> jbar_transpose_ = Jacobian<N>::Zero();
   Matrix6 lambda_ = Matrix6::Identity();
   bool has_inertia_ = false;
 };
+
+/// Inertia that the tcp shows along a unit direction while it is free to move along the others, 1 / (n^T Lambda^-1 n)
+/// [kg, kg m^2]. n^T Lambda n, with the others blocked, may be many times that, above all near a singularity: dampers
+/// made for it would shake the arm.
+///
+/// \param mobility  Lambda^-1
+/// \param block     0: translation, 3: rotation
+inline double shown_inertia(const Matrix6 & mobility, int block, const Vector3 & direction)
+{
+  return 1.0 / std::max(1e-12, direction.dot(mobility.block<3, 3>(block, block) * direction));
+}
 
 }  // namespace serl_impedance_controller
 

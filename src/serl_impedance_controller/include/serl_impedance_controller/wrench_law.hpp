@@ -10,6 +10,7 @@
 #include "serl_impedance_controller/config.hpp"
 #include "serl_impedance_controller/rotation.hpp"
 #include "serl_impedance_controller/types.hpp"
+#include "serl_impedance_controller/workspace.hpp"
 
 namespace serl_impedance_controller
 {
@@ -21,30 +22,26 @@ Vector6 limit_wrench(const Config<N> & config, const Vector6 & wrench)
   return wrench.cwiseMin(config.wrench_limit).cwiseMax(-config.wrench_limit);
 }
 
-/// What is left of a push at a speed: its part along the motion fades out over the last tenth
-/// (kSpeedBand) below the limit and is gone at the limit and beyond. What is across the motion or
-/// brakes it stays, and below the tenth all of it does.
+/// What is left of a push at a speed: its part along the motion fades out over the last share (`band`) below the limit
+/// and is gone at the limit and beyond. What is across the motion or brakes it stays, and below that share all of it does.
 ///
 /// \param push      force or torque [N or Nm]
 /// \param velocity  of the tcp, or its turning, in the same axes [m/s or rad/s]
 /// \param limit     of its norm
-inline Vector3 limit_speed(const Vector3 & push, const Vector3 & velocity, double limit)
+/// \param band      share of the limit
+/// \param brake     damping of what exceeds the limit [Ns/m or Nms/rad]
+inline Vector3 limit_speed(
+  const Vector3 & push, const Vector3 & velocity, double limit, double band = kSpeedBand, double brake = 0.0)
 {
   const double speed = velocity.norm();
-  const double band = kSpeedBand * limit;
-  if (speed <= limit - band) {
+  const double width = band * limit;
+  if (!(speed > limit - width)) {  // also where there is no limit
     return push;
   }
   const Vector3 ahead = velocity / speed;
-  const double share = std::max(0.0, limit - speed) / band;
-  return push - (1.0 - share) * std::max(0.0, push.dot(ahead)) * ahead;
-}
-
-/// How far a point lies outside the workspace box, per axis, signed outwards [m]; zero inside.
-template <int N>
-Vector3 outside_workspace(const Config<N> & config, const Vector3 & point)
-{
-  return point - point.cwiseMax(config.workspace_low).cwiseMin(config.workspace_high);
+  const double share = std::max(0.0, limit - speed) / width;
+  const double taken = (1.0 - share) * std::max(0.0, push.dot(ahead)) + brake * std::max(0.0, speed - limit);
+  return push - taken * ahead;
 }
 
 /// Restoring wrench towards the pose at which the wrench mode began: a feed-forward wrench has no reference, so
@@ -61,36 +58,34 @@ Vector6 centring_wrench(const Config<N> & config, const Pose & measured, const P
   return rotate(axes, limit_wrench(config, -config.wrench_stiffness.cwiseProduct(error)));
 }
 
-/// One tick: w = R s(clamp(w_target)) - R D_w R^T v with s the limit of the speed (limit_speed()), and where the tcp is
-/// outside the box, no component of the force points further out and a spring and a damper pull back in. The spring's
-/// stretch is bounded by `workspace_margin`, beyond which the controller faults.
+/// One tick: w = R s(clamp(w_target)) - R D_w R^T v with s the limit of the speed (limit_speed()).
 ///
 /// \param twist   measured tcp velocity, base axes [m/s, rad/s]
 /// \param target  wrench at the tcp, tool frame [N, Nm]
-/// \return        wrench at the tcp, base axes [N, Nm]
+/// \return        wrench at the tcp, base axes, before the workspace's barrier (keep_inside()) [N, Nm]
 template <int N>
-Vector6 wrench_law(const Config<N> & config, const Pose & measured, const Vector6 & twist, const Vector6 & target)
+Vector6 pushed_wrench(const Config<N> & config, const Pose & measured, const Vector6 & twist, const Vector6 & target)
 {
   const Matrix3 axes = measured.orientation.toRotationMatrix();
-  const Matrix3 to_tool = axes.transpose();
-  const Vector6 velocity = rotate(to_tool, twist);
+  const Vector6 velocity = rotate(axes.transpose(), twist);
   Vector6 pushed = limit_wrench(config, target);
   pushed.head<3>() = limit_speed(pushed.head<3>(), velocity.head<3>(), config.wrench_linear_speed);
   pushed.tail<3>() = limit_speed(pushed.tail<3>(), velocity.tail<3>(), config.wrench_angular_speed);
-  Vector6 wrench = rotate(axes, pushed - config.wrench_damping.cwiseProduct(velocity));
+  return rotate(axes, pushed - config.wrench_damping.cwiseProduct(velocity));
+}
 
-  const Vector3 depth = outside_workspace(config, measured.position);
-  for (int i = 0; i < 3; ++i) {
-    if (depth[i] == 0.0) {
-      continue;
-    }
-    const double outward = depth[i] > 0.0 ? 1.0 : -1.0;
-    const double stretch = std::min(outward * depth[i], config.workspace_margin);
-    const double speed = std::max(0.0, outward * twist[i]);
-    wrench[i] = outward * std::min(0.0, outward * wrench[i]);
-    wrench[i] -= outward * (config.workspace_stiffness * stretch + config.workspace_damping * speed);
-  }
-  return wrench;
+/// pushed_wrench(), and near and outside the border of the workspace nothing that drives further out: what pushes
+/// outwards is dropped, what acts along the border or inwards stays, and spring and damper pull back (keep_inside()).
+///
+/// \param centring  what else acts, base axes [N, Nm]
+/// \param mobility  inverse of the tcp inertia, base axes, or nullptr
+template <int N>
+Vector6 wrench_law(
+  const Config<N> & config, const Pose & measured, const Vector6 & twist, const Vector6 & target,
+  const Vector6 & centring = Vector6::Zero(), const Matrix6 * mobility = nullptr)
+{
+  const Vector6 wrench = pushed_wrench(config, measured, twist, target) + centring;
+  return keep_inside(config, measured, twist, wrench, mobility);
 }
 
 }  // namespace serl_impedance_controller

@@ -36,12 +36,6 @@ void append(std::vector<std::string> & names, const std::vector<std::string> & m
   names.insert(names.end(), more.begin(), more.end());
 }
 
-/// Unlike rclcpp::Time this does not throw on a negative stamp, which is just a very old one.
-double seconds(const builtin_interfaces::msg::Time & stamp)
-{
-  return static_cast<double>(stamp.sec) + 1e-9 * static_cast<double>(stamp.nanosec);
-}
-
 void apply_parameters(const Params & params, const ArmLimits & limits, ArmControl & control, GripperState & gripper)
 {
   if (const auto error = control.set(make_settings(params, limits))) {
@@ -117,6 +111,9 @@ void CartesianController::build_arm()
   }
   limits_.frequency = get_update_rate();
   limits_.effort = model_->effort_limits();
+  limits_.low = model_->lower_limits();
+  limits_.high = model_->upper_limits();
+  limits_.speed = model_->speed_limits();
 
   control_ = ArmControl::make(count, frame_hash(params_.base_frame), frame_hash(params_.tcp_frame));
   if (!control_) {
@@ -142,6 +139,7 @@ void CartesianController::connect_parameters()
     other.profile = name;
     make_settings(other, limits_);
   }
+  rotor_inertia(params_, model_->joints());
   apply_parameters(params_, limits_, *control_, *gripper_);
   // The callbacks hold what they use: one may still run while the controller is being cleaned up.
   on_set_ = get_node()->add_on_set_parameters_callback(
@@ -170,31 +168,10 @@ void CartesianController::connect_parameters()
 
 void CartesianController::connect_topics()
 {
-  const auto newest = rclcpp::QoS(1);
   const auto node = get_node();
-  pose_subscription_ = node->create_subscription<geometry_msgs::msg::PoseStamped>(
-    "target_pose", newest, [control = control_](const geometry_msgs::msg::PoseStamped & message) {
-      const auto & p = message.pose.position;
-      const auto & o = message.pose.orientation;
-      PoseTarget target;
-      target.pose.position = Vector3(p.x, p.y, p.z);
-      target.pose.orientation = Eigen::Quaterniond(o.w, o.x, o.y, o.z);
-      target.stamp = seconds(message.header.stamp);
-      target.frame = frame_hash(message.header.frame_id);
-      control->set_target(target);
-    });
-  wrench_subscription_ = node->create_subscription<geometry_msgs::msg::WrenchStamped>(
-    "target_wrench", newest, [control = control_](const geometry_msgs::msg::WrenchStamped & message) {
-      const auto & f = message.wrench.force;
-      const auto & t = message.wrench.torque;
-      WrenchTarget target;
-      target.wrench << f.x, f.y, f.z, t.x, t.y, t.z;
-      target.stamp = seconds(message.header.stamp);
-      target.frame = frame_hash(message.header.frame_id);
-      control->set_target(target);
-    });
+  targets_ = std::make_unique<TargetInputs>(*node, control_);
   gripper_subscription_ = node->create_subscription<std_msgs::msg::Float64>(
-    "gripper/state", newest, [gripper = gripper_](const std_msgs::msg::Float64 & message) {
+    "gripper/state", rclcpp::QoS(1), [gripper = gripper_](const std_msgs::msg::Float64 & message) {
       gripper->receive(message.data);
     });
   health_ = std::make_shared<HealthReporter>(*node, control_);
@@ -215,10 +192,37 @@ CartesianController::CallbackReturn CartesianController::on_activate(const rclcp
     RCLCPP_ERROR(get_node()->get_logger(), "Not activated: %s", error.what());
     return CallbackReturn::FAILURE;
   }
+  if (const std::string reason = unstable_gains(); !reason.empty() && params_.unstable_gains == "refuse") {
+    RCLCPP_ERROR(get_node()->get_logger(), "Not activated (unstable_gains is 'refuse'): %s", reason.c_str());
+    return CallbackReturn::FAILURE;
+  }
   control_->activate();
   external_wrench_->reset();
   torque_.setZero();
   return CallbackReturn::SUCCESS;
+}
+
+/// The first profile that is unstable with the arm where it is, in words; empty if none is. Each that is unstable or close
+/// to it is logged with its figures.
+std::string CartesianController::unstable_gains()
+{
+  std::string unstable;
+  model_->update(*sample_);
+  ArmSample turning = *sample_;
+  turning.mass.diagonal() += rotor_inertia(params_, model_->joints());
+  Params params = listener_->get_params();
+  for (const auto & name : params.profile_names) {
+    params.profile = name;
+    const Stability stability = control_->stability(make_settings(params, limits_), turning);
+    const std::string text = describe(stability, limits_.frequency);
+    if (!text.empty()) {
+      RCLCPP_WARN(get_node()->get_logger(), "Profile '%s': %s", name.c_str(), text.c_str());
+    }
+    if (!stability.stable && unstable.empty()) {
+      unstable = "profile '" + name + "': " + text;
+    }
+  }
+  return unstable;
 }
 
 CartesianController::CallbackReturn CartesianController::on_deactivate(const rclcpp_lifecycle::State &)
@@ -246,8 +250,7 @@ void CartesianController::release_arm()
 {
   on_set_.reset();
   post_set_.reset();
-  pose_subscription_.reset();
-  wrench_subscription_.reset();
+  targets_.reset();
   gripper_subscription_.reset();
   health_.reset();
   state_publisher_.reset();
@@ -273,7 +276,7 @@ controller_interface::return_type CartesianController::update(
   if (state_publisher_->due()) {
     state_publisher_->publish(
       now, *sample_, external_wrench_->value(*sample_), torque_, gripper_->opening(), control_->limited_target(),
-      control_->fault());
+      control_->fault(), control_->senders());
   }
   return controller_interface::return_type::OK;
 }

@@ -9,8 +9,6 @@
 #include <vector>
 
 #include <controller_interface/controller_interface.hpp>
-#include <geometry_msgs/msg/pose_stamped.hpp>
-#include <geometry_msgs/msg/wrench_stamped.hpp>
 #include <rclcpp/rclcpp.hpp>
 
 #include "arm_control.hpp"
@@ -19,6 +17,7 @@
 #include "robot_model.hpp"
 #include "settings.hpp"
 #include "state_publisher.hpp"
+#include "target_inputs.hpp"
 
 namespace serl_impedance_controller
 {
@@ -51,6 +50,7 @@ private:
   void connect_topics();
   void connect_parameters();
   void release_arm();
+  std::string unstable_gains();
 
   rclcpp::Time clock_time(const rclcpp::Time & time) const;
   bool read_joints();
@@ -67,6 +67,7 @@ private:
   std::shared_ptr<GripperState> gripper_;
   std::unique_ptr<StatePublisher> state_publisher_;
   std::shared_ptr<HealthReporter> health_;
+  std::unique_ptr<TargetInputs> targets_;
 
   std::unique_ptr<ArmSample> sample_;
   Eigen::VectorXd bias_;
@@ -75,8 +76,6 @@ private:
   rclcpp::Clock::SharedPtr clock_;
   int missed_reads_ = 0;
 
-  rclcpp::Subscription<geometry_msgs::msg::PoseStamped>::SharedPtr pose_subscription_;
-  rclcpp::Subscription<geometry_msgs::msg::WrenchStamped>::SharedPtr wrench_subscription_;
   rclcpp::Subscription<std_msgs::msg::Float64>::SharedPtr gripper_subscription_;
   rclcpp::node_interfaces::OnSetParametersCallbackHandle::SharedPtr on_set_;
   rclcpp::node_interfaces::PostSetParametersCallbackHandle::SharedPtr post_set_;

@@ -18,22 +18,28 @@ constexpr std::chrono::milliseconds kLookPeriod(50);
 constexpr unsigned kLooksPerReport = 20;
 constexpr std::chrono::milliseconds kResetPatience(1000);
 
-std::string text_of(const Fault & fault)
+std::string text_of(const ControlStatus & status)
 {
+  const Fault & fault = status.fault;
   std::string text;
   describe(fault, text);
   const char * value = nullptr;
   switch (fault.code) {
     case FaultCode::kStaleTarget: value = " (age %.3g s)"; break;
     case FaultCode::kBadQuaternion: value = " (norm %.3g)"; break;
-    case FaultCode::kOutsideWorkspace: value = " (%.3g m outside)"; break;
+    case FaultCode::kOutsideWorkspace: value = " (%.3g m or rad outside)"; break;
     case FaultCode::kTooFast: value = " (%.3g m/s or rad/s)"; break;
+    case FaultCode::kOscillation: value = " (swings of %.3g rad/s)"; break;
+    case FaultCode::kImplausible: value = " (%.3g)"; break;
     default: break;
   }
   if (value != nullptr) {
     char number[48];
     std::snprintf(number, sizeof(number), value, fault.value);
     text += number;
+  }
+  if (fault.code == FaultCode::kTwoSenders) {
+    text.append(" (").append(status.senders.data()).append(")");
   }
   return text;
 }
@@ -97,7 +103,7 @@ void HealthReporter::log_changes(const ControlStatus & status)
     if (status.fault) {
       RCLCPP_ERROR(
         logger, "Fault: %s. The arm holds its pose and ignores targets. When the cause is gone: %s",
-        text_of(status.fault).c_str(), reset_command_.c_str());
+        text_of(status).c_str(), reset_command_.c_str());
     } else {
       RCLCPP_INFO(logger, "Fault reset; the arm holds its pose and follows the next target.");
     }
@@ -106,7 +112,7 @@ void HealthReporter::log_changes(const ControlStatus & status)
   if (status.stale_targets != logged_stale_) {
     RCLCPP_WARN(
       logger, "No fresh target: the arm holds its pose until one comes (stale_target is 'hold'). Check that its "
-      "sender runs and that both use one clock.");
+      "sender runs, that it stamps what it sends, and that both use one clock.");
     logged_stale_ = status.stale_targets;
   }
 }
@@ -129,7 +135,7 @@ void HealthReporter::answer(const ControlStatus & status)
       // The tick that resets also checks its inputs: a fault whose cause persists is back in its status.
       if (static_cast<std::int32_t>(status.resets - pending.reset) >= 0) {
         if (status.fault) {
-          reply(pending, false, "the fault came back at once: " + text_of(status.fault));
+          reply(pending, false, "the fault came back at once: " + text_of(status));
         } else {
           reply(pending, true, "fault reset; the arm holds its pose");
         }
@@ -166,7 +172,7 @@ void HealthReporter::publish_diagnostics(const ControlStatus & status)
     line.message = "active, but not updated; check the controller manager";
   } else if (status.fault) {
     line.level = Status::ERROR;
-    line.message = text_of(status.fault) + "; then: " + reset_command_;
+    line.message = text_of(status) + "; then: " + reset_command_;
   } else {
     line.level = Status::OK;
     line.message = status.holding ? "holding, no target" : "following the target";

@@ -15,6 +15,7 @@
 
 #include "serl_impedance_controller/config.hpp"
 #include "serl_impedance_controller/describe.hpp"
+#include "serl_impedance_controller/fault.hpp"
 
 namespace serl_impedance_controller
 {
@@ -39,11 +40,21 @@ inline const std::map<std::string, LawField> & law_fields()
     {"smoothing", {&C::smoothing, nullptr, nullptr}},
     {"pose_timeout", {&C::pose_timeout, nullptr, nullptr}},
     {"wrench_timeout", {&C::wrench_timeout, nullptr, nullptr}},
+    {"pose_linear_speed", {&C::pose_linear_speed, nullptr, nullptr}},
+    {"pose_angular_speed", {&C::pose_angular_speed, nullptr, nullptr}},
+    {"joint_margin", {&C::joint_margin, nullptr, nullptr}},
+    {"oscillation_speed", {&C::oscillation_speed, nullptr, nullptr}},
+    {"delay", {&C::delay, nullptr, nullptr}},
     {"wrench_linear_speed", {&C::wrench_linear_speed, nullptr, nullptr}},
     {"wrench_angular_speed", {&C::wrench_angular_speed, nullptr, nullptr}},
     {"workspace_stiffness", {&C::workspace_stiffness, nullptr, nullptr}},
     {"workspace_damping", {&C::workspace_damping, nullptr, nullptr}},
+    {"workspace_rotational_stiffness", {&C::workspace_rotational_stiffness, nullptr, nullptr}},
+    {"workspace_rotational_damping", {&C::workspace_rotational_damping, nullptr, nullptr}},
+    {"workspace_max_rotation", {&C::workspace_max_rotation, nullptr, nullptr}},
     {"workspace_margin", {&C::workspace_margin, nullptr, nullptr}},
+    {"workspace_rotation_margin", {&C::workspace_rotation_margin, nullptr, nullptr}},
+    {"workspace_patience", {&C::workspace_patience, nullptr, nullptr}},
     {"stiffness", {nullptr, &C::stiffness, nullptr}},
     {"damping", {nullptr, &C::damping, nullptr}},
     {"damping_ratio", {nullptr, &C::damping_ratio, nullptr}},
@@ -56,6 +67,7 @@ inline const std::map<std::string, LawField> & law_fields()
     {"nullspace_damping", {nullptr, nullptr, &C::nullspace_damping}},
     {"torque_rate", {nullptr, nullptr, &C::torque_rate}},
     {"torque_limit", {nullptr, nullptr, &C::torque_limit}},
+    {"joint_speed", {nullptr, nullptr, &C::joint_speed}},
   };
   return fields;
 }
@@ -121,6 +133,16 @@ inline Verdict is_box(const rclcpp::Parameter & parameter)
            << " and the high one at " << high << "; the low one must be below the high one, both finite";
       return tl::make_unexpected(text.str());
     }
+  }
+  return {};
+}
+
+/// A unit quaternion.
+inline Verdict is_orientation(const rclcpp::Parameter & parameter)
+{
+  const std::vector<double> values = parameter.as_double_array();
+  if (values.size() != 4 || !is_unit(Eigen::Quaterniond(values.data()))) {
+    return tl::make_unexpected(parameter.get_name() + " must be a unit quaternion: x, y, z, w");
   }
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 // pinocchio's Boost types must be configured before anything else of it is included.
@@ -33,6 +34,15 @@ Eigen::VectorXd limits_of(const pin::Model & model)
 #endif
 }
 
+Eigen::VectorXd speeds_of(const pin::Model & model)
+{
+#if PINOCCHIO_MAJOR_VERSION >= 4
+  return model.upperVelocityLimit;
+#else
+  return model.velocityLimit;
+#endif
+}
+
 Pose pose_of(const pin::SE3 & placement)
 {
   Pose pose;
@@ -59,6 +69,27 @@ struct RobotModel::Impl
     for (std::size_t i = 0; i < axes.size(); ++i) {
       const double limit = limits[axes[i].v];
       effort_limits[static_cast<Eigen::Index>(i)] = std::isfinite(limit) ? limit : 0.0;
+    }
+    read_ranges();
+  }
+
+  /// Position and speed limits; a joint that may turn for ever has no position limits.
+  void read_ranges()
+  {
+    constexpr double none = std::numeric_limits<double>::infinity();
+    const Eigen::VectorXd speeds = speeds_of(model);
+    lower_limits = Eigen::VectorXd::Constant(model.nv, -none);
+    upper_limits = speed_limits = Eigen::VectorXd::Constant(model.nv, none);
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const auto k = static_cast<Eigen::Index>(i);
+      const double low = model.lowerPositionLimit[axes[i].q], high = model.upperPositionLimit[axes[i].q];
+      if (!axes[i].circle && low < high) {
+        lower_limits[k] = low;
+        upper_limits[k] = high;
+      }
+      if (speeds[axes[i].v] > 0.0) {
+        speed_limits[k] = speeds[axes[i].v];
+      }
     }
   }
 
@@ -99,6 +130,9 @@ struct RobotModel::Impl
   pin::SE3 to_base;       // root link -> base
   std::vector<JointAxis> axes;
   Eigen::VectorXd effort_limits;
+  Eigen::VectorXd lower_limits;
+  Eigen::VectorXd upper_limits;
+  Eigen::VectorXd speed_limits;
   Eigen::VectorXd q;
   Eigen::VectorXd v;
   Eigen::Matrix<double, 6, Eigen::Dynamic> jacobian;
@@ -116,6 +150,12 @@ RobotModel & RobotModel::operator=(RobotModel &&) noexcept = default;
 Eigen::Index RobotModel::joints() const {return static_cast<Eigen::Index>(impl_->axes.size());}
 
 const Eigen::VectorXd & RobotModel::effort_limits() const {return impl_->effort_limits;}
+
+const Eigen::VectorXd & RobotModel::lower_limits() const {return impl_->lower_limits;}
+
+const Eigen::VectorXd & RobotModel::upper_limits() const {return impl_->upper_limits;}
+
+const Eigen::VectorXd & RobotModel::speed_limits() const {return impl_->speed_limits;}
 
 void RobotModel::update(ArmSample & sample)
 {

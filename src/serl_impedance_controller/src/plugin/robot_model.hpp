@@ -42,6 +42,13 @@ public:
   /// Effort limits of robot_description [Nm], in the order of the joints; 0 where it states none.
   const Eigen::VectorXd & effort_limits() const;
 
+  /// Position limits of robot_description [rad], in the order of the joints; infinite where it states none.
+  const Eigen::VectorXd & lower_limits() const;
+  const Eigen::VectorXd & upper_limits() const;
+
+  /// Velocity limits of robot_description [rad/s]; infinite where it states none.
+  const Eigen::VectorXd & speed_limits() const;
+
   /// Pose of another link in the tcp frame.
   ///
   /// \throws std::invalid_argument  there is no such link, or it is not fixed to the tcp

@@ -50,6 +50,13 @@ Eigen::VectorXd torque_limits(const Params & params, const std::vector<double> &
   return torque;
 }
 
+/// Those of robot_description, or lower ones.
+Eigen::VectorXd joint_speeds(const std::vector<double> & values, const ArmLimits & limits)
+{
+  return values.empty() ? limits.speed :
+         Eigen::VectorXd(per_joint("joint_speed", values, limits.speed.size()).cwiseMin(limits.speed));
+}
+
 const Params::Profiles::MapProfileNames & profile_of(const Params & params, const std::string & name)
 {
   const auto found = params.profiles.profile_names_map.find(name);
@@ -95,9 +102,15 @@ void set_workspace(const Params & params, TaskConfig & task)
     task.workspace_low = Eigen::Map<const Vector3>(params.workspace.data());
     task.workspace_high = Eigen::Map<const Vector3>(params.workspace.data() + 3);
   }
+  task.workspace_orientation = Eigen::Quaterniond(params.workspace_orientation.data());  // xyzw; Eigen keeps it so
+  task.workspace_max_rotation = params.workspace_max_rotation;
   task.workspace_stiffness = params.workspace_stiffness;
   task.workspace_damping = params.workspace_damping;
+  task.workspace_rotational_stiffness = params.workspace_rotational_stiffness;
+  task.workspace_rotational_damping = params.workspace_rotational_damping;
   task.workspace_margin = params.workspace_margin;
+  task.workspace_rotation_margin = params.workspace_rotation_margin;
+  task.workspace_patience = params.workspace_patience;
 }
 
 }  // namespace
@@ -109,6 +122,14 @@ Settings make_settings(const Params & params, const ArmLimits & limits)
   settings.task.frequency = limits.frequency;
   set_profile(params, limits, settings);
   set_workspace(params, settings.task);
+  settings.task.pose_linear_speed = params.pose_linear_speed;
+  settings.task.pose_angular_speed = params.pose_angular_speed;
+  settings.task.joint_margin = params.joint_margin;
+  settings.task.oscillation_speed = params.oscillation_speed;
+  settings.task.delay = params.delay;
+  settings.joint_low = limits.low;
+  settings.joint_high = limits.high;
+  settings.joint_speed = joint_speeds(params.joint_speed, limits);
   settings.task.pose_timeout = params.pose_timeout;
   settings.task.wrench_timeout = params.wrench_timeout;
   settings.task.wrench_limit = six_of(params.wrench_limit);
@@ -127,6 +148,12 @@ Settings make_settings(const Params & params, const ArmLimits & limits)
   return settings;
 }
 
+Eigen::VectorXd rotor_inertia(const Params & params, Eigen::Index joints)
+{
+  return params.rotor_inertia.empty() ? Eigen::VectorXd::Zero(joints) :
+         per_joint("rotor_inertia", params.rotor_inertia, joints);
+}
+
 std::string reason_to_refuse(const rclcpp::Parameter & changed, const Params & params, const ArmLimits & limits)
 {
   const std::string & name = changed.get_name();
@@ -136,13 +163,13 @@ std::string reason_to_refuse(const rclcpp::Parameter & changed, const Params & p
   const bool string = changed.get_type() == rclcpp::ParameterType::PARAMETER_STRING;
   const bool array = changed.get_type() == rclcpp::ParameterType::PARAMETER_DOUBLE_ARRAY;
   const bool of_joints =
-    name == "torque_rate" || ends_with(".nullspace_stiffness") || ends_with(".nullspace_damping");
+    name == "torque_rate" || name == "joint_speed" || ends_with(".nullspace_stiffness") || ends_with(".nullspace_damping");
   try {
     if (name == "profile" && string) {
       profile_of(params, changed.as_string());
     } else if (name == "torque_limit" && array) {
       torque_limits(params, changed.as_double_array(), limits);
-    } else if (array && of_joints) {
+    } else if (array && of_joints && !(name == "joint_speed" && changed.as_double_array().empty())) {
       per_joint(name, changed.as_double_array(), limits.effort.size());
     }
   } catch (const std::invalid_argument & error) {

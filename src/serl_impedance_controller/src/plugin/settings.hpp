@@ -21,6 +21,9 @@ using Params = cartesian_controller::Params;
 struct ArmLimits
 {
   Eigen::VectorXd effort;     ///< of robot_description, per joint [Nm]; 0: none stated
+  Eigen::VectorXd low;        ///< lower position limits there, per joint [rad]; -infinity: none
+  Eigen::VectorXd high;       ///< upper ones
+  Eigen::VectorXd speed;      ///< velocity limits there [rad/s]; infinity: none
   double frequency = 1000.0;  ///< of the controller [Hz]
 };
 
@@ -28,6 +31,11 @@ struct ArmLimits
 ///
 /// \throws std::invalid_argument  names the parameter that does not fit the arm or the other parameters
 Settings make_settings(const Params & params, const ArmLimits & limits);
+
+/// Inertia of the rotors as the joints feel it, per joint [kg m^2]; zero where none is given.
+///
+/// \throws std::invalid_argument  it is neither one value nor one per joint
+Eigen::VectorXd rotor_inertia(const Params & params, Eigen::Index joints);
 
 /// Why a change of a parameter must be refused, beyond what its own validator knows; empty if it need not.
 std::string reason_to_refuse(const rclcpp::Parameter & changed, const Params & params, const ArmLimits & limits);

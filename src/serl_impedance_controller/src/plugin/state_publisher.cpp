@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "arm_control.hpp"
 #include "serl_impedance_controller/describe.hpp"
 
 namespace serl_impedance_controller
@@ -14,7 +15,7 @@ namespace serl_impedance_controller
 namespace
 {
 
-constexpr std::size_t kFaultTextRoom = 255;  // describe() needs no more
+constexpr std::size_t kFaultTextRoom = 255 + SenderConflict::kRoom + 4;  // describe() needs no more than 255
 
 std::int64_t steady_nanoseconds()
 {
@@ -88,7 +89,7 @@ bool StatePublisher::due()
 
 void StatePublisher::publish(
   const rclcpp::Time & stamp, const ArmSample & sample, const Vector6 & wrench, const Eigen::VectorXd & torque,
-  double gripper, const Pose & target, const Fault & fault)
+  double gripper, const Pose & target, const Fault & fault, const char * senders)
 {
   message_.header.stamp = stamp;
   fill(sample.pose, message_.tcp_pose);
@@ -104,6 +105,9 @@ void StatePublisher::publish(
   fill(target, message_.target_pose);
   message_.fault = static_cast<std::uint32_t>(fault.code);
   describe(fault, message_.fault_text);
+  if (senders[0] != '\0') {
+    message_.fault_text.append(" (").append(senders).append(")");
+  }
   publisher_->try_publish(message_);
 }
 

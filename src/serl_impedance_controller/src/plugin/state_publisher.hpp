@@ -56,9 +56,10 @@ public:
   /// \param wrench  external wrench at the tcp, base axes
   /// \param torque  commanded
   /// \param target  after smoothing and limiting, in base
+  /// \param senders  whom the fault is about, see ArmControl
   void publish(
     const rclcpp::Time & stamp, const ArmSample & sample, const Vector6 & wrench, const Eigen::VectorXd & torque,
-    double gripper, const Pose & target, const Fault & fault);
+    double gripper, const Pose & target, const Fault & fault, const char * senders);
 
 private:
   using Message = hil_serl_msgs::msg::ArmState;

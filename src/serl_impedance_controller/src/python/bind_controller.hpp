@@ -14,6 +14,7 @@
 #include "arrays.hpp"
 #include "bind_config.hpp"
 #include "serl_impedance_controller/controller.hpp"
+#include "serl_impedance_controller/stability.hpp"
 
 namespace serl_impedance_controller::python
 {
@@ -33,6 +34,25 @@ public:
     py::handle q, py::handle dq, py::handle pose, py::handle jacobian, py::handle bias, py::handle mass,
     double time)
   {
+    measure(q, dq, pose, jacobian, bias, mass, time);
+    return to_array(controller.update(measurement_));
+  }
+
+  /// Whether gains, rate and declared delay are stable with an arm at rest at a posture.
+  Stability stability(py::handle pose, py::handle jacobian, py::handle mass) const
+  {
+    Measurement<N> m;
+    m.pose = read_pose(pose, "pose");
+    read(jacobian, "jacobian", m.jacobian);
+    read(mass, "mass_matrix", m.mass);
+    m.has_mass = true;
+    return check_stability(controller.config(), m);
+  }
+
+  void measure(
+    py::handle q, py::handle dq, py::handle pose, py::handle jacobian, py::handle bias, py::handle mass,
+    double time)
+  {
     read(q, "q", measurement_.q);
     read(dq, "dq", measurement_.dq);
     measurement_.pose = read_pose(pose, "pose");
@@ -43,7 +63,6 @@ public:
       read(mass, "mass_matrix", measurement_.mass);
     }
     measurement_.time = time;
-    return to_array(controller.update(measurement_));
   }
 
   void set_target_pose(py::handle pose, double stamp, const std::optional<std::string> & frame)
@@ -150,6 +169,10 @@ void bind_controller(py::module_ & module, const char * name)
   cls.def("set_nullspace_posture", &P::set_nullspace_posture, py::arg("posture"), "(7,) [rad].");
   cls.def("configure", &P::configure, py::arg("config"), "Take over a Config; ValueError if out of range.");
   cls.def("set", &P::set, "Change configuration fields by keyword, all or none; ValueError if out of range.");
+  cls.def("stability", &P::stability, py::arg("pose"), py::arg("jacobian"), py::arg("mass_matrix"),
+    "Stability of the loop with an arm at rest there, with the configured rate, gains and delay; for set-up, slow.");
+  cls.def_property_readonly("soft_bandwidth", [](const P & p) {return p.controller.soft_bandwidth();},
+    "Of the soft hold after an oscillation [rad/s]; 0: there is none.");
   cls.def_property_readonly("config", [](const P & p) {return Config<N>(p.controller.config());}, "A copy.");
   cls.def_property("mode", [](const P & p) {return p.controller.state().mode;},
     [](P & p, Mode mode) {p.controller.set_mode(mode);});

@@ -31,7 +31,23 @@ void bind_enums(py::module_ & module)
   .value("BAD_QUATERNION", law::FaultCode::kBadQuaternion)
   .value("BAD_INERTIA", law::FaultCode::kBadInertia)
   .value("OUTSIDE_WORKSPACE", law::FaultCode::kOutsideWorkspace)
-  .value("TOO_FAST", law::FaultCode::kTooFast);
+  .value("TOO_FAST", law::FaultCode::kTooFast)
+  .value("OSCILLATION", law::FaultCode::kOscillation)
+  .value("IMPLAUSIBLE", law::FaultCode::kImplausible)
+  .value("NO_STAMP", law::FaultCode::kNoStamp)
+  .value("TWO_SENDERS", law::FaultCode::kTwoSenders);
+}
+
+void bind_stability(py::module_ & module)
+{
+  py::class_<law::Stability>(module, "Stability", "What a configuration is worth with an arm at a posture.")
+  .def_readonly("delay", &law::Stability::delay, "Declared delay [s].")
+  .def_readonly("radius", &law::Stability::radius, "Growth a tick of what the loop cannot damp: unstable above 1.")
+  .def_readonly("bearable", &law::Stability::bearable, "Longest delay that is stable [s]; negative: none.")
+  .def_readonly("stable", &law::Stability::stable)
+  .def_readonly("close", &law::Stability::close, "Stable, but not with half as much delay again and half a tick.")
+  .def("text", [](const law::Stability & s, double frequency) {return law::describe(s, frequency);},
+    py::arg("frequency"), "Figures and remedy in words; empty if there is nothing to say.");
 }
 
 void bind_fault(py::module_ & module)
@@ -40,7 +56,7 @@ void bind_fault(py::module_ & module)
   .def_readonly("code", &law::Fault::code)
   .def_property_readonly("input", [](const law::Fault & f) {return std::string(f.input);}, "Which input raised it.")
   .def_readonly("time", &law::Fault::time, "[s]")
-  .def_readonly("value", &law::Fault::value, "Age [s], quaternion norm or depth [m], by code.")
+  .def_readonly("value", &law::Fault::value, "Age [s], norm, depth [m, rad], speed [m/s, rad/s] or the input, by code.")
   .def_property_readonly("text", [](const law::Fault & f) {
       std::string text;
       law::describe(f, text);
@@ -56,6 +72,7 @@ PYBIND11_MODULE(_law, module)
   module.doc() = "Cartesian impedance and feed-forward wrench law (C++), float64 arrays in and out.";
   bind_enums(module);
   bind_fault(module);
+  bind_stability(module);
   law::python::bind_config<7>(module, "Config");
   law::python::bind_state<7>(module, "State");
   law::python::bind_controller<7>(module, "Controller");

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ROS domain of their own for the tests of each file, and what is not installed is skipped, not failed."""
 
+from pathlib import Path
+
 import pytest
+
+
+@pytest.hookimpl(tryfirst=True)  # before markers choose
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Controllers of 1 kHz, watched in real time: nothing else disturbs them."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.hookimpl(trylast=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ament_index_python.packages import get_package_prefix
 from controller_manager_msgs.srv import ConfigureController, ListControllers, LoadController, SwitchController
 from geometry_msgs.msg import Pose, PoseStamped
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from std_msgs.msg import String
@@ -117,6 +119,12 @@ class ControlProcess:
         """Ends a latched fault."""
         return self.call(Trigger, "reset_fault")
 
+    def stranger(self, name: str) -> Node:
+        """Another node beside the test's own, which lives as long."""
+        node = rclpy.create_node(name, namespace=NAMESPACE, context=self._context)
+        self._executor.add_node(node)
+        return node
+
     def send(self, pose: Pose, frame: str = "base") -> None:
         """One target, stamped now."""
         target = PoseStamped(pose=pose)
@@ -178,13 +186,16 @@ def moved(pose: Pose, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Pose:
     return result
 
 
-def parameters_file(folder: Path, sim_time: bool = False, **changes: Any) -> Path:
-    """The mock's controller file with changed parameters of the cartesian controller."""
-    content = yaml.safe_load((PACKAGE / "config" / "mock_controllers.yaml").read_text())
-    content["controller_manager"]["ros__parameters"]["use_sim_time"] = sim_time
+def parameters_file(
+    folder: Path, sim_time: bool = False, manager: Mapping[str, Any] = {}, file: str = "mock", **changes: Any
+) -> Path:
+    """A shipped controller file with changed parameters of the controller manager and of the cartesian controller."""
+    content = yaml.safe_load((PACKAGE / "config" / f"{file}_controllers.yaml").read_text())
+    content["controller_manager"]["ros__parameters"].update({"use_sim_time": sim_time, **manager})
     content[CONTROLLER]["ros__parameters"].update(changes)
     path = folder / "controllers.yaml"
-    path.write_text(yaml.safe_dump({f"/{NAMESPACE}/{node}": value for node, value in content.items()}))
+    placed = {f"/{NAMESPACE}/{node}": value for node, value in content.items()}
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(placed))))  # rcl's files know no aliases
     return path
 
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "arm_control.hpp"
@@ -29,6 +30,7 @@ law::Settings settings()
   s.torque_rate = Eigen::VectorXd::Constant(kJoints, 1000.0);
   s.torque_limit = Eigen::VectorXd::Constant(kJoints, 1000.0);
   s.task.smoothing = 1.0;
+  s.task.pose_linear_speed = law::kUnlimited;
   return s;
 }
 
@@ -151,6 +153,97 @@ TEST_F(ArmControlTest, AStaleTargetIsDroppedWhereThatIsAskedFor)
   control->set_target(wrong);  // a target that is wrong, not old, still faults
   tick();
   EXPECT_EQ(control->status().fault.code, law::FaultCode::kBadFrame);
+}
+
+TEST_F(ArmControlTest, ABadTargetLatchesThoughAGoodOneFollowsBeforeTheTick)
+{
+  for (int kind = 0; kind < 3; ++kind) {
+    tick();
+    law::PoseTarget bad = target(0.001);
+    if (kind == 0) {
+      bad.frame = law::frame_hash("world");
+    } else if (kind == 1) {
+      bad.pose.position.y() = std::numeric_limits<double>::quiet_NaN();
+    } else {
+      bad.pose.orientation.coeffs() *= 2.0;
+    }
+    control->set_target(bad);
+    control->set_target(target(0.001));
+    tick();
+    EXPECT_TRUE(control->status().fault) << kind;
+    EXPECT_TRUE(control->status().holding);
+    control->request_reset();
+    tick();
+    EXPECT_FALSE(control->status().fault);
+  }
+  control->set_target(target(0.001));
+  law::WrenchTarget wrench;
+  wrench.stamp = time;
+  wrench.frame = kBase;
+  control->set_target(wrench);
+  wrench.frame = kTcp;
+  control->set_target(wrench);
+  tick();
+  EXPECT_EQ(control->status().fault.code, law::FaultCode::kBadFrame);
+  control->set_target(wrench);   // a bad one before an activation does not count after it
+  control->set_target(law::PoseTarget{});
+  control->activate();
+  tick();
+  EXPECT_FALSE(control->status().fault);
+}
+
+TEST_F(ArmControlTest, TwoSendersLatchAFaultThatNamesThemUntilItIsReset)
+{
+  control->set_target(target(0.005));
+  tick();
+  control->refuse_senders("target pose", "/actor and /other");
+  EXPECT_NEAR(tick()[0], 0.0, 1e-9);
+  EXPECT_EQ(control->status().fault.code, law::FaultCode::kTwoSenders);
+  EXPECT_STREQ(control->status().fault.input, "target pose");
+  EXPECT_STREQ(control->status().senders.data(), "/actor and /other");
+  EXPECT_STREQ(control->senders(), "/actor and /other");
+  control->refuse_senders("target pose", "/third and " + std::string(300, 'x'));   // as long as the first is latched
+  tick();
+  EXPECT_STREQ(control->senders(), "/actor and /other");
+  control->request_reset();
+  tick();
+  EXPECT_FALSE(control->status().fault);
+  EXPECT_STREQ(control->status().senders.data(), "");
+  control->refuse_senders("target wrench", "/third and " + std::string(300, 'x'));
+  tick();
+  EXPECT_STREQ(control->status().fault.input, "target wrench");
+  EXPECT_EQ(std::string(control->senders()).size(), law::SenderConflict::kRoom - 1);
+  control->refuse_senders("target pose", "/actor and /other");
+  control->activate();   // what came before it does not count
+  tick();
+  EXPECT_FALSE(control->status().fault);
+}
+
+TEST_F(ArmControlTest, LimitsOfTheJointsReachTheLaw)
+{
+  law::Settings guarded = settings();
+  guarded.joint_speed = Eigen::VectorXd::Constant(kJoints, 1.0);
+  EXPECT_FALSE(control->set(guarded));
+  sample.dq[2] = 1.3;
+  tick();
+  EXPECT_EQ(control->status().fault.code, law::FaultCode::kTooFast);
+  guarded.joint_low = guarded.joint_high = Eigen::VectorXd::Constant(kJoints, 1.0);
+  guarded.joint_high[3] = 0.5;
+  const auto error = control->set(guarded);
+  ASSERT_TRUE(error);
+  EXPECT_STREQ(error->field, "joint_high");
+}
+
+TEST_F(ArmControlTest, StabilityIsThatOfSettingsAndArm)
+{
+  law::Settings s = settings();
+  s.task.frequency = 100.0;
+  s.task.delay = 0.03;
+  s.nullspace_damping = Eigen::VectorXd::Constant(kJoints, 1.0);
+  sample.mass *= 0.1;
+  EXPECT_FALSE(control->stability(s, sample).stable);
+  sample.mass *= 1000.0;
+  EXPECT_TRUE(control->stability(s, sample).stable);
 }
 
 TEST_F(ArmControlTest, ModesChangeByHoldingFirst)

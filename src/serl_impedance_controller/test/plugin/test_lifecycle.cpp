@@ -87,6 +87,7 @@ TEST(Lifecycle, BadParametersAreRefusedByNameAndRange)
   expect_refused({{"joints", std::vector<std::string>{"joint1", "joint2"}}, "6 or 7 joints, not for 2"});
   expect_refused({{"base_frame", "floor"}, "base_frame: robot_description has no link 'floor'"});
   expect_refused({{"tcp_frame", "table"}, "does not move tcp_frame 'table'"});
+  expect_refused({{"rotor_inertia", five}, "rotor_inertia has 5 values"});
   expect_refused({{"external_wrench.source", "sensor"}, "external_wrench.sensor_name is empty"});
 }
 
@@ -97,6 +98,17 @@ TEST(Lifecycle, AnEmptyRobotDescriptionIsNamed)
   ASSERT_TRUE(test.started);
   EXPECT_EQ(test.configure(), "unconfigured");
   EXPECT_TRUE(log.has("robot_description is empty")) << log.all();
+}
+
+TEST(Lifecycle, ASecondControllerOnTheSameTargetsIsNotConfiguredUntilTheFirstIsCleanedUp)
+{
+  LogCapture log;
+  ControllerUnderTest first, second;
+  ASSERT_EQ(first.configure(), "inactive");
+  EXPECT_EQ(second.configure(), "unconfigured");
+  EXPECT_TRUE(log.has("would both follow '/target_pose'")) << log.all();
+  first.controller.get_node()->cleanup();
+  EXPECT_EQ(second.configure(), "inactive");
 }
 
 TEST(Lifecycle, ClaimsEffortOfTheJointsAndReadsWhatItNeeds)
@@ -121,6 +133,20 @@ TEST(Lifecycle, DoesNotActivateOnAJointThatIsNotANumber)
   EXPECT_TRUE(log.has("check the hardware")) << log.all();
   test.plant.q = law::test::bent_posture();
   EXPECT_EQ(test.activate(), "active");
+}
+
+TEST(Lifecycle, TheCheckOfGainsCountsTheRotors)
+{
+  const auto activated = [](double rotor) {
+      ControllerUnderTest test(with(
+        {{"unstable_gains", "refuse"}, {"rotor_inertia", std::vector<double>{rotor}}, {"delay", 0.0},
+          {"profiles.compliance.damping_kind", "fixed"},
+          {"profiles.compliance.damping", std::vector<double>{89.0, 89.0, 89.0, 60.0, 60.0, 60.0}}}));
+      EXPECT_EQ(test.configure(), "inactive");
+      return test.activate();
+    };
+  EXPECT_EQ(activated(0.0), "inactive");
+  EXPECT_EQ(activated(0.5), "active");
 }
 
 TEST(Lifecycle, BeginsWithGravityAloneAndLeavesGravityBehind)
