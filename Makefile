@@ -10,7 +10,7 @@ ARGS ?=
 export TORCH ROS PYTHON
 RUN := set +u; source tools/env.sh && exec python -m hil_serl_cli.cli
 
-.PHONY: help setup demo test bench doctor clean distclean
+.PHONY: help setup demo test lint bench doctor clean distclean
 
 help: ## this list
 	@echo "make TARGET [SEED=0] [TORCH=auto|cpu|cuda] [ROS=auto|wheels|system] [PYTHON=python3.12] [ARGS=...]"
@@ -25,6 +25,10 @@ demo: setup ## the main job: demonstrations, training with interventions, evalua
 test: ## all tests: Python, C++, and separate processes over DDS
 	@tools/setup.sh --tests
 	@tools/test.sh $(ARGS)
+
+lint: ## style, layout, types and spelling, without running anything
+	@tools/setup.sh --tests
+	@tools/lint.sh
 
 bench: setup ## measured speeds, sizes and latencies, printed and in bench.json
 	@$(RUN) bench $(ARGS)

@@ -23,8 +23,8 @@ One YAML file describes one task. Unknown keys, missing keys and values out of r
 valid key. Every key without a default is required. [add_your_own_task.md](add_your_own_task.md) walks through an example.
 
 `extends: OTHER.yaml` (a path relative to the file itself) starts from another file: mappings are merged key by key, lists
-and values are replaced, and `null` takes a section away. `config/tasks/NAME.yaml` is the real cell's file,
-`config/tasks/sim/NAME.yaml` the twin's.
+and values are replaced, and `null` takes a section away. `tasks/NAME.yaml` is the real cell's file,
+`tasks/sim/NAME.yaml` the twin's.
 """
 
 _ROBOT_HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
