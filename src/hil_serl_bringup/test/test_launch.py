@@ -30,7 +30,6 @@ from hil_serl_bringup.launching.processes import (
 )
 from hil_serl_bringup.launching.request import request_from
 from hil_serl_core.episode import Mode
-from hil_serl_core.methods import MethodError
 from hil_serl_core.spec import load_task
 from hil_serl_runs.labels import LEAST_EPISODES
 from hil_serl_runs.run_folder import RunFolder, RunFolderError
@@ -116,7 +115,7 @@ def test_the_reward_asked_for_is_that_of_the_run_and_stays_when_it_goes_on(tmp_p
     assert load_task(first.task).reward.kind == "classifier"
     again = request_from({"run_dir": str(tmp_path / "r")})
     assert again.classifier == first.classifier == str(tmp_path / "classifier")
-    with pytest.raises(MethodError, match="dagger"):
+    with pytest.raises(ArgumentError, match="algorithm:=daggr is not possible; did you mean 'hg_dagger'"):
         request_from({"task": TASK, "run_dir": str(tmp_path / "q"), "algorithm": "daggr"})
 
 
@@ -291,6 +290,29 @@ def test_a_misspelt_argument_is_refused_with_the_nearest_name():
     with pytest.raises(ArgumentError, match=r"no argument 'x_y_z'; it has task, mode, .*--show-args"):
         check_names(["x_y_z:=1"], known)
     assert misspelt(["tasks", "my_own", "speed"], known) == {"tasks": "task"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"episodes": "abc"},
+            r"episodes:=abc is not possible; it has to be a whole number from 0 on: episodes to",
+        ),
+        ({"seed": "-1"}, r"seed:=-1 is not possible"),
+        (
+            {"learner_threads": "0"},
+            r"learner_threads:=0 is not possible; it has to be a whole number from 1 on",
+        ),
+        ({"mode": "trian"}, r"mode:=trian is not possible; did you mean 'train'\?"),
+        ({"rviz": "yes"}, r"rviz:=yes is not possible; it has to be one of true, false"),
+    ],
+)
+def test_a_bad_value_names_its_argument_and_makes_no_folder(given, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=said):
+        request_from({"operator": "none", "reward": "ground_truth", **given})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_process_prints_is_in_the_file_of_its_name(tmp_path):

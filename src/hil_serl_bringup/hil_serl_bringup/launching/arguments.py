@@ -126,8 +126,12 @@ NEAR = 0.75
 """Likeness of two names from which one is taken for the other misspelt."""
 
 
+COUNTS: Mapping[str, int] = {"seed": 0, "episodes": 0, "learner_threads": 1}
+"""Arguments that are whole numbers -> the least one."""
+
+
 class ArgumentError(ValueError):
-    """A launch argument that there is not; the message says which one may be meant."""
+    """A launch argument that there is not, or a value that it cannot have; the message says what may be meant."""
 
 
 def misspelt(given: Iterable[str], known: Collection[str]) -> dict[str, str]:
@@ -159,8 +163,27 @@ def check_names(words: Iterable[str], known: Collection[str]) -> None:
 
 
 def texts(values: Mapping[str, str]) -> dict[str, str]:
-    """All arguments, with the default of those that are not given."""
+    """All arguments, with the default of those that are not given.
+
+    Raises:
+        ArgumentError: A value that its argument cannot have. `launch` checks choices on a command line only, and no numbers.
+    """
+    for name in ARGUMENTS.keys() & values.keys():
+        if values[name] != ARGUMENTS[name].default:
+            _check(name, values[name])
     return {name: values.get(name, argument.default) for name, argument in ARGUMENTS.items()}
+
+
+def _check(name: str, value: str) -> None:
+    argument = ARGUMENTS[name]
+    if argument.choices is not None and value not in argument.choices:
+        near = difflib.get_close_matches(value, argument.choices, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"it has to be one of {', '.join(argument.choices)}"
+        raise ArgumentError(f"{name}:={value} is not possible; {hint}")
+    if name in COUNTS and not (value.isdecimal() and int(value) >= COUNTS[name]):
+        raise ArgumentError(
+            f"{name}:={value} is not possible; it has to be a whole number from {COUNTS[name]} on: {argument.description}"
+        )
 
 
 def path_of(text: str) -> Path | None:

@@ -113,7 +113,8 @@ def viewer_processes(values: Mapping[str, str]) -> tuple[list[ProcessSpec], str]
     Raises:
         TaskFileError, RobotFileError: What was asked for does not exist.
     """
-    text = {**texts(values), **values}
+    own = {name: value for name, value in values.items() if name not in WINDOWS}
+    text = {**texts(own), **values}
     robot = find_robot(text["robot"])
     file = find_task_file(text["task"], robot.has_twin).absolute()
     layouts = temporary.folder()
