@@ -166,7 +166,7 @@ def texts(values: Mapping[str, str]) -> dict[str, str]:
     """All arguments, with the default of those that are not given.
 
     Raises:
-        ArgumentError: A value that its argument cannot have. `launch` checks choices on a command line only, and no numbers.
+        ArgumentError: A value that its argument cannot have; `launch` checks choices, on a command line only, no numbers.
     """
     for name in ARGUMENTS.keys() & values.keys():
         if values[name] != ARGUMENTS[name].default:
