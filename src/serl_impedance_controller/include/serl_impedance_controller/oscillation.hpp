@@ -23,7 +23,8 @@ struct Oscillation
 /// Four swings of a joint in a row, each of at most 0.15 s and none smaller than the one a period before it, or three that
 /// grow by a tenth and more: that is no motion that settles. A loop that is unstable by too much gain, delay or too slow a rate
 /// oscillates at 4 Hz and more, and shows it within 0.3 s. A swing is the time between two changes of sign of the joint's
-/// velocity less its slow part. Whoever moves the target causes swings too: with each new target the count begins anew.
+/// velocity less its slow part. Whoever moves the target causes swings too, and a wrist that rings after a step of it may show
+/// three that grow: for kExcused after each new target none counts, and then the count begins anew.
 ///
 /// A loop that is unstable from tick to tick chatters: the torque rate limit keeps its swings small and uneven. What tells it
 /// is an acceleration that turns round at every tick or two and does not settle; no target does that.
@@ -32,6 +33,7 @@ class OscillationMonitor
 {
 public:
   static constexpr double kLongestSwing = 0.15;   ///< [s]
+  static constexpr double kExcused = 0.15;        ///< after a new target [s]: longer than the period of a policy
   static constexpr double kCorner = 30.0;        ///< of the slow part [rad/s]
   static constexpr double kKept = 0.95;          ///< share of the swing a period before: less is settling
   static constexpr int kSwings = 3;              ///< complete ones, before the last
@@ -47,6 +49,7 @@ public:
   {
     slow_ = previous_ = dq;
     change_.setZero();
+    excused_ = 0;
     for (auto & joint : joints_) {
       joint = Joint{};
     }
@@ -55,10 +58,7 @@ public:
   /// The target has moved: what swings now, it may have caused.
   void excuse()
   {
-    for (auto & joint : joints_) {
-      joint.side = 0;
-      joint.peak = 0.0;
-    }
+    moved_ = true;
   }
 
   /// One tick.
@@ -74,6 +74,12 @@ public:
     const JointVector<N> turned = -change.cwiseProduct(change_);   // positive where a change of speed is taken back
     previous_ = dq;
     change_ = change;
+    if (moved_) {
+      excused_ = static_cast<std::int64_t>(std::ceil(kExcused * frequency));
+      moved_ = false;
+    }
+    const bool excused = excused_ > 0;
+    excused_ -= excused ? 1 : 0;
     Oscillation found;
     for (int i = 0; i < N; ++i) {
       Joint & joint = joints_[i];
@@ -81,6 +87,11 @@ public:
       ++joint.ticks;
       if (chatters(joint, std::max(0.0, turned[i]), kChatter * threshold, frequency)) {
         found = {std::max(found.size, std::sqrt(joint.chatter)), 1.0 / frequency};
+      }
+      if (excused) {
+        joint.side = 0;
+        joint.peak = 0.0;
+        continue;
       }
       if (size > threshold) {
         const int side = speed > 0.0 ? 1 : -1;
@@ -152,6 +163,8 @@ private:
   JointVector<N> slow_ = JointVector<N>::Zero();
   JointVector<N> previous_ = JointVector<N>::Zero();   // dq of the last tick
   JointVector<N> change_ = JointVector<N>::Zero();     // and what it had changed by
+  bool moved_ = false;            // the target, since the last tick
+  std::int64_t excused_ = 0;      // ticks in which swings do not count yet
   Joint joints_[N];
 };
 
