@@ -6,6 +6,7 @@ import pytest
 
 import serl_impedance_controller as impedance
 from hil_serl_core.spec import load_task
+from hil_serl_sim.cell import Cell
 from hil_serl_sim.law_trials import (
     DelayedArm,
     as_said,
@@ -17,6 +18,8 @@ from hil_serl_sim.law_trials import (
     wrench_sweep,
 )
 from hil_serl_sim.panda import HOME
+from hil_serl_sim.rollout import Driver
+from hil_serl_tasks.finder import suite_folder
 
 
 @pytest.mark.parametrize("task", ["object_flip", "jenga_whipping"])
@@ -28,6 +31,23 @@ def test_a_random_policy_on_the_hardwares_own_file_latches_nothing(task_file, ta
         assert kept(spec, trial), f"seed {seed}, friction {friction}: {trial}"
         farthest = max(farthest, trial.tilt)
     assert farthest > 0.5  # it was driven
+
+
+@pytest.mark.parametrize("file", sorted(suite_folder().glob("sim/*.yaml")), ids=lambda file: file.stem)
+def test_a_random_policy_on_a_twin_latches_nothing(file):
+    """As the first thousand steps of a training are: full steps to and fro, into walls and parts, grippers too."""
+    spec = load_task(file)
+    cell = Cell(spec, seed=0)
+    driver, rng = Driver(cell), np.random.default_rng(0)
+    for episode in range(12):
+        driver.reset(episode)
+        for step in range(min(spec.episode.max_steps, 50)):
+            driver.step(rng.uniform(-1.0, 1.0, spec.action_size))
+            faults = [arm.controller.fault.text for arm in cell.arms.values() if arm.controller.fault]
+            assert not faults, f"episode {episode}, step {step}"
+            if cell.truth().success:
+                break
+    cell.close()
 
 
 def test_holding_near_a_singularity_ends_at_rest():
