@@ -38,7 +38,7 @@ public:
   static constexpr double kKept = 0.95;          ///< share of the swing a period before: less is settling
   static constexpr int kSwings = 3;              ///< complete ones, before the last
   static constexpr double kGrowth = 1.1;         ///< of a period, with which one less is enough
-  static constexpr double kChatter = 0.25;       ///< share of the threshold, for the changes of speed that turn round
+  static constexpr double kChatter = 1.0;        ///< share of the threshold, for the changes of speed that turn round
   static constexpr double kChatterMemory = 0.02;   ///< over which their mean square is taken [s],
   static constexpr double kChatterTime = 0.05;     ///< the time [s]
   static constexpr int kChatterTicks = 5;          ///< or number of ticks, if that is longer,
