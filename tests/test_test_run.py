@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-import waiting
+from hil_serl_core.testing import waiting
 from doc_pages import ROOT
 
 # Writes down what pytest is asked for, and plays it: a report, and the exit status of the pass's folder.

@@ -78,8 +78,10 @@ def contact_trace(cell) -> Trace:
 
 
 def free_trace(cell) -> Trace:
-    """One step up and one down, ten times as large as the clip, far from everything."""
+    """One step up and one down, ten times as large as the clip, far from everything: also from the task's box."""
     cell.reset(0)
+    position = cell.arm_state().pose[:3]
+    cell.arms[""].controller.set(workspace_low=position - 0.5, workspace_high=position + 0.5)
     _go_to(cell, np.array([0.0, 0.0, 0.05]))
     return record(cell, [*[0.0] * 3, *[0.08] * 14, *[0.0] * 14])
 
