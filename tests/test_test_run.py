@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hil_serl_core.testing import waiting
 from doc_pages import ROOT
+
+from hil_serl_core.testing import waiting
 
 # Writes down what pytest is asked for, and plays it: a report, and the exit status of the pass's folder.
 PYTHON = """#!/bin/sh

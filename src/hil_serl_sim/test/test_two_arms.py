@@ -130,7 +130,7 @@ def test_grasp_closes_in_time_holds_with_its_force_and_does_not_creep(cell):
             mujoco.mj_contactForce(cell.model, cell.data, k, force)
             pressed += force[0]
     assert pressed == pytest.approx(40.0, rel=0.05)
-    go(cell, 0.2, 0.0, 25)
+    go(cell, 0.2, 0.0, 32)
     hand, block = cell.arms["left"].world_pose(), cell.truth().poses["left_block"]
     before = geometry.relative(hand, block)
     assert block[2] > 0.18
